@@ -1,0 +1,26 @@
+//! Vendors simulated over real HTTP, from their documented behaviour, deterministic under a seed.
+//!
+//! Each vendor lives under its own prefix (`/jenkins`, `/appstore`, ...). Control routes start with an
+//! underscore: `/_journal`, `/_faults`, `/_advance`, `/_webhooks`, `/_credentials`, `/_reset`. The README
+//! documents them. How to add a vendor is written at [`vendor`].
+
+mod advance;
+mod answer;
+mod auto;
+mod call;
+mod faults;
+mod hooks;
+mod ids;
+mod jenkins;
+mod journal;
+mod server;
+pub mod vendor;
+mod world;
+
+pub use answer::Answer;
+pub use auto::Step;
+pub use call::Call;
+pub use ids::Ids;
+pub use journal::Effect;
+pub use server::{Running, Sandbox};
+pub use world::{Access, Context};
