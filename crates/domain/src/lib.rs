@@ -1,0 +1,14 @@
+//! The pure heart of Delivr: the language, the release state machine and its siblings, and the port traits.
+//!
+//! It must never do I/O, ask for the time, draw a random number, spawn anything or know a database, an HTTP library or a
+//! vendor. Everything it decides follows from the state, the input and the context it is handed.
+
+pub mod effect;
+pub mod ids;
+pub mod key;
+pub mod names;
+pub mod plan;
+pub mod ports;
+pub mod report;
+pub mod time;
+pub mod version;
