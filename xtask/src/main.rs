@@ -1,0 +1,45 @@
+//! The project's own command line: `cargo xtask test`, `ci`, `docs`, `new-provider`.
+//!
+//! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
+//! never reach into the product's crates: what it knows, it knows through `cargo`, files and the public HTTP API.
+
+mod ci;
+mod docs;
+mod new_provider;
+mod postgres;
+mod shell;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Tests, checks and scaffolding of this repository"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every test this machine can run; name what was skipped and why.
+    Test,
+    /// Run the whole pipeline: format, lints, docs, licences, generated files, tests.
+    Ci,
+    /// Write or check the documents that are generated from the code.
+    Docs(docs::Args),
+    /// Add a provider crate whose operations all answer "unsupported" until they are written.
+    NewProvider(new_provider::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Test => test::run(),
+        Command::Ci => ci::run(),
+        Command::Docs(args) => docs::run(&args),
+        Command::NewProvider(args) => new_provider::run(&args),
+    }
+}

@@ -1,0 +1,65 @@
+//! Running other programs and talking to the person at the terminal.
+
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The repository's root: the folder that holds this crate.
+pub(crate) fn root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .context("this crate has no parent folder")
+}
+
+/// Prints one line. A closed pipe is the reader's choice and no error of ours.
+pub(crate) fn say(line: impl AsRef<str>) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", line.as_ref());
+    let _ = out.flush();
+}
+
+/// `cargo` as the one that started us, in the repository's root.
+pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Command> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.args(args).current_dir(root()?).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs to the end with our own terminal.
+///
+/// # Errors
+/// When it cannot be started or ends with another status than 0.
+pub(crate) fn check(command: &mut Command) -> Result<()> {
+    say(format!("$ {}", shown(command)));
+    let status = command
+        .status()
+        .with_context(|| format!("could not start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!("`{}` ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Whether the command can be started and ends well; its output is dropped.
+pub(crate) fn works(mut command: Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The command as a person would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    command
+        .get_args()
+        .fold(program, |line, arg| format!("{line} {}", arg.to_string_lossy()))
+}

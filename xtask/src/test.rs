@@ -1,0 +1,271 @@
+//! Every test this machine can run, and by name whatever it cannot.
+//!
+//! A test that lacks something (a database server, a vendor's credential, a browser) passes, and says so by appending a
+//! line `SKIPPED: <what>: <why>` to the file named by `DELIVR_SKIP_LOG`; those lines are shown here at the end, each
+//! once. Lines `CHECKED: <what>` in the same file say what was compared with an outside description, and are shown too.
+//! Nothing is tried twice.
+
+use crate::postgres::Postgres;
+use crate::shell::{cargo, root, say, shown, works};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// Runs them.
+///
+/// # Errors
+/// When the code does not compile or a test fails.
+pub(crate) fn run() -> Result<()> {
+    run_with(Vec::new())
+}
+
+/// The same, with skips that an earlier step already knows of.
+pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
+    let scratch = tempfile::tempdir().context("could not make a temporary folder")?;
+    let log = scratch.path().join("skipped");
+    let mut environment = vec![("DELIVR_SKIP_LOG", log.clone().into_os_string())];
+
+    let postgres = if std::env::var_os("DELIVR_TEST_POSTGRES_URL").is_some() {
+        None
+    } else {
+        match Postgres::start() {
+            Ok(server) => Some(server),
+            Err(error) => {
+                skipped.push(format!("PostgreSQL: {error:#}"));
+                None
+            }
+        }
+    };
+    if let Some(server) = &postgres {
+        environment.push(("DELIVR_TEST_POSTGRES_URL", server.url().into()));
+    }
+    if let Some(specs) = specifications()? {
+        environment.push(("DELIVR_SPECS", specs));
+    } else {
+        skipped.push("vendors' API descriptions: none found (DELIVR_SPECS names their folder)".to_owned());
+    }
+    skipped.push("browser tests: there are no pages yet".to_owned());
+
+    let mut total = Tally::default();
+    let mut broken = Vec::new();
+    let commands = if works(cargo(["nextest", "--version"])?) {
+        let nextest = [
+            "nextest",
+            "run",
+            "--workspace",
+            "--success-output",
+            "never",
+            "--status-level",
+            "slow",
+        ];
+        vec![cargo(nextest)?, cargo(["test", "--workspace", "--doc"])?]
+    } else {
+        skipped.push("cargo-nextest: not installed, cargo test ran the tests instead".to_owned());
+        vec![cargo(["test", "--workspace", "--no-fail-fast"])?]
+    };
+    for mut command in commands {
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let (passed, tally) = counted(&mut command)?;
+        total.add(tally);
+        if !passed {
+            broken.push(shown(&command));
+        }
+    }
+    drop(postgres);
+
+    report(&log, skipped, total)?;
+    if !broken.is_empty() {
+        bail!("`{}` failed", broken.join("` and `"));
+    }
+    if total.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// Folder of the vendors' published descriptions, which are test input and no part of the repository.
+fn specifications() -> Result<Option<OsString>> {
+    if let Some(named) = std::env::var_os("DELIVR_SPECS") {
+        return Ok(Some(named));
+    }
+    let root = root()?;
+    let beside = root.parent().map(|parent| parent.join("shared").join("specs"));
+    Ok(beside.filter(|folder| folder.is_dir()).map(Into::into))
+}
+
+/// What the log says, each line once, then the closing line.
+fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<()> {
+    let text = match std::fs::read_to_string(log) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).context("could not read what the tests skipped"),
+    };
+    let (said, checked) = sorted_log(&text);
+    skipped.extend(said);
+    skipped.dedup();
+    say("");
+    for line in checked {
+        say(format!("CHECKED: {line}"));
+    }
+    for line in &skipped {
+        say(format!("SKIPPED: {line}"));
+    }
+    say(format!(
+        "{} passed, {} failed, {} skipped",
+        total.passed,
+        total.failed,
+        skipped.len()
+    ));
+    Ok(())
+}
+
+/// The log's skips and checks, each once and in order.
+fn sorted_log(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut skipped = BTreeSet::new();
+    let mut checked = BTreeSet::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(what) = line.strip_prefix("CHECKED:") {
+            checked.insert(what.trim().to_owned());
+        } else {
+            skipped.insert(line.strip_prefix("SKIPPED:").unwrap_or(line).trim().to_owned());
+        }
+    }
+    (skipped, checked)
+}
+
+/// How many tests ran, by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+    /// The counts in a runner's summary line; none in any other line.
+    fn of(line: &str) -> Option<Self> {
+        let line = line.trim_start();
+        let counts = if line.starts_with("Summary [") {
+            line.split_once("run: ")?.1
+        } else {
+            line.strip_prefix("test result: ")?.split_once(". ")?.1
+        };
+        let mut tally = Self::default();
+        for part in counts.split([',', ';']) {
+            let mut words = part.split_whitespace();
+            let Some(Ok(count)) = words.next().map(str::parse::<u64>) else {
+                continue;
+            };
+            match words.next() {
+                Some("passed") => tally.passed += count,
+                // nextest's other bad ends are "timed out" and "exec failed".
+                Some("failed" | "timed" | "exec") => tally.failed += count,
+                Some(_) | None => {}
+            }
+        }
+        Some(tally)
+    }
+}
+
+/// Runs a test command, passing its output on, and adds up what its summaries say.
+fn counted(command: &mut Command) -> Result<(bool, Tally)> {
+    say(format!("$ {}", shown(command)));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{}`", shown(command)))?;
+    let out = child
+        .stdout
+        .take()
+        .map(|pipe| thread::spawn(move || pass_on(pipe, std::io::stdout())));
+    let err = child
+        .stderr
+        .take()
+        .map(|pipe| thread::spawn(move || pass_on(pipe, std::io::stderr())));
+    let status = child.wait().context("could not wait for the tests")?;
+    let mut tally = Tally::default();
+    for reader in [out, err].into_iter().flatten() {
+        // A reader only fails to join when it panicked, and then its counts are lost, not wrong.
+        tally.add(reader.join().unwrap_or_default());
+    }
+    Ok((status.success(), tally))
+}
+
+fn pass_on(pipe: impl Read, mut to: impl Write) -> Tally {
+    let mut tally = Tally::default();
+    let mut lines = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let _ = to.write_all(&line);
+        if let Some(found) = Tally::of(&String::from_utf8_lossy(&line)) {
+            tally.add(found);
+        }
+        line.clear();
+    }
+    let _ = to.flush();
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nextest_summary_is_counted() {
+        let line = "     Summary [   3.207s] 45/46 tests run: 41 passed (2 slow, 1 leaky), 2 failed, 1 timed out, 1 exec failed, 3 skipped";
+        assert_eq!(
+            Tally::of(line),
+            Some(Tally {
+                passed: 41,
+                failed: 4
+            })
+        );
+    }
+
+    #[test]
+    fn a_libtest_summary_is_counted() {
+        let line = "test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(Tally::of(line), Some(Tally { passed: 7, failed: 2 }));
+    }
+
+    #[test]
+    fn other_lines_are_not_counted() {
+        assert_eq!(
+            Tally::of("        PASS [   0.004s] delivr-domain names::tests::a"),
+            None
+        );
+        assert_eq!(Tally::of("12 passed"), None);
+    }
+
+    #[test]
+    fn output_is_passed_on_unchanged_and_added_up() {
+        let text =
+            "a\u{ff}b\ntest result: ok. 1 passed; 0 failed;\ntest result: ok. 2 passed; 0 failed;\nno end"
+                .as_bytes()
+                .to_vec();
+        let mut copy = Vec::new();
+        let tally = pass_on(text.as_slice(), &mut copy);
+        assert_eq!(copy, text);
+        assert_eq!(tally, Tally { passed: 3, failed: 0 });
+    }
+
+    #[test]
+    fn skips_are_shown_once() {
+        let (skipped, checked) = sorted_log(
+            "SKIPPED: Jira: no token\n\nCHECKED: 12 exchanges, GitHub\nSKIPPED: Jira: no token\nbare\n",
+        );
+        assert_eq!(
+            skipped.into_iter().collect::<Vec<_>>(),
+            ["Jira: no token", "bare"]
+        );
+        assert_eq!(checked.into_iter().collect::<Vec<_>>(), ["12 exchanges, GitHub"]);
+    }
+}
