@@ -63,6 +63,32 @@ const MAY: &[(&str, &[&str], &[&str])] = &[
     ("xtask", &["sandbox"], &["domain"]),
 ];
 
+/// Third parties that have a place, and the crates that may name them outside their tests.
+/// `deny.toml` says the same of the whole tree; this says it where cargo-deny is not installed, and apart from tests.
+const PLACES: &[(&str, &[&str])] = &[
+    ("sea-orm", &["persistence", "migrations"]),
+    ("sea-orm-migration", &["persistence", "migrations"]),
+    ("sqlx", &["persistence"]),
+    (
+        "actix-web",
+        &["api", "web", "bootstrap", "sandbox", "testkit", "xtask"],
+    ),
+    ("octocrab", &["scm-github"]),
+    // scm-github hands provider-kit's client to octocrab and needs its types for that.
+    (
+        "reqwest",
+        &[
+            "provider-kit",
+            "scm-github",
+            "bootstrap",
+            "sandbox",
+            "testkit",
+            "xtask",
+        ],
+    ),
+    ("anyhow", &["api", "worker", "bootstrap", "sandbox", "xtask"]),
+];
+
 /// The pure domain's whole diet.
 const DOMAIN_DIET: &[&str] = &[
     "async-trait",
@@ -196,6 +222,23 @@ fn crates_depend_only_in_the_allowed_direction() {
                 "{}: dependencies per platform are not read by this test",
                 member.name
             ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn third_parties_stay_in_their_place() {
+    let mut wrong = Vec::new();
+    for member in members() {
+        let named = member.depends_on("dependencies");
+        for (crate_name, places) in PLACES {
+            if named.contains(*crate_name) && !places.contains(&member.name.as_str()) {
+                wrong.push(format!(
+                    "{} must not name {crate_name} in [dependencies]",
+                    member.name
+                ));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
