@@ -138,3 +138,32 @@ fn text(command: &mut Command) -> Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_server_of_our_own_comes_and_goes() {
+        if programs().is_none() {
+            if let Some(log) = std::env::var_os("DELIVR_SKIP_LOG") {
+                let mut log = std::fs::OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(log)
+                    .unwrap();
+                log.write_all(b"SKIPPED: PostgreSQL: initdb and pg_ctl are not installed\n")
+                    .unwrap();
+            }
+            return;
+        }
+        let server = Postgres::start().unwrap();
+        let (port, data) = (server.port, server.data.clone());
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+        drop(server);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        assert!(!data.exists());
+    }
+}
