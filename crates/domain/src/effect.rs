@@ -388,6 +388,11 @@ pub enum Reading {
         /// Build number, if the CI run told it.
         build_number: Option<String>,
     },
+    /// A rollout's exposure, read back before it is believed.
+    Exposure {
+        /// Which version.
+        version: StoreVersion,
+    },
 }
 
 /// Something watched until it changes for good.

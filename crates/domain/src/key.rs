@@ -239,6 +239,8 @@ words! {
         ResumeRollout = "RESUME_ROLLOUT",
         /// Rollout: halted in the store.
         HaltRollout = "HALT_ROLLOUT",
+        /// Rollout: the store's own progress and edits made in its console.
+        WatchRollout = "WATCH_ROLLOUT",
         /// Rollout: completed to everybody.
         CompleteRollout = "COMPLETE_ROLLOUT",
     }

@@ -3,12 +3,17 @@
 //! It must never do I/O, ask for the time, draw a random number, spawn anything or know a database, an HTTP library or a
 //! vendor. Everything it decides follows from the state, the input and the context it is handed.
 
+pub mod aggregate;
+pub mod board;
 pub mod effect;
 pub mod ids;
 pub mod key;
 pub mod names;
 pub mod plan;
 pub mod ports;
+pub mod release;
 pub mod report;
+pub mod rollout;
+pub mod submission;
 pub mod time;
 pub mod version;

@@ -140,6 +140,8 @@ pub struct StoreSettings {
     pub step_minutes: Option<u32>,
     /// App Store: use Apple's seven-day phased release.
     pub phased: bool,
+    /// Seconds between two looks at the store.
+    pub poll_seconds: u32,
 }
 
 impl Default for StoreSettings {
@@ -150,6 +152,7 @@ impl Default for StoreSettings {
             steps: vec![100, 1_000, 5_000, 10_000],
             step_minutes: None,
             phased: true,
+            poll_seconds: 60,
         }
     }
 }
@@ -180,8 +183,6 @@ pub struct Deadlines {
     pub store_minutes: u32,
     /// Seconds between two looks at a run.
     pub poll_seconds: u32,
-    /// Seconds between two looks at a store.
-    pub store_poll_seconds: u32,
 }
 
 impl Default for Deadlines {
@@ -191,7 +192,6 @@ impl Default for Deadlines {
             automation_minutes: 360,
             store_minutes: 10_080,
             poll_seconds: 15,
-            store_poll_seconds: 60,
         }
     }
 }

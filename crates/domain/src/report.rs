@@ -116,6 +116,11 @@ pub enum Finding {
         /// The build.
         build: StoreBuild,
     },
+    /// A rollout's exposure.
+    Exposure {
+        /// As read back.
+        exposure: Exposure,
+    },
 }
 
 words! {
@@ -148,6 +153,9 @@ pub struct RunProduct {
     /// Build number or version code of the product.
     #[serde(default)]
     pub build_number: Option<String>,
+    /// The run ended badly all the same (automation whose totals still count).
+    #[serde(default)]
+    pub failed: bool,
 }
 
 /// The state of a CI run.

@@ -406,6 +406,8 @@ pub trait Queue: Send + Sync {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
     /// Gives a claimed row back.
     async fn put_back(&self, claim: &Claim, how: &PutBack) -> Result<(), StoreError>;
+    /// Makes a READY row due now (a webhook prompts us to look); any other state is left alone.
+    async fn hasten(&self, effect: EffectId) -> Result<(), StoreError>;
     /// Extends the lease of a claim.
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), StoreError>;
     /// Writes one line about an attempt; best effort.

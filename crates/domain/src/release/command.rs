@@ -1,0 +1,843 @@
+//! What people may ask of a release, and when it is refused.
+
+use super::event::{Edit, Event};
+use super::gate::{self, Blocker, Context};
+use super::hold::{Hold, Scope};
+use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
+use super::{catalogue, report, settle};
+use crate::board::{Output, Task, TaskEvent, TaskState};
+use crate::effect::Reference;
+use crate::ids::{IntegrationId, SlotId};
+use crate::key::{TargetKey, TaskKey, TaskKind, words};
+use crate::plan::{BuildMode, GatedStage, ShaOrigin};
+use crate::report::{Outcome, RunProduct};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+words! {
+    /// Whether a forced repeat accepts the risk of a duplicate.
+    Force ("force option") {
+        /// Only what is known to be safe.
+        No = "NO",
+        /// A new object even though the old one's outcome is unknown.
+        AcceptDuplicate = "ACCEPT_DUPLICATE",
+    }
+}
+
+/// What a person asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Command {
+    /// Kick off now.
+    Start,
+    /// Stop starting things.
+    Pause {
+        /// Why.
+        note: Option<String>,
+    },
+    /// Lift one's own pause.
+    Resume,
+    /// Flag as blocked.
+    Block {
+        /// Why.
+        reason: String,
+        /// How far.
+        scope: Scope,
+    },
+    /// Lift the flag.
+    Unblock,
+    /// Give it up.
+    Archive {
+        /// Why.
+        reason: String,
+        /// Close its tickets.
+        close_tickets: bool,
+        /// Delete its branch.
+        delete_branch: bool,
+    },
+    /// Let a stage start.
+    Trigger {
+        /// Which.
+        stage: GatedStage,
+        /// Why blockers are overridden, if they are (ADMIN).
+        override_reason: Option<String>,
+    },
+    /// Decide at a gate.
+    Decide {
+        /// For which stage.
+        stage: GatedStage,
+        /// What.
+        decision: Decision,
+        /// What to say.
+        comment: Option<String>,
+    },
+    /// Plan a regression round.
+    AddSlot {
+        /// This.
+        slot: Slot,
+    },
+    /// Change a planned round.
+    ChangeSlot {
+        /// To this.
+        slot: Slot,
+    },
+    /// Drop a planned round.
+    RemoveSlot {
+        /// This.
+        slot: SlotId,
+    },
+    /// Run a regression round now.
+    StartCycle,
+    /// Give up the running round.
+    AbandonCycle {
+        /// Which.
+        cycle: u16,
+        /// Why.
+        reason: String,
+    },
+    /// Say how a round went.
+    RecordVerdict {
+        /// Which.
+        cycle: u16,
+        /// What.
+        verdict: Verdict,
+        /// Totals and link, as said.
+        note: String,
+    },
+    /// Try a failed task again; run anew if its object is spent.
+    RetryTask {
+        /// Which.
+        task: TaskKey,
+        /// Whether a duplicate is accepted (ADMIN).
+        force: Force,
+    },
+    /// Leave a task out.
+    SkipTask {
+        /// Which.
+        task: TaskKey,
+        /// Why.
+        reason: String,
+    },
+    /// A person did it outside.
+    CompleteTask {
+        /// Which.
+        task: TaskKey,
+        /// What was done.
+        reason: String,
+        /// What exists now, checked at the vendor by the caller.
+        reference: Option<Reference>,
+    },
+    /// A person's build.
+    UploadBuild {
+        /// Of which task.
+        task: TaskKey,
+        /// What.
+        product: RunProduct,
+    },
+    /// Builds of a target come from elsewhere from now on.
+    ChangeBuildMode {
+        /// Which target.
+        target: TargetKey,
+        /// From there.
+        mode: BuildMode,
+    },
+    /// Edit fields.
+    Edit {
+        /// These.
+        edit: Edit,
+    },
+    /// An integration works again: tasks that failed with it are tried again.
+    IntegrationRestored {
+        /// Which.
+        integration: IntegrationId,
+    },
+    /// Close after every live target was halted or rolled back.
+    CloseRolledBack {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The state does not allow it.
+    #[error("{sentence}")]
+    Illegal {
+        /// Stable word.
+        code: &'static str,
+        /// What is wrong and what can be done.
+        sentence: String,
+    },
+    /// A gate is closed.
+    #[error("{stage} cannot start: {}", blockers.iter().map(|it| it.detail.as_str()).collect::<Vec<_>>().join("; "))]
+    GateClosed {
+        /// Of which stage.
+        stage: GatedStage,
+        /// By what.
+        blockers: Vec<Blocker>,
+    },
+    /// A value is well-formed but not suitable.
+    #[error("{sentence}")]
+    Unsuitable {
+        /// JSON pointer to it.
+        pointer: &'static str,
+        /// What is wrong.
+        sentence: String,
+    },
+    /// No such thing in this release.
+    #[error("this release has no such {0}")]
+    Missing(&'static str),
+}
+
+fn illegal<T>(code: &'static str, sentence: impl Into<String>) -> Result<T, Rejection> {
+    Err(Rejection::Illegal {
+        code,
+        sentence: sentence.into(),
+    })
+}
+
+/// Dates may lie this far in the past and count as now.
+pub const PAST_TOLERANCE_SECONDS: i64 = 60;
+
+/// Checks the dates a release is created with.
+///
+/// # Errors
+/// [`Rejection::Unsuitable`] with the offending field.
+pub fn check_draft(draft: &Draft, now: Timestamp) -> Result<(), Rejection> {
+    let bad = |pointer, sentence: &str| {
+        Err(Rejection::Unsuitable {
+            pointer,
+            sentence: sentence.to_owned(),
+        })
+    };
+    if draft.kickoff_at < now - Span::seconds(PAST_TOLERANCE_SECONDS) {
+        return bad("/kickoffAt", "the kickoff lies in the past");
+    }
+    if draft.kickoff_reminder_at.is_some_and(|at| at >= draft.kickoff_at) {
+        return bad("/kickoffReminderAt", "the reminder must come before the kickoff");
+    }
+    if draft.target_date.is_some_and(|date| date < draft.kickoff_at) {
+        return bad("/targetDate", "the target date must not come before the kickoff");
+    }
+    for slot in &draft.slots {
+        check_slot(draft, slot)?;
+    }
+    if draft.plan.targets.is_empty() {
+        return bad("/targets", "a release ships to at least one target");
+    }
+    Ok(())
+}
+
+fn check_slot(draft: &Draft, slot: &Slot) -> Result<(), Rejection> {
+    if slot.at < draft.kickoff_at {
+        return Err(Rejection::Unsuitable {
+            pointer: "/at",
+            sentence: "a slot must not come before the kickoff".to_owned(),
+        });
+    }
+    if draft.target_date.is_some_and(|date| slot.at > date) {
+        return Err(Rejection::Unsuitable {
+            pointer: "/at",
+            sentence: "a slot must not come after the target date".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Events of a command, or why it is refused. A command that changes nothing yields no events.
+///
+/// # Errors
+/// [`Rejection`], with the state untouched.
+pub fn decide_command(
+    release: &Release,
+    command: &Command,
+    cx: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    if release.terminal()
+        && !matches!(
+            command,
+            Command::RetryTask { .. } | Command::SkipTask { .. } | Command::IntegrationRestored { .. }
+        )
+    {
+        return illegal(
+            "release_closed",
+            format!(
+                "{} is {} and can no longer be changed",
+                release.key(),
+                release.stage
+            ),
+        );
+    }
+    match command {
+        Command::Start => match release.stage {
+            Stage::NotStarted => Ok(vec![Event::KickoffStartedNow { at: cx.now }]),
+            Stage::Kickoff
+            | Stage::AwaitingRegression
+            | Stage::Regression
+            | Stage::AwaitingPreRelease
+            | Stage::PreRelease
+            | Stage::AwaitingDistribution
+            | Stage::Distribution
+            | Stage::Completed
+            | Stage::RolledBack
+            | Stage::Archived => illegal(
+                "already_started",
+                format!("{} has been kicked off already", release.key()),
+            ),
+        },
+        Command::Pause { note } => {
+            let paused = release
+                .holds
+                .iter()
+                .any(|hold| matches!(hold, Hold::UserPaused { .. }));
+            Ok(if paused {
+                Vec::new()
+            } else {
+                vec![place(Hold::UserPaused {
+                    by: cx.actor.to_owned(),
+                    note: note.clone(),
+                })]
+            })
+        }
+        Command::Resume => Ok(lift(release, |hold| matches!(hold, Hold::UserPaused { .. }))),
+        Command::Block { reason, scope } => Ok(vec![place(Hold::Blocked {
+            by: cx.actor.to_owned(),
+            reason: reason.clone(),
+            scope: *scope,
+        })]),
+        Command::Unblock => Ok(lift(release, |hold| matches!(hold, Hold::Blocked { .. }))),
+        Command::Archive {
+            reason,
+            close_tickets,
+            delete_branch,
+        } => Ok(archive(release, reason, *close_tickets, *delete_branch)),
+        Command::Trigger {
+            stage,
+            override_reason,
+        } => trigger(release, *stage, override_reason.as_deref(), cx),
+        Command::Decide {
+            stage,
+            decision,
+            comment,
+        } => decide(release, *stage, *decision, comment.clone(), cx),
+        Command::AddSlot { slot } => {
+            slots_open(release)?;
+            new_slot_time(release, slot, cx.now)?;
+            Ok(vec![Event::SlotAdded { slot: slot.clone() }])
+        }
+        Command::ChangeSlot { slot } => {
+            let old = release.slots.get(&slot.id).ok_or(Rejection::Missing("slot"))?;
+            slots_open(release)?;
+            if old.at != slot.at {
+                new_slot_time(release, slot, cx.now)?;
+            }
+            Ok(if old == slot {
+                Vec::new()
+            } else {
+                vec![Event::SlotChanged { slot: slot.clone() }]
+            })
+        }
+        Command::RemoveSlot { slot } => {
+            release.slots.get(slot).ok_or(Rejection::Missing("slot"))?;
+            Ok(vec![Event::SlotRemoved { slot: *slot }])
+        }
+        Command::StartCycle => start_cycle(release, cx.now),
+        Command::AbandonCycle { cycle, reason } => abandon(release, *cycle, reason),
+        Command::RecordVerdict { cycle, verdict, note } => {
+            let it = release
+                .cycles
+                .iter()
+                .find(|it| it.number == *cycle)
+                .ok_or(Rejection::Missing("cycle"))?;
+            if it.state == CycleState::Abandoned {
+                return illegal("cycle_abandoned", "an abandoned cycle has no verdict");
+            }
+            Ok(vec![Event::VerdictRecorded {
+                cycle: *cycle,
+                verdict: *verdict,
+                note: note.clone(),
+            }])
+        }
+        Command::RetryTask { task, force } => retry(release, task, *force),
+        Command::SkipTask { task, reason } => skip(release, task, reason),
+        Command::CompleteTask {
+            task,
+            reason,
+            reference,
+        } => complete(release, task, reason, reference.clone()),
+        Command::UploadBuild { task, product } => upload(release, task, product, cx.now),
+        Command::ChangeBuildMode { target, mode } => {
+            let plan = release
+                .plan()
+                .targets
+                .get(target)
+                .ok_or(Rejection::Missing("target"))?;
+            Ok(if plan.builds == *mode {
+                Vec::new()
+            } else {
+                vec![Event::BuildModeChanged {
+                    target: *target,
+                    mode: *mode,
+                }]
+            })
+        }
+        Command::Edit { edit } => edit_release(release, edit, cx.now),
+        Command::IntegrationRestored { integration } => Ok(release
+            .failures()
+            .filter(|(_, cause)| cause.integration == Some(*integration))
+            .map(|(task, _)| rearm(task, false))
+            .collect()),
+        Command::CloseRolledBack { reason } => close(release, reason),
+    }
+}
+
+const fn place(hold: Hold) -> Event {
+    Event::HoldPlaced { hold }
+}
+
+fn lift(release: &Release, which: impl Fn(&Hold) -> bool) -> Vec<Event> {
+    release
+        .holds
+        .iter()
+        .filter(|hold| which(hold))
+        .map(|hold| Event::HoldLifted { hold: hold.clone() })
+        .collect()
+}
+
+const fn rearm(task: &Task, spent: bool) -> Event {
+    Event::Task {
+        event: TaskEvent::Rearmed {
+            task: task.key,
+            spent,
+        },
+    }
+}
+
+fn cancel_open<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<Event> {
+    tasks
+        .filter(|task| !task.state.over())
+        .map(|task| Event::Task {
+            event: TaskEvent::Cancelled { task: task.key },
+        })
+        .collect()
+}
+
+fn archive(release: &Release, reason: &str, close_tickets: bool, delete_branch: bool) -> Vec<Event> {
+    let mut events = vec![Event::Archived {
+        reason: reason.to_owned(),
+    }];
+    events.extend(cancel_open(release.board.iter()));
+    if let Some(cycle) = release.active_cycle() {
+        events.push(Event::CycleEnded {
+            cycle: cycle.number,
+            state: CycleState::Abandoned,
+            verdict: cycle.verdict,
+            note: Some(reason.to_owned()),
+        });
+    }
+    events.push(Event::StageEntered {
+        stage: Stage::Archived,
+    });
+    let tasks = catalogue::clean_up(release, close_tickets, delete_branch);
+    if !tasks.is_empty() {
+        events.push(Event::Task {
+            event: TaskEvent::Planned { tasks },
+        });
+    }
+    events
+}
+
+const fn waits_before(stage: GatedStage) -> Stage {
+    match stage {
+        GatedStage::Regression => Stage::AwaitingRegression,
+        GatedStage::PreRelease => Stage::AwaitingPreRelease,
+        GatedStage::Distribution => Stage::AwaitingDistribution,
+    }
+}
+
+fn trigger(
+    release: &Release,
+    stage: GatedStage,
+    override_reason: Option<&str>,
+    cx: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    if release.stage != waits_before(stage) {
+        return illegal(
+            "wrong_stage",
+            format!(
+                "{} is {}; {stage} starts from {}",
+                release.key(),
+                release.stage,
+                waits_before(stage)
+            ),
+        );
+    }
+    let blockers = gate::blockers(release, stage, cx);
+    if !blockers.is_empty() && override_reason.is_none() {
+        return Err(Rejection::GateClosed { stage, blockers });
+    }
+    let overridden = blockers.into_iter().map(|blocker| blocker.detail).collect();
+    Ok(vec![Event::StageReleased {
+        stage,
+        overridden,
+        reason: override_reason.map(ToOwned::to_owned),
+    }])
+}
+
+fn decide(
+    release: &Release,
+    stage: GatedStage,
+    decision: Decision,
+    comment: Option<String>,
+    cx: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    if release.stage != waits_before(stage) {
+        return illegal(
+            "wrong_stage",
+            format!(
+                "{} is {}; decisions about {stage} are taken in {}",
+                release.key(),
+                release.stage,
+                waits_before(stage)
+            ),
+        );
+    }
+    let approval = Approval {
+        stage,
+        by: cx.actor.to_owned(),
+        decision,
+        sha: gate::sha_at_gate(release),
+        comment,
+        at: cx.now,
+    };
+    Ok(vec![Event::Decided { approval }])
+}
+
+fn slots_open(release: &Release) -> Result<(), Rejection> {
+    match release.stage {
+        Stage::NotStarted
+        | Stage::Kickoff
+        | Stage::AwaitingRegression
+        | Stage::Regression
+        | Stage::AwaitingPreRelease => Ok(()),
+        Stage::PreRelease
+        | Stage::AwaitingDistribution
+        | Stage::Distribution
+        | Stage::Completed
+        | Stage::RolledBack
+        | Stage::Archived => illegal(
+            "regression_over",
+            "slots can only be changed before PRE_RELEASE starts",
+        ),
+    }
+}
+
+fn new_slot_time(release: &Release, slot: &Slot, now: Timestamp) -> Result<(), Rejection> {
+    check_slot(&release.draft, slot)?;
+    if slot.at < now - Span::seconds(PAST_TOLERANCE_SECONDS) {
+        return Err(Rejection::Unsuitable {
+            pointer: "/at",
+            sentence: "a slot must not lie in the past".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn start_cycle(release: &Release, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    match release.stage {
+        Stage::Regression if release.active_cycle().is_none() => {
+            Ok(vec![settle::start_cycle(release, Vec::new(), now)])
+        }
+        Stage::Regression => illegal(
+            "cycle_active",
+            "a regression cycle is still running; abandon it or wait for it",
+        ),
+        Stage::AwaitingPreRelease => Ok(vec![
+            Event::StageEntered {
+                stage: Stage::Regression,
+            },
+            settle::start_cycle(release, Vec::new(), now),
+        ]),
+        Stage::NotStarted
+        | Stage::Kickoff
+        | Stage::AwaitingRegression
+        | Stage::PreRelease
+        | Stage::AwaitingDistribution
+        | Stage::Distribution
+        | Stage::Completed
+        | Stage::RolledBack
+        | Stage::Archived => illegal(
+            "wrong_stage",
+            format!("{} is {}; cycles run in REGRESSION", release.key(), release.stage),
+        ),
+    }
+}
+
+fn abandon(release: &Release, number: u16, reason: &str) -> Result<Vec<Event>, Rejection> {
+    let cycle = release
+        .cycles
+        .iter()
+        .find(|it| it.number == number)
+        .ok_or(Rejection::Missing("cycle"))?;
+    if cycle.state != CycleState::InProgress {
+        return illegal("cycle_over", format!("cycle {number} is {}", cycle.state));
+    }
+    let mut events = cancel_open(release.board.iter().filter(|task| task.key.cycle == Some(number)));
+    events.push(Event::CycleEnded {
+        cycle: number,
+        state: CycleState::Abandoned,
+        verdict: cycle.verdict,
+        note: Some(reason.to_owned()),
+    });
+    Ok(events)
+}
+
+fn failed<'a>(release: &'a Release, key: &TaskKey) -> Result<(&'a Task, Outcome), Rejection> {
+    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
+    match &task.state {
+        TaskState::Failed { outcome, .. } => Ok((task, *outcome)),
+        TaskState::Pending
+        | TaskState::Running { .. }
+        | TaskState::AwaitingCallback { .. }
+        | TaskState::AwaitingManual { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Skipped { .. }
+        | TaskState::Cancelled => illegal(
+            "task_not_failed",
+            format!(
+                "{} is {}; only a failed task is tried again",
+                task.key,
+                task.state.word()
+            ),
+        ),
+    }
+}
+
+fn retry(release: &Release, key: &TaskKey, force: Force) -> Result<Vec<Event>, Rejection> {
+    let (task, outcome) = failed(release, key)?;
+    let spent = outcome == Outcome::Spent || (outcome == Outcome::Unknown && force == Force::AcceptDuplicate);
+    let mut events = Vec::new();
+    if spent && key.kind == TaskKind::AutomationRuns {
+        // The run belongs to the task that triggered it: that one runs anew, this one waits for it again.
+        let trigger = TaskKey {
+            kind: TaskKind::TriggerAutomationRuns,
+            ..*key
+        };
+        if let Some(trigger) = release.board.find(&trigger) {
+            events.push(rearm(trigger, true));
+        }
+    }
+    events.push(rearm(task, spent));
+    Ok(events)
+}
+
+fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec<Event>, Rejection> {
+    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
+    let event = match &task.state {
+        TaskState::Failed {
+            outcome: Outcome::Unknown,
+            ..
+        } if task.current().is_some_and(|step| step.kind.row() == "perform") => TaskEvent::SkipRequested {
+            task: *key,
+            reason: reason.to_owned(),
+        },
+        TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {
+            TaskEvent::Skipped {
+                task: *key,
+                reason: reason.to_owned(),
+            }
+        }
+        TaskState::Running { .. }
+        | TaskState::AwaitingCallback { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Skipped { .. }
+        | TaskState::Cancelled => {
+            return illegal(
+                "task_not_skippable",
+                format!(
+                    "{key} is {}; only a pending or failed task is skipped",
+                    task.state.word()
+                ),
+            );
+        }
+    };
+    if let Some(what) = indispensable(release, key) {
+        return illegal(
+            "task_needed",
+            format!("{key} cannot be left out: {what}; complete it by hand and name what exists"),
+        );
+    }
+    Ok(vec![Event::Task { event }])
+}
+
+/// Tasks whose result everything after them names.
+fn indispensable(release: &Release, key: &TaskKey) -> Option<&'static str> {
+    if key.kind == TaskKind::ForkBranch && release.branch.is_none() {
+        Some("later steps need the release branch")
+    } else if key.kind == TaskKind::CreateRcTag {
+        Some("the cycle needs its commit")
+    } else if key.kind == TaskKind::CreateReleaseTag {
+        Some("builds and stores need the release tag")
+    } else {
+        None
+    }
+}
+
+fn complete(
+    release: &Release,
+    key: &TaskKey,
+    reason: &str,
+    reference: Option<Reference>,
+) -> Result<Vec<Event>, Rejection> {
+    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
+    match task.state {
+        TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {}
+        TaskState::Running { .. }
+        | TaskState::AwaitingCallback { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Skipped { .. }
+        | TaskState::Cancelled => {
+            return illegal(
+                "task_not_open",
+                format!(
+                    "{key} is {}; only a pending, waiting or failed task is completed by hand",
+                    task.state.word()
+                ),
+            );
+        }
+    }
+    if indispensable(release, key).is_some() && reference.is_none() {
+        return Err(Rejection::Unsuitable {
+            pointer: "/reference",
+            sentence: "name the branch or tag that exists".to_owned(),
+        });
+    }
+    if key.kind == TaskKind::SubmitToStore || (key.kind == TaskKind::CreateRcTag && task.done.is_empty()) {
+        return illegal(
+            "task_not_by_hand",
+            format!("{key} cannot be completed by hand; try it again or skip it"),
+        );
+    }
+    Ok(vec![Event::Task {
+        event: TaskEvent::Completed {
+            task: *key,
+            output: Output::ByHand {
+                reason: reason.to_owned(),
+                reference,
+            },
+        },
+    }])
+}
+
+fn upload(
+    release: &Release,
+    key: &TaskKey,
+    product: &RunProduct,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
+    if !gate::accepts_upload(release, task) {
+        return illegal(
+            "upload_not_expected",
+            format!("{key} is {}; it does not wait for a build", task.state.word()),
+        );
+    }
+    let mut build = report::build(release, task, product, now).ok_or(Rejection::Missing("target"))?;
+    build.origin = if product.sha.is_some() {
+        ShaOrigin::Declared
+    } else {
+        ShaOrigin::Absent
+    };
+    Ok(vec![
+        Event::BuildArrived { build },
+        Event::Task {
+            event: TaskEvent::Completed {
+                task: *key,
+                output: Output::Uploaded {
+                    product: product.clone(),
+                },
+            },
+        },
+    ])
+}
+
+fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    let mut draft = release.draft.clone();
+    edit.apply(&mut draft);
+    if draft == release.draft {
+        return Ok(Vec::new());
+    }
+    let started = release.stage != Stage::NotStarted;
+    if started && (edit.kickoff_at.is_some() || edit.kickoff_reminder_at.is_some()) {
+        return illegal(
+            "already_started",
+            "the kickoff is over; its dates can no longer change",
+        );
+    }
+    let past = now - Span::seconds(PAST_TOLERANCE_SECONDS);
+    if draft.kickoff_at != release.draft.kickoff_at && draft.kickoff_at < past {
+        return Err(Rejection::Unsuitable {
+            pointer: "/kickoffAt",
+            sentence: "the kickoff lies in the past".to_owned(),
+        });
+    }
+    if draft.target_date != release.draft.target_date && draft.target_date.is_some_and(|date| date < now) {
+        return Err(Rejection::Unsuitable {
+            pointer: "/targetDate",
+            sentence: "the target date lies in the past".to_owned(),
+        });
+    }
+    if draft.kickoff_reminder_at.is_some_and(|at| at >= draft.kickoff_at) {
+        return Err(Rejection::Unsuitable {
+            pointer: "/kickoffReminderAt",
+            sentence: "the reminder must come before the kickoff".to_owned(),
+        });
+    }
+    if draft.target_date.is_some_and(|date| date < draft.kickoff_at) {
+        return Err(Rejection::Unsuitable {
+            pointer: "/targetDate",
+            sentence: "the target date must not come before the kickoff".to_owned(),
+        });
+    }
+    let mut events = vec![Event::Edited {
+        edit: Box::new(edit.clone()),
+    }];
+    let moved = draft.kickoff_reminder_at != release.draft.kickoff_reminder_at
+        || draft.kickoff_at != release.draft.kickoff_at;
+    if let (true, Some(at)) = (moved, draft.kickoff_reminder_at)
+        && at <= now
+    {
+        events.push(Event::ReminderSkipped {
+            reminder: format!("PRE_KICKOFF_REMINDER/{}", draft.kickoff_at.to_rfc3339()),
+        });
+    }
+    Ok(events)
+}
+
+fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejection> {
+    if !matches!(release.stage, Stage::Distribution | Stage::Completed) {
+        return illegal("wrong_stage", "only a release in distribution can be rolled back");
+    }
+    let exposed = release
+        .shipments
+        .values()
+        .any(|it| it.state.exposure > 0 && !matches!(it.state.status.as_str(), "HALTED" | "ROLLED_BACK"));
+    if exposed {
+        return illegal(
+            "still_exposed",
+            "halt every rollout first: users still get this version",
+        );
+    }
+    let mut events = cancel_open(release.board.iter());
+    events.push(Event::Archived {
+        reason: reason.to_owned(),
+    });
+    events.push(Event::StageEntered {
+        stage: Stage::RolledBack,
+    });
+    Ok(events)
+}

@@ -1,0 +1,21 @@
+//! The release: one coordinated version bump of one service, from kickoff into the stores.
+//!
+//! `state` holds what it is, `event` what can happen to it, `command` what people may ask, `settle` what follows by
+//! itself, `react` what the world must now do. One file tells each story.
+
+pub mod catalogue;
+pub mod command;
+pub mod event;
+pub mod gate;
+pub mod hold;
+pub mod notes;
+pub mod react;
+pub mod report;
+pub mod settle;
+pub mod state;
+pub mod view;
+pub mod work;
+
+pub use command::{Command, decide_command};
+pub use event::Event;
+pub use state::{Phase, Release, Stage};

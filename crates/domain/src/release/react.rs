@@ -1,0 +1,132 @@
+//! What the world must do because of one event. Asked with the state directly after it; it never searches.
+
+use super::event::Event;
+use super::state::{Release, Stage};
+use super::{notes, settle, work};
+use crate::board::{self, Begin, Owner, Reaction, TaskEvent};
+use crate::effect::{Effect, StoreVersion};
+use crate::key::TaskKind;
+use crate::report::{Report, SubmissionStart};
+use std::collections::BTreeMap;
+
+/// Reactions to an event.
+#[must_use]
+pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction> {
+    let mut reactions = match event {
+        Event::Task { event } => task(before, release, event),
+        // A stage that is left ends its probes; a stage that is reached starts its own.
+        Event::StageEntered { .. } => {
+            let mut all: Vec<Reaction> = settle::probes(before)
+                .iter()
+                .map(|probe| Reaction::End(probe.id()))
+                .collect();
+            all.extend(settle::probes(release).into_iter().map(Reaction::Enqueue));
+            all
+        }
+        Event::Created { .. }
+        | Event::KickoffStartedNow { .. }
+        | Event::CycleStarted { .. }
+        | Event::CycleEnded { .. }
+        | Event::VerdictRecorded { .. }
+        | Event::SlotAdded { .. }
+        | Event::SlotChanged { .. }
+        | Event::SlotRemoved { .. }
+        | Event::SlotSkipped { .. }
+        | Event::BuildArrived { .. }
+        | Event::HoldPlaced { .. }
+        | Event::HoldLifted { .. }
+        | Event::Decided { .. }
+        | Event::StageReleased { .. }
+        | Event::ReminderFired { .. }
+        | Event::ReminderSkipped { .. }
+        | Event::Edited { .. }
+        | Event::BuildModeChanged { .. }
+        | Event::ShipmentChanged { .. }
+        | Event::FactChanged { .. }
+        | Event::Archived { .. }
+        | Event::RunCancelled { .. } => Vec::new(),
+    };
+    if release.stage != Stage::Archived
+        || matches!(event, Event::Archived { .. } | Event::StageEntered { .. })
+    {
+        reactions.extend(notes::messages(release, event).into_iter().map(Reaction::Enqueue));
+    }
+    reactions
+}
+
+fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction> {
+    let mut reactions = board::react(release, event);
+    match event {
+        TaskEvent::Started {
+            task,
+            begin: Begin::Child { .. },
+            ..
+        } if task.kind == TaskKind::SubmitToStore => {
+            reactions.extend(birth(release, task).map(Reaction::Enqueue));
+        }
+        TaskEvent::Cancelled { task } => reactions.extend(cancel_run(before, task).map(Reaction::Enqueue)),
+        TaskEvent::Started { .. }
+        | TaskEvent::Planned { .. }
+        | TaskEvent::StepDone { .. }
+        | TaskEvent::Parked { .. }
+        | TaskEvent::Completed { .. }
+        | TaskEvent::Failed { .. }
+        | TaskEvent::Rearmed { .. }
+        | TaskEvent::Skipped { .. }
+        | TaskEvent::SkipRequested { .. }
+        | TaskEvent::LateResult { .. } => {}
+    }
+    reactions
+}
+
+/// The run of a task that nobody waits for any more is asked to stop.
+fn cancel_run(before: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
+    let task = before.board.find(key)?;
+    let run = task.accepted_run()?.clone();
+    let integration = work::integration_of(before.plan(), key)?;
+    Some(Effect::CancelRun {
+        key: before.effect_key(task, task.next_step),
+        integration,
+        run,
+    })
+}
+
+fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
+    let task = release.board.find(key)?;
+    let target = key.target?;
+    let plan = release.plan().targets.get(&target)?;
+    let build_number = release
+        .builds
+        .iter()
+        .rev()
+        .find(|build| build.target == target)
+        .and_then(|build| build.build_number.clone());
+    let notes: BTreeMap<String, String> = release
+        .notes
+        .iter()
+        .map(|text| ("en-US".to_owned(), text.chars().take(500).collect()))
+        .collect();
+    let start = SubmissionStart {
+        id: work::submission_id(release, task),
+        tenant: release.draft.tenant,
+        install: release.draft.install,
+        release: release.draft.id,
+        target,
+        attempt: task.generation.0.saturating_add(1),
+        integration: plan.store?,
+        version: StoreVersion {
+            version: plan.version.to_string(),
+            build_number: build_number.unwrap_or_default(),
+            notes,
+        },
+        settings: plan.settings.clone(),
+    };
+    Some(Effect::Tell {
+        from: release.aggregate_id(),
+        to: work::submission_aggregate(release, task),
+        ordinal: (release.version, 0),
+        report: Box::new(Report::StartSubmission {
+            start: Box::new(start),
+        }),
+    })
+}

@@ -1,0 +1,264 @@
+//! What a release makes of reports. Total: a report is never rejected.
+
+use super::event::Event;
+use super::gate::Context;
+use super::state::{Build, Release, Shipment};
+use super::work;
+use crate::board::{self, StepResult, Task, TaskEvent, TaskState};
+use crate::effect::Watched;
+use crate::ids::{BuildId, ReleaseId};
+use crate::key::{EffectKey, TaskKey, TaskKind};
+use crate::plan::ShaOrigin;
+use crate::report::{
+    Cause, ChildState, Class, Finding, Outcome, Report, RunProduct, RunResult, RunState, Sighting,
+};
+use crate::time::Timestamp;
+
+/// Events of a report.
+#[must_use]
+pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Vec<Event> {
+    match report {
+        Report::Performed { .. } | Report::Resolved { .. } => {
+            let mut events: Vec<Event> = board::decide_report(release, report, cx.now)
+                .into_iter()
+                .map(|event| Event::Task { event })
+                .collect();
+            if let Some(build) = build_of_store(release, report, cx.now) {
+                events.push(Event::BuildArrived { build });
+            }
+            events
+        }
+        Report::Seen { key, sighting } => seen(release, key, sighting, cx.now),
+        Report::FactChanged { fact, value } => vec![Event::FactChanged {
+            fact: *fact,
+            value: value.clone(),
+        }],
+        Report::RunCancelled { key, run } => vec![Event::RunCancelled {
+            key: *key,
+            run: run.clone(),
+        }],
+        Report::ChildChanged {
+            target,
+            submission,
+            rollout,
+            state,
+        } => {
+            let shipment = Shipment {
+                submission: *submission,
+                rollout: *rollout,
+                state: state.clone(),
+            };
+            child_changed(release, *target, &shipment)
+        }
+        Report::StartSubmission { .. } | Report::StartRollout { .. } | Report::Tick => Vec::new(),
+    }
+}
+
+fn seen(release: &Release, key: &EffectKey, sighting: &Sighting, now: Timestamp) -> Vec<Event> {
+    let Sighting::Run { state } = sighting else {
+        return Vec::new();
+    };
+    let Some(task) = release.board.find(&key.task).filter(|task| task.is_at(key)) else {
+        return Vec::new();
+    };
+    let TaskState::AwaitingCallback {
+        watched: Watched::Run { run },
+        ..
+    } = &task.state
+    else {
+        return Vec::new();
+    };
+    match state {
+        RunState::Queued | RunState::Running => Vec::new(),
+        RunState::Ended {
+            result: RunResult::Succeeded,
+            product,
+        } => run_succeeded(release, task, product, now),
+        RunState::Ended {
+            result: RunResult::Failed,
+            product,
+        } if is_automation(task) => {
+            // Failed tests end the run badly as well; the totals (or their absence) decide about the verdict.
+            run_succeeded(
+                release,
+                task,
+                &RunProduct {
+                    failed: true,
+                    ..product.clone()
+                },
+                now,
+            )
+        }
+        RunState::Ended { result, product } => vec![failed(
+            task,
+            "run_failed",
+            format!(
+                "the run {} ended as {result}; look at {} and run it anew",
+                run.id,
+                product.url.as_deref().unwrap_or("its log")
+            ),
+            Class::NeedsHuman,
+            Outcome::Spent,
+        )],
+        RunState::Gone => vec![failed(
+            task,
+            "run_gone",
+            format!("the CI system no longer knows run {}; run it anew", run.id),
+            Class::NeedsHuman,
+            Outcome::Spent,
+        )],
+    }
+}
+
+fn is_automation(task: &Task) -> bool {
+    task.key.kind == TaskKind::AutomationRuns
+}
+
+fn failed(task: &Task, code: &str, sentence: String, class: Class, outcome: Outcome) -> Event {
+    Event::Task {
+        event: TaskEvent::Failed {
+            task: task.key,
+            cause: Cause::new(code, sentence, class),
+            outcome,
+        },
+    }
+}
+
+fn run_succeeded(release: &Release, task: &Task, product: &RunProduct, now: Timestamp) -> Vec<Event> {
+    let mut events = Vec::new();
+    let has_store_step = task.steps.len() > usize::from(task.next_step).saturating_add(1);
+    if work::makes_build(task.key.kind) && !has_store_step {
+        events.extend(build(release, task, product, now).map(|build| Event::BuildArrived { build }));
+    }
+    let step = StepResult::Ran {
+        product: product.clone(),
+    };
+    let done = board::step_done(release, task, task.next_step, step, now);
+    // Automation's completion carries a verdict; settle adds it once the totals are there.
+    let done = done
+        .into_iter()
+        .filter(|event| !(is_automation(task) && matches!(event, TaskEvent::Completed { .. })));
+    events.extend(done.map(|event| Event::Task { event }));
+    events
+}
+
+/// Whether automation's totals reach the threshold; without test management the run's own end decides.
+#[must_use]
+pub fn automation_passed(release: &Release, task: &Task) -> bool {
+    match (&release.plan().testing, task.finding()) {
+        (Some(testing), Some(Finding::Totals { totals })) => totals.reaches(testing.pass_threshold),
+        (
+            _,
+            Some(
+                Finding::Head { .. }
+                | Finding::Notes { .. }
+                | Finding::StoreBuild { .. }
+                | Finding::Exposure { .. }
+                | Finding::Totals { .. },
+            ),
+        ) => false,
+        (_, None) => task.product().is_some_and(|product| !product.failed),
+    }
+}
+
+/// The build a run or upload stands for.
+#[must_use]
+pub fn build(release: &Release, task: &Task, product: &RunProduct, now: Timestamp) -> Option<Build> {
+    let target = task.key.target?;
+    Some(Build {
+        id: build_id(release.draft.id, &task.key, task.generation.0),
+        target,
+        task: task.key,
+        build_number: product.build_number.clone().or_else(|| product.number.clone()),
+        url: product.url.clone(),
+        artifact_url: product.artifact_url.clone(),
+        sha: product.sha.clone(),
+        origin: if product.sha.is_some() {
+            ShaOrigin::Observed
+        } else {
+            ShaOrigin::Absent
+        },
+        at: now,
+    })
+}
+
+/// The id of a task generation's build.
+#[must_use]
+pub fn build_id(release: ReleaseId, task: &TaskKey, generation: u16) -> BuildId {
+    BuildId::derived(&[
+        release.uuid().as_bytes(),
+        task.to_string().as_bytes(),
+        &generation.to_be_bytes(),
+    ])
+}
+
+/// A store build arrives when the store has processed it, with the store's own number.
+fn build_of_store(release: &Release, report: &Report, now: Timestamp) -> Option<Build> {
+    let Report::Resolved {
+        key,
+        resolved:
+            crate::report::Resolved::Found {
+                finding: Finding::StoreBuild { build: found },
+            },
+    } = report
+    else {
+        return None;
+    };
+    let task = release
+        .board
+        .find(&key.task)
+        .filter(|task| task.is_at(key) && matches!(task.state, TaskState::Running { .. }))?;
+    let product = task.product().cloned().unwrap_or_default();
+    let mut made = build(release, task, &product, now)?;
+    made.build_number = Some(found.build_number.clone());
+    Some(made)
+}
+
+fn child_changed(release: &Release, target: crate::key::TargetKey, shipment: &Shipment) -> Vec<Event> {
+    let key = super::catalogue::ship_task(target);
+    let Some(task) = release.board.find(&key) else {
+        return Vec::new();
+    };
+    if work::submission_id(release, task) != shipment.submission {
+        return Vec::new();
+    }
+    if release
+        .shipments
+        .get(&target)
+        .is_some_and(|known| known == shipment || known.state.at > shipment.state.at)
+    {
+        return Vec::new();
+    }
+    let mut events = vec![Event::ShipmentChanged {
+        target,
+        shipment: shipment.clone(),
+    }];
+    if matches!(task.state, TaskState::AwaitingChild { .. }) {
+        events.extend(child_end(task, &shipment.state).map(|event| Event::Task { event }));
+    }
+    events
+}
+
+fn child_end(task: &Task, state: &ChildState) -> Option<TaskEvent> {
+    if state.live {
+        return Some(TaskEvent::Completed {
+            task: task.key,
+            output: board::Output::Child,
+        });
+    }
+    let spent = matches!(state.status.as_str(), "REJECTED" | "CANCELLED" | "SUSPENDED");
+    spent.then(|| TaskEvent::Failed {
+        task: task.key,
+        cause: Cause {
+            vendor: state.store_words.clone(),
+            ..Cause::new(
+                "submission_ended",
+                state.blocker.clone().unwrap_or_else(|| {
+                    format!("the submission is {}; mend it and submit anew", state.status)
+                }),
+                Class::NeedsHuman,
+            )
+        },
+        outcome: Outcome::Spent,
+    })
+}

@@ -1,0 +1,702 @@
+//! A rollout: how an accepted submission reaches its users, in steps, with pause, resume, halt and completion.
+//!
+//! Every decision that touches traffic raises the traffic generation and is a task of its own whose key carries it.
+//! No exposure is believed before it is read back from the store; what is changed in the store's console is drift.
+
+use crate::board::{
+    self, Begin, Board, Lane, Owner, PlannedTask, Reaction, Step, StepKind, StepResult, Task, TaskEvent,
+    TaskState, Wait,
+};
+use crate::effect::{Effect, Operation, Reading, RolloutChange, StoreWrite, Watched};
+use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind, words};
+use crate::release::command::Rejection;
+use crate::report::{ChildState, Exposure, ExposureWord, Finding, Outcome, Report, RolloutStart, Sighting};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Everybody, in basis points.
+pub const EVERYBODY: u16 = 10_000;
+
+words! {
+    /// Where a rollout stands.
+    Status ("rollout status") {
+        /// Users get it, step by step.
+        Active = "ACTIVE",
+        /// Not raised for now.
+        Paused = "PAUSED",
+        /// Withheld in the store.
+        Halted = "HALTED",
+        /// Everybody (or the accepted final exposure).
+        Completed = "COMPLETED",
+    }
+}
+
+/// A rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// What it was born with.
+    pub start: RolloutStart,
+    /// Events folded so far.
+    pub version: u64,
+    /// Where it stands.
+    pub status: Status,
+    /// Exposure last read back, in basis points.
+    pub exposure: u16,
+    /// The store's last word.
+    pub store_word: Option<String>,
+    /// Decisions taken so far: the traffic generation.
+    pub traffic_generation: u64,
+    /// The last decision, until it has a task: its kind and the exposure it aims at.
+    pub undone: Option<(TaskKind, u16)>,
+    /// When the exposure last rose.
+    pub step_at: Timestamp,
+    /// The store's state differs from what we decided last.
+    pub drift: Option<String>,
+    /// Tasks.
+    pub board: Board,
+    /// When the last event happened.
+    pub updated_at: Timestamp,
+}
+
+/// What can happen to a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "happened", rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are few and short-lived; boxing the common one would cost every reader"
+)]
+pub enum Event {
+    /// It came to life.
+    Born {
+        /// With this.
+        start: Box<RolloutStart>,
+    },
+    /// Something happened to a task.
+    Task {
+        /// This.
+        event: TaskEvent,
+    },
+    /// Somebody (or a step's time) decided.
+    Decided {
+        /// What.
+        kind: TaskKind,
+        /// To this exposure, for raises.
+        bps: u16,
+        /// Why.
+        reason: String,
+    },
+    /// The store was read back.
+    Observed {
+        /// So it stands.
+        exposure: Exposure,
+        /// Whether we had decided so: if not, this is drift.
+        drift: Option<String>,
+    },
+    /// We stop (or go on) raising; nothing changes at the store.
+    RaisingStopped {
+        /// Whether it is stopped.
+        status: Status,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a person asks of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Command {
+    /// To the next step, or to this exposure.
+    Advance {
+        /// Basis points; none is the next step.
+        bps: Option<u16>,
+        /// Why.
+        reason: String,
+    },
+    /// Stop raising.
+    Pause {
+        /// Why.
+        reason: String,
+    },
+    /// Go on.
+    Resume {
+        /// Why.
+        reason: String,
+    },
+    /// Withhold in the store.
+    Halt {
+        /// Why.
+        reason: String,
+    },
+    /// To everybody.
+    Complete {
+        /// Why.
+        reason: String,
+    },
+    /// Try a failed decision again.
+    Retry {
+        /// Which.
+        task: TaskKey,
+    },
+}
+
+impl Rollout {
+    /// A rollout as it is born.
+    #[must_use]
+    pub fn born(start: RolloutStart, at: Timestamp) -> Self {
+        let exposure = start.exposure;
+        Self {
+            start,
+            version: 1,
+            status: Status::Active,
+            exposure,
+            store_word: None,
+            traffic_generation: 0,
+            undone: None,
+            step_at: at,
+            drift: None,
+            board: Board::default(),
+            updated_at: at,
+        }
+    }
+    /// Its aggregate id.
+    #[must_use]
+    pub const fn aggregate_id(&self) -> AggregateId {
+        AggregateId {
+            kind: AggregateKind::Rollout,
+            id: self.start.id.uuid(),
+        }
+    }
+    /// Whether nothing more happens.
+    #[must_use]
+    pub const fn terminal(&self) -> bool {
+        matches!(self.status, Status::Completed)
+    }
+    /// The exposure that counts as final.
+    #[must_use]
+    pub fn final_exposure(&self) -> u16 {
+        match self.start.target.channel() {
+            Channel::PlayStore => self.start.settings.steps.last().copied().unwrap_or(EVERYBODY),
+            Channel::AppStore | Channel::Environment => EVERYBODY,
+        }
+    }
+    fn next_step(&self) -> Option<u16> {
+        self.start
+            .settings
+            .steps
+            .iter()
+            .copied()
+            .find(|step| *step > self.exposure)
+    }
+    fn open_decision(&self) -> Option<&Task> {
+        self.board
+            .iter()
+            .find(|task| task.key.kind != TaskKind::WatchRollout && !task.state.over())
+    }
+    fn deciding(&self) -> bool {
+        self.undone.is_some() || self.open_decision().is_some()
+    }
+
+    /// Folds one event.
+    #[must_use]
+    pub fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
+        self.version = self.version.saturating_add(1);
+        self.updated_at = at;
+        match event {
+            Event::Born { .. } => {}
+            Event::Task { event } => {
+                self.board.evolve(event, at);
+                if matches!(event, TaskEvent::Started { task, .. } if task.decision == Some(self.traffic_generation))
+                {
+                    self.undone = None;
+                }
+            }
+            Event::Decided { kind, bps, .. } => {
+                self.traffic_generation = self.traffic_generation.saturating_add(1);
+                self.undone = Some((*kind, *bps));
+            }
+            Event::Observed { exposure, drift } => {
+                if exposure.bps != self.exposure {
+                    self.step_at = at;
+                }
+                self.exposure = exposure.bps;
+                self.store_word = Some(exposure.store_word.clone());
+                self.drift.clone_from(drift);
+                self.status = match exposure.word {
+                    ExposureWord::Completed => Status::Completed,
+                    ExposureWord::Halted => Status::Halted,
+                    ExposureWord::Paused => Status::Paused,
+                    // On Play a pause is ours alone: the store goes on saying that it is active.
+                    ExposureWord::Active
+                        if self.status == Status::Paused
+                            && self.start.target.channel() == Channel::PlayStore =>
+                    {
+                        Status::Paused
+                    }
+                    ExposureWord::Active => Status::Active,
+                    ExposureWord::Inactive | ExposureWord::Unknown => self.status,
+                };
+                if self.status == Status::Active && self.exposure >= self.final_exposure() {
+                    self.status = Status::Completed;
+                }
+            }
+            Event::RaisingStopped { status, .. } => self.status = *status,
+        }
+        self
+    }
+
+    /// Events of a command.
+    ///
+    /// # Errors
+    /// [`Rejection`], with the state untouched.
+    pub fn decide_command(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
+        let play = self.start.target.channel() == Channel::PlayStore;
+        if self.terminal() {
+            return illegal("rollout_completed", "the rollout is complete".to_owned());
+        }
+        if let Command::Retry { task } = command {
+            let it = self.board.find(task).ok_or(Rejection::Missing("task"))?;
+            return match it.failure() {
+                Some((_, outcome)) => Ok(vec![Event::Task {
+                    event: TaskEvent::Rearmed {
+                        task: *task,
+                        spent: outcome == Outcome::Spent,
+                    },
+                }]),
+                None => illegal("task_not_failed", format!("{task} is {}", it.state.word())),
+            };
+        }
+        // A halt never waits for another decision: it overtakes it.
+        if let (Some(open), false) = (self.open_decision(), matches!(command, Command::Halt { .. })) {
+            return illegal("decision_open", format!("{} is still under way", open.key));
+        }
+        match command {
+            Command::Advance { .. } if !play => illegal(
+                "fixed_steps",
+                "the App Store raises by itself over seven days; complete it instead".to_owned(),
+            ),
+            Command::Advance { .. } if self.status != Status::Active => illegal(
+                "not_active",
+                format!("the rollout is {}; resume it first", self.status),
+            ),
+            Command::Advance { bps, reason } => {
+                let Some(to) = bps.or_else(|| self.next_step()) else {
+                    return illegal("no_further_step", "there is no further step".to_owned());
+                };
+                if to <= self.exposure || to > EVERYBODY {
+                    return Err(Rejection::Unsuitable {
+                        pointer: "/exposure",
+                        sentence: format!(
+                            "exposure can only rise: above {} and up to {EVERYBODY} basis points",
+                            self.exposure
+                        ),
+                    });
+                }
+                Ok(Self::decided(
+                    if to == EVERYBODY {
+                        TaskKind::CompleteRollout
+                    } else {
+                        TaskKind::SetExposure
+                    },
+                    to,
+                    reason,
+                ))
+            }
+            Command::Pause { reason } if self.status == Status::Active => Ok(if play {
+                vec![Event::RaisingStopped {
+                    status: Status::Paused,
+                    reason: reason.clone(),
+                }]
+            } else {
+                Self::decided(TaskKind::PauseRollout, self.exposure, reason)
+            }),
+            Command::Pause { .. } => illegal("not_active", format!("the rollout is {}", self.status)),
+            Command::Resume { reason } => match self.status {
+                Status::Paused if play => Ok(vec![Event::RaisingStopped {
+                    status: Status::Active,
+                    reason: reason.clone(),
+                }]),
+                Status::Paused | Status::Halted => {
+                    Ok(Self::decided(TaskKind::ResumeRollout, self.exposure, reason))
+                }
+                Status::Active | Status::Completed => {
+                    illegal("not_paused", format!("the rollout is {}", self.status))
+                }
+            },
+            Command::Halt { .. } if !play => illegal(
+                "halt_unsupported",
+                "the App Store cannot halt a release: pause it, or remove the app from sale in its console"
+                    .to_owned(),
+            ),
+            Command::Halt { .. } if self.status == Status::Halted => {
+                illegal("already_halted", "the rollout is halted".to_owned())
+            }
+            Command::Halt { reason } => {
+                let mut events: Vec<Event> = self
+                    .open_decision()
+                    .map(|task| Event::Task {
+                        event: TaskEvent::Cancelled { task: task.key },
+                    })
+                    .into_iter()
+                    .collect();
+                events.extend(Self::decided(TaskKind::HaltRollout, self.exposure, reason));
+                Ok(events)
+            }
+            Command::Complete { .. } if self.status == Status::Halted => {
+                illegal("halted", "resume the rollout before completing it".to_owned())
+            }
+            Command::Complete { reason } => Ok(Self::decided(TaskKind::CompleteRollout, EVERYBODY, reason)),
+            Command::Retry { .. } => Ok(Vec::new()),
+        }
+    }
+
+    fn decided(kind: TaskKind, bps: u16, reason: &str) -> Vec<Event> {
+        vec![Event::Decided {
+            kind,
+            bps,
+            reason: reason.to_owned(),
+        }]
+    }
+
+    /// Events of a report. Total.
+    #[must_use]
+    pub fn decide_report(&self, report: &Report, now: Timestamp) -> Vec<Event> {
+        match report {
+            Report::Performed { .. } | Report::Resolved { .. } => {
+                let events = board::decide_report(self, report, now);
+                let read_back = events.iter().find_map(|event| {
+                    let TaskEvent::StepDone {
+                        result:
+                            StepResult::Found {
+                                finding: Finding::Exposure { exposure },
+                            },
+                        ..
+                    } = event
+                    else {
+                        return None;
+                    };
+                    Some(exposure.clone())
+                });
+                let mut all: Vec<Event> = events.into_iter().map(|event| Event::Task { event }).collect();
+                all.extend(read_back.map(|exposure| Event::Observed {
+                    exposure,
+                    drift: None,
+                }));
+                all
+            }
+            Report::Seen {
+                key,
+                sighting: Sighting::Rollout { exposure },
+            } => {
+                let waiting = self.board.find(&key.task).is_some_and(|task| {
+                    task.is_at(key) && matches!(task.state, TaskState::AwaitingCallback { .. })
+                });
+                let same =
+                    exposure.bps == self.exposure && self.store_word.as_ref() == Some(&exposure.store_word);
+                // While a decision is under way the store may show either state: its own read-back decides.
+                if !waiting || same || self.deciding() || exposure.word == ExposureWord::Unknown {
+                    return Vec::new();
+                }
+                vec![Event::Observed {
+                    exposure: exposure.clone(),
+                    drift: self.drift(exposure),
+                }]
+            }
+            Report::Seen { .. }
+            | Report::FactChanged { .. }
+            | Report::RunCancelled { .. }
+            | Report::ChildChanged { .. }
+            | Report::StartSubmission { .. }
+            | Report::StartRollout { .. }
+            | Report::Tick => Vec::new(),
+        }
+    }
+
+    /// Whether the store stands where nobody of us put it. Apple raises by itself: that is no drift.
+    fn drift(&self, seen: &Exposure) -> Option<String> {
+        let first_look = self.store_word.is_none();
+        let apple_rose = self.start.target.channel() == Channel::AppStore && seen.bps > self.exposure;
+        let finished =
+            seen.word == ExposureWord::Completed && self.start.target.channel() == Channel::AppStore;
+        (!first_look && !apple_rose && !finished).then(|| {
+            format!(
+                "the store says {} at {} basis points, which nobody decided here",
+                seen.store_word, seen.bps
+            )
+        })
+    }
+
+    /// The next consequence.
+    #[must_use]
+    pub fn settle(&self, now: Timestamp) -> Option<Event> {
+        let task = |event| Some(Event::Task { event });
+        let watch = TaskKey::once(TaskKind::WatchRollout);
+        match self.board.find(&watch) {
+            None => {
+                return task(TaskEvent::Planned {
+                    tasks: vec![PlannedTask {
+                        key: watch,
+                        lane: Lane::Store,
+                        after: BTreeSet::new(),
+                        skipped: None,
+                    }],
+                });
+            }
+            Some(it) if self.terminal() => {
+                if !it.state.over() {
+                    return task(TaskEvent::Completed {
+                        task: watch,
+                        output: board::Output::Steps,
+                    });
+                }
+                let open = self.open_decision().map(|it| it.key);
+                return open.and_then(|key| task(TaskEvent::Cancelled { task: key }));
+            }
+            Some(it) if matches!(it.state, TaskState::Pending) => {
+                let wait = self.wait(now);
+                return task(TaskEvent::Started {
+                    task: watch,
+                    steps: vec![Step::new(StepKind::Watch)],
+                    begin: Begin::Wait { wait },
+                });
+            }
+            Some(_) => {}
+        }
+        if let Some(event) = board::overdue(&self.board, now) {
+            return task(event);
+        }
+        if let Some((kind, bps)) = self.undone {
+            // The task's key carries the decision's generation; the exposure it aims at is frozen in its first step.
+            let key = TaskKey::once(kind).decision(self.traffic_generation);
+            if self.board.find(&key).is_none() {
+                return task(TaskEvent::Planned {
+                    tasks: vec![PlannedTask {
+                        key,
+                        lane: Lane::Store,
+                        after: BTreeSet::new(),
+                        skipped: None,
+                    }],
+                });
+            }
+            let steps = vec![
+                Step::perform(bps.to_string()),
+                Step::new(StepKind::ResolveExposure),
+            ];
+            return task(TaskEvent::Started {
+                task: key,
+                steps,
+                begin: Begin::Step,
+            });
+        }
+        let again = self
+            .board
+            .iter()
+            .find(|it| matches!(it.state, TaskState::Pending) && !it.steps.is_empty());
+        if let Some(it) = again {
+            return task(TaskEvent::Started {
+                task: it.key,
+                steps: it.steps.clone(),
+                begin: Begin::Step,
+            });
+        }
+        match (self.timed_step(), self.next_step()) {
+            (Some(at), Some(to)) if at <= now => {
+                let kind = if to == EVERYBODY {
+                    TaskKind::CompleteRollout
+                } else {
+                    TaskKind::SetExposure
+                };
+                Some(Event::Decided {
+                    kind,
+                    bps: to,
+                    reason: "the step's time is over".to_owned(),
+                })
+            }
+            (_, _) => None,
+        }
+    }
+
+    /// When the next step comes by itself.
+    fn timed_step(&self) -> Option<Timestamp> {
+        let minutes = self.start.settings.step_minutes?;
+        let waits = self.status == Status::Active
+            && self.drift.is_none()
+            && !self.deciding()
+            && self.start.target.channel() == Channel::PlayStore;
+        (waits && self.next_step().is_some()).then(|| self.step_at + Span::minutes(i64::from(minutes)))
+    }
+
+    fn wait(&self, now: Timestamp) -> Wait {
+        Wait {
+            watched: Watched::Rollout {
+                version: self.start.version.clone(),
+            },
+            deadline: now + Span::days(60),
+        }
+    }
+
+    /// Reactions to an event, asked with the state after it.
+    #[must_use]
+    pub fn react(&self, event: &Event) -> Vec<Reaction> {
+        let mut reactions = match event {
+            Event::Task { event } => board::react(self, event),
+            Event::Born { .. }
+            | Event::Decided { .. }
+            | Event::Observed { .. }
+            | Event::RaisingStopped { .. } => Vec::new(),
+        };
+        let failed = matches!(
+            event,
+            Event::Task {
+                event: TaskEvent::Failed { .. } | TaskEvent::Rearmed { .. }
+            }
+        );
+        if failed
+            || matches!(
+                event,
+                Event::Born { .. } | Event::Observed { .. } | Event::RaisingStopped { .. }
+            )
+        {
+            reactions.push(Reaction::Enqueue(self.tell_parent()));
+        }
+        reactions
+    }
+
+    fn tell_parent(&self) -> Effect {
+        let failure = self
+            .board
+            .iter()
+            .find_map(|task| task.failure().map(|(cause, _)| cause.sentence.clone()));
+        let blocker = match self.status {
+            Status::Halted => {
+                Some("the rollout is halted: resume it, or close the release as rolled back".to_owned())
+            }
+            Status::Active | Status::Paused | Status::Completed => self.drift.clone().or(failure),
+        };
+        let status = if self.status == Status::Completed || self.status == Status::Active {
+            "LIVE"
+        } else {
+            self.status.word()
+        };
+        let state = ChildState {
+            status: status.to_owned(),
+            exposure: self.exposure,
+            live: self.status == Status::Completed,
+            blocker,
+            store_words: self.store_word.clone(),
+            at: self.updated_at,
+        };
+        Effect::Tell {
+            from: self.aggregate_id(),
+            to: AggregateId {
+                kind: AggregateKind::Release,
+                id: self.start.release.uuid(),
+            },
+            ordinal: (self.version, 0),
+            report: Box::new(Report::ChildChanged {
+                target: self.start.target,
+                submission: self.start.submission,
+                rollout: Some(self.start.id),
+                state,
+            }),
+        }
+    }
+
+    /// Instants at which something follows by itself.
+    #[must_use]
+    pub fn agenda(&self) -> Vec<Timestamp> {
+        if self.terminal() {
+            return Vec::new();
+        }
+        let deadlines = self.board.iter().filter_map(Task::deadline);
+        deadlines.chain(self.timed_step()).collect()
+    }
+}
+
+impl Owner for Rollout {
+    fn aggregate(&self) -> AggregateId {
+        self.aggregate_id()
+    }
+    fn board(&self) -> &Board {
+        &self.board
+    }
+    fn effect_key(&self, task: &Task, step: u16) -> EffectKey {
+        let generation = task
+            .done
+            .get(usize::from(step))
+            .map_or(task.generation, |(generation, _)| *generation);
+        EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation,
+            step,
+        }
+    }
+    fn step_effect(&self, task: &Task, step: u16) -> Option<Effect> {
+        let shape = task.steps.get(usize::from(step))?;
+        let key = EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation: task.generation,
+            step,
+        };
+        let integration = self.start.integration;
+        let version = self.start.version.clone();
+        match shape.kind {
+            StepKind::ResolveExposure => Some(Effect::Resolve {
+                key,
+                integration,
+                reading: Reading::Exposure { version },
+            }),
+            StepKind::Perform | StepKind::PerformRun => {
+                let change = if task.key.kind == TaskKind::PauseRollout {
+                    RolloutChange::Pause
+                } else if task.key.kind == TaskKind::ResumeRollout {
+                    RolloutChange::Resume
+                } else if task.key.kind == TaskKind::HaltRollout {
+                    RolloutChange::Halt
+                } else if task.key.kind == TaskKind::CompleteRollout {
+                    RolloutChange::Complete
+                } else {
+                    RolloutChange::SetExposure {
+                        bps: shape.item.as_ref().and_then(|it| it.parse().ok())?,
+                    }
+                };
+                Some(Effect::Perform {
+                    key,
+                    integration,
+                    operation: Operation::Store(StoreWrite::ChangeRollout { version, change }),
+                })
+            }
+            StepKind::ResolveHead
+            | StepKind::ResolveNotes
+            | StepKind::ResolveTotals
+            | StepKind::ResolveStoreBuild
+            | StepKind::Watch => None,
+        }
+    }
+    fn watch_effect(&self, task: &Task, watched: &Watched) -> Option<Effect> {
+        let key = EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation: task.generation,
+            step: task.next_step,
+        };
+        Some(Effect::Watch {
+            key,
+            integration: self.start.integration,
+            watched: watched.clone(),
+            every_seconds: self.start.settings.poll_seconds,
+        })
+    }
+    fn wait_after(&self, _task: &Task, _result: &StepResult, now: Timestamp) -> Option<Wait> {
+        Some(self.wait(now))
+    }
+    fn is_blocked(&self, _task: &Task) -> bool {
+        false
+    }
+}

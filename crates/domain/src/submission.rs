@@ -1,0 +1,666 @@
+//! A submission: one try to get one build of one target through a store's review and to its users.
+//!
+//! Born by a Tell of its release, it tells its release of every change. A rejected one is spent: a new try is a new
+//! submission. What the store says that we do not know moves nothing and is shown as the store's own word.
+
+use crate::board::{
+    self, Begin, Board, Lane, Owner, PlannedTask, Reaction, Step, StepKind, StepResult, Task, TaskEvent,
+    TaskState, Wait,
+};
+use crate::effect::{Effect, Operation, Reading, ReleaseTiming, StoreWrite, Watched};
+use crate::ids::RolloutId;
+use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind};
+use crate::plan::SubmitMode;
+use crate::report::{
+    ChildState, Finding, Outcome, Report, ReviewState, ReviewWord, RolloutStart, Sighting, SubmissionStart,
+};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// What it was born with; the build number is completed when the store's build is found.
+    pub start: SubmissionStart,
+    /// Events folded so far.
+    pub version: u64,
+    /// Where it stands.
+    pub status: ReviewWord,
+    /// The store's last words.
+    pub review: Option<ReviewState>,
+    /// Tasks.
+    pub board: Board,
+    /// A person asked to submit.
+    pub submit_asked: bool,
+    /// A person asked to release the approved version.
+    pub release_asked: bool,
+    /// When the last event happened.
+    pub updated_at: Timestamp,
+}
+
+/// What can happen to a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "happened", rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are few and short-lived; boxing the common one would cost every reader"
+)]
+pub enum Event {
+    /// It came to life.
+    Born {
+        /// With this.
+        start: Box<SubmissionStart>,
+    },
+    /// Something happened to a task.
+    Task {
+        /// This.
+        event: TaskEvent,
+    },
+    /// A person asked to submit.
+    SubmitAsked,
+    /// A person asked to release.
+    ReleaseAsked,
+    /// It stands elsewhere now.
+    StatusChanged {
+        /// Here.
+        status: ReviewWord,
+        /// The store's words.
+        review: Option<ReviewState>,
+    },
+}
+
+/// What a person asks of a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Command {
+    /// Hand it to review.
+    Submit,
+    /// Release the approved version.
+    Release,
+    /// Withdraw it from review.
+    Cancel,
+    /// Try a failed task again.
+    Retry {
+        /// Which.
+        task: TaskKey,
+    },
+}
+
+use crate::release::command::Rejection;
+
+impl Submission {
+    /// A submission as it is born.
+    #[must_use]
+    pub fn born(start: SubmissionStart, at: Timestamp) -> Self {
+        Self {
+            start,
+            version: 1,
+            status: ReviewWord::Preparing,
+            review: None,
+            board: Board::default(),
+            submit_asked: false,
+            release_asked: false,
+            updated_at: at,
+        }
+    }
+    /// Its aggregate id.
+    #[must_use]
+    pub const fn aggregate_id(&self) -> AggregateId {
+        AggregateId {
+            kind: AggregateKind::Submission,
+            id: self.start.id.uuid(),
+        }
+    }
+    /// Whether nothing more happens.
+    #[must_use]
+    pub const fn terminal(&self) -> bool {
+        matches!(
+            self.status,
+            ReviewWord::Rejected | ReviewWord::Cancelled | ReviewWord::Live
+        )
+    }
+    /// Id of the rollout it would become.
+    #[must_use]
+    pub fn rollout_id(&self) -> RolloutId {
+        RolloutId::derived(&[self.start.id.uuid().as_bytes()])
+    }
+
+    fn first_exposure(&self) -> u16 {
+        match self.start.target.channel() {
+            Channel::PlayStore => self.start.settings.steps.first().copied().unwrap_or(10_000),
+            Channel::AppStore if self.start.settings.phased => 100,
+            Channel::AppStore | Channel::Environment => 10_000,
+        }
+    }
+
+    /// Folds one event.
+    #[must_use]
+    pub fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
+        self.version = self.version.saturating_add(1);
+        self.updated_at = at;
+        match event {
+            Event::Born { .. } => {}
+            Event::Task { event } => {
+                self.board.evolve(event, at);
+                if let TaskEvent::StepDone {
+                    result:
+                        StepResult::Found {
+                            finding: Finding::StoreBuild { build },
+                        },
+                    ..
+                } = event
+                {
+                    self.start.version.build_number.clone_from(&build.build_number);
+                }
+            }
+            Event::SubmitAsked => self.submit_asked = true,
+            Event::ReleaseAsked => self.release_asked = true,
+            Event::StatusChanged { status, review } => {
+                self.status = *status;
+                if review.is_some() {
+                    self.review.clone_from(review);
+                }
+            }
+        }
+        self
+    }
+
+    /// Events of a command.
+    ///
+    /// # Errors
+    /// [`Rejection`], with the state untouched.
+    pub fn decide_command(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
+        if self.terminal() {
+            return illegal("submission_closed", format!("the submission is {}", self.status));
+        }
+        match command {
+            Command::Submit if self.submit_asked || self.start.settings.submit == SubmitMode::Auto => {
+                illegal(
+                    "already_submitted",
+                    "the submission has been handed to the store already".to_owned(),
+                )
+            }
+            Command::Submit => Ok(vec![Event::SubmitAsked]),
+            Command::Release if self.status == ReviewWord::Approved => Ok(vec![Event::ReleaseAsked]),
+            Command::Release => illegal(
+                "not_approved",
+                format!(
+                    "the submission is {}; only an approved one is released",
+                    self.status
+                ),
+            ),
+            Command::Cancel => {
+                let key = TaskKey::once(TaskKind::WithdrawSubmission);
+                if self.board.find(&key).is_some() {
+                    return illegal(
+                        "already_cancelled",
+                        "the submission is being withdrawn already".to_owned(),
+                    );
+                }
+                let submitted = self
+                    .board
+                    .find(&TaskKey::once(TaskKind::SubmitForReview))
+                    .is_some_and(|task| task.state != TaskState::Pending);
+                if !submitted {
+                    let mut events: Vec<Event> = self.open_tasks();
+                    events.push(Event::StatusChanged {
+                        status: ReviewWord::Cancelled,
+                        review: None,
+                    });
+                    return Ok(events);
+                }
+                let task = PlannedTask {
+                    key,
+                    lane: Lane::Store,
+                    after: std::collections::BTreeSet::new(),
+                    skipped: None,
+                };
+                Ok(vec![Event::Task {
+                    event: TaskEvent::Planned { tasks: vec![task] },
+                }])
+            }
+            Command::Retry { task } => {
+                let it = self.board.find(task).ok_or(Rejection::Missing("task"))?;
+                match it.failure() {
+                    Some((_, outcome)) => Ok(vec![Event::Task {
+                        event: TaskEvent::Rearmed {
+                            task: *task,
+                            spent: outcome == Outcome::Spent,
+                        },
+                    }]),
+                    None => illegal("task_not_failed", format!("{task} is {}", it.state.word())),
+                }
+            }
+        }
+    }
+
+    fn open_tasks(&self) -> Vec<Event> {
+        let open = self.board.iter().filter(|task| !task.state.over());
+        open.map(|task| Event::Task {
+            event: TaskEvent::Cancelled { task: task.key },
+        })
+        .collect()
+    }
+
+    /// Events of a report. Total.
+    #[must_use]
+    pub fn decide_report(&self, report: &Report, now: Timestamp) -> Vec<Event> {
+        match report {
+            Report::Performed { .. } | Report::Resolved { .. } => board::decide_report(self, report, now)
+                .into_iter()
+                .map(|event| Event::Task { event })
+                .collect(),
+            Report::Seen {
+                key,
+                sighting: Sighting::Review { state },
+            } => self.reviewed(key, state),
+            Report::Seen { .. }
+            | Report::FactChanged { .. }
+            | Report::RunCancelled { .. }
+            | Report::ChildChanged { .. }
+            | Report::StartSubmission { .. }
+            | Report::StartRollout { .. }
+            | Report::Tick => Vec::new(),
+        }
+    }
+
+    fn reviewed(&self, key: &EffectKey, state: &ReviewState) -> Vec<Event> {
+        if self.terminal() || self.review.as_ref() == Some(state) {
+            return Vec::new();
+        }
+        let waiting = self
+            .board
+            .find(&key.task)
+            .filter(|task| task.is_at(key) && matches!(task.state, TaskState::AwaitingCallback { .. }));
+        let Some(task) = waiting else { return Vec::new() };
+        let status = match state.word {
+            // A word we do not know moves nothing, but is shown. A review does not go back to being prepared.
+            ReviewWord::Unknown | ReviewWord::Preparing => self.status,
+            ReviewWord::Submitted
+            | ReviewWord::InReview
+            | ReviewWord::Approved
+            | ReviewWord::Live
+            | ReviewWord::Rejected
+            | ReviewWord::Cancelled
+            | ReviewWord::Suspended
+            | ReviewWord::ActionRequired => state.word,
+        };
+        let mut events = Vec::new();
+        match status {
+            ReviewWord::Live => events.extend(
+                board::step_done(self, task, task.next_step, StepResult::Seen, self.updated_at)
+                    .into_iter()
+                    .map(|event| Event::Task { event }),
+            ),
+            ReviewWord::Rejected | ReviewWord::Cancelled => events.extend(self.open_tasks()),
+            ReviewWord::Preparing
+            | ReviewWord::Submitted
+            | ReviewWord::InReview
+            | ReviewWord::Approved
+            | ReviewWord::Suspended
+            | ReviewWord::ActionRequired
+            | ReviewWord::Unknown => {}
+        }
+        events.push(Event::StatusChanged {
+            status,
+            review: Some(state.clone()),
+        });
+        events
+    }
+
+    /// The next consequence.
+    #[must_use]
+    pub fn settle(&self, now: Timestamp) -> Option<Event> {
+        let task = |event| Some(Event::Task { event });
+        if self.board.iter().next().is_none() {
+            let plan = |kind, after: &[TaskKind]| PlannedTask {
+                key: TaskKey::once(kind),
+                lane: Lane::Store,
+                after: after.iter().copied().map(TaskKey::once).collect(),
+                skipped: None,
+            };
+            return task(TaskEvent::Planned {
+                tasks: vec![
+                    plan(TaskKind::PrepareSubmission, &[]),
+                    plan(TaskKind::SubmitForReview, &[TaskKind::PrepareSubmission]),
+                    plan(TaskKind::AwaitReview, &[TaskKind::SubmitForReview]),
+                ],
+            });
+        }
+        if self.terminal() {
+            return None;
+        }
+        if let Some(event) = board::overdue(&self.board, now) {
+            return task(event);
+        }
+        let done = |kind| {
+            self.board
+                .find(&TaskKey::once(kind))
+                .is_some_and(|it| it.state.settled())
+        };
+        if done(TaskKind::SubmitForReview) && self.status == ReviewWord::Preparing {
+            return Some(Event::StatusChanged {
+                status: ReviewWord::Submitted,
+                review: None,
+            });
+        }
+        if done(TaskKind::WithdrawSubmission) {
+            return self
+                .open_tasks()
+                .into_iter()
+                .next()
+                .or(Some(Event::StatusChanged {
+                    status: ReviewWord::Cancelled,
+                    review: None,
+                }));
+        }
+        if self.wants_release()
+            && self
+                .board
+                .find(&TaskKey::once(TaskKind::ReleaseToUsers))
+                .is_none()
+        {
+            let key = TaskKey::once(TaskKind::ReleaseToUsers);
+            let planned = PlannedTask {
+                key,
+                lane: Lane::Store,
+                after: std::collections::BTreeSet::new(),
+                skipped: None,
+            };
+            return task(TaskEvent::Planned { tasks: vec![planned] });
+        }
+        self.board
+            .iter()
+            .filter(|it| {
+                matches!(it.state, TaskState::Pending)
+                    && self.board.unblocked_by_order(it)
+                    && !self.is_blocked(it)
+            })
+            .find_map(|it| self.start(it, now))
+            .and_then(task)
+    }
+
+    /// An approved version is released by us only where the store waits for us.
+    fn wants_release(&self) -> bool {
+        self.status == ReviewWord::Approved
+            && self.release_asked
+            && self.start.settings.timing != ReleaseTiming::AfterApproval
+    }
+
+    fn step_kinds(&self, kind: TaskKind) -> &'static [StepKind] {
+        if kind == TaskKind::AwaitReview {
+            return &[StepKind::Watch];
+        }
+        if kind != TaskKind::PrepareSubmission {
+            return &[StepKind::Perform];
+        }
+        match self.start.target.channel() {
+            Channel::AppStore if self.start.settings.phased => &[
+                StepKind::ResolveStoreBuild,
+                StepKind::Perform,
+                StepKind::Perform,
+                StepKind::Perform,
+                StepKind::Perform,
+            ],
+            Channel::AppStore => &[
+                StepKind::ResolveStoreBuild,
+                StepKind::Perform,
+                StepKind::Perform,
+                StepKind::Perform,
+            ],
+            // Play takes version, notes and exposure in the one edit that submits.
+            Channel::PlayStore | Channel::Environment => &[StepKind::ResolveStoreBuild],
+        }
+    }
+
+    fn start(&self, task: &Task, now: Timestamp) -> Option<TaskEvent> {
+        let kinds = self.step_kinds(task.key.kind);
+        let steps = if task.steps.is_empty() {
+            kinds.iter().copied().map(Step::new).collect()
+        } else {
+            task.steps.clone()
+        };
+        let begin = if task.key.kind == TaskKind::AwaitReview {
+            Begin::Wait {
+                wait: self.review_wait(now),
+            }
+        } else {
+            Begin::Step
+        };
+        Some(TaskEvent::Started {
+            task: task.key,
+            steps,
+            begin,
+        })
+    }
+
+    fn review_wait(&self, now: Timestamp) -> Wait {
+        // A store may take its time: a week, then a person looks.
+        Wait {
+            watched: Watched::Review {
+                version: self.start.version.clone(),
+            },
+            deadline: now + Span::days(14),
+        }
+    }
+
+    /// Reactions to an event, asked with the state after it.
+    #[must_use]
+    pub fn react(&self, event: &Event) -> Vec<Reaction> {
+        let mut reactions = match event {
+            Event::Task { event } => board::react(self, event),
+            Event::Born { .. } | Event::SubmitAsked | Event::ReleaseAsked | Event::StatusChanged { .. } => {
+                Vec::new()
+            }
+        };
+        let failed = matches!(
+            event,
+            Event::Task {
+                event: TaskEvent::Failed { .. } | TaskEvent::Rearmed { .. }
+            }
+        );
+        if matches!(event, Event::StatusChanged { .. } | Event::Born { .. }) || failed {
+            reactions.push(Reaction::Enqueue(self.tell_parent()));
+        }
+        if matches!(
+            event,
+            Event::StatusChanged {
+                status: ReviewWord::Live,
+                ..
+            }
+        ) {
+            reactions.push(Reaction::Enqueue(self.birth()));
+        }
+        reactions
+    }
+
+    fn parent(&self) -> AggregateId {
+        AggregateId {
+            kind: AggregateKind::Release,
+            id: self.start.release.uuid(),
+        }
+    }
+
+    fn tell_parent(&self) -> Effect {
+        let failure = self
+            .board
+            .iter()
+            .find_map(|task| task.failure().map(|(cause, _)| cause.sentence.clone()));
+        let blocker = match self.status {
+            ReviewWord::Rejected => Some(format!(
+                "the store rejected the version{}; mend it and submit anew",
+                self.review
+                    .as_ref()
+                    .and_then(|it| it.explanation.as_ref())
+                    .map_or_else(String::new, |why| format!(" ({why})"))
+            )),
+            ReviewWord::Suspended => Some("the store suspended the app; act in its console".to_owned()),
+            ReviewWord::ActionRequired => Some("the store asks for an action in its console".to_owned()),
+            ReviewWord::Cancelled => Some("the submission was withdrawn".to_owned()),
+            ReviewWord::Preparing
+            | ReviewWord::Submitted
+            | ReviewWord::InReview
+            | ReviewWord::Approved
+            | ReviewWord::Live
+            | ReviewWord::Unknown => failure,
+        };
+        let state = ChildState {
+            status: self.status.word().to_owned(),
+            exposure: 0,
+            // Live for the release means at its final exposure: that is the rollout's to say.
+            live: false,
+            blocker,
+            store_words: self.review.as_ref().map(|it| it.store_word.clone()),
+            at: self.updated_at,
+        };
+        Effect::Tell {
+            from: self.aggregate_id(),
+            to: self.parent(),
+            ordinal: (self.version, 0),
+            report: Box::new(Report::ChildChanged {
+                target: self.start.target,
+                submission: self.start.id,
+                rollout: None,
+                state,
+            }),
+        }
+    }
+
+    fn birth(&self) -> Effect {
+        let start = RolloutStart {
+            id: self.rollout_id(),
+            tenant: self.start.tenant,
+            install: self.start.install,
+            release: self.start.release,
+            submission: self.start.id,
+            target: self.start.target,
+            integration: self.start.integration,
+            version: self.start.version.clone(),
+            settings: self.start.settings.clone(),
+            exposure: self.first_exposure(),
+        };
+        Effect::Tell {
+            from: self.aggregate_id(),
+            to: AggregateId {
+                kind: AggregateKind::Rollout,
+                id: self.rollout_id().uuid(),
+            },
+            ordinal: (self.version, 1),
+            report: Box::new(Report::StartRollout {
+                start: Box::new(start),
+            }),
+        }
+    }
+
+    /// Instants at which something follows by itself.
+    #[must_use]
+    pub fn agenda(&self) -> Vec<Timestamp> {
+        if self.terminal() {
+            Vec::new()
+        } else {
+            self.board.iter().filter_map(Task::deadline).collect()
+        }
+    }
+
+    fn write(&self, task: &Task, step: u16) -> Option<StoreWrite> {
+        let version = self.start.version.clone();
+        let timing = self.start.settings.timing.clone();
+        match (task.key.kind, step) {
+            (TaskKind::PrepareSubmission, 1) => Some(StoreWrite::EnsureVersion { version, timing }),
+            (TaskKind::PrepareSubmission, 2) => Some(StoreWrite::AttachBuild { version }),
+            (TaskKind::PrepareSubmission, 3) => Some(StoreWrite::SetNotes { version }),
+            (TaskKind::PrepareSubmission, 4) => Some(StoreWrite::EnablePhasedRelease { version }),
+            (TaskKind::SubmitForReview, _) => Some(StoreWrite::Submit {
+                version,
+                exposure: self.first_exposure(),
+                timing,
+            }),
+            (TaskKind::WithdrawSubmission, _) => Some(StoreWrite::Withdraw { version }),
+            (TaskKind::ReleaseToUsers, _) => Some(StoreWrite::ReleaseToUsers { version }),
+            (_, _) => None,
+        }
+    }
+}
+
+impl Owner for Submission {
+    fn aggregate(&self) -> AggregateId {
+        self.aggregate_id()
+    }
+    fn board(&self) -> &Board {
+        &self.board
+    }
+    fn effect_key(&self, task: &Task, step: u16) -> EffectKey {
+        let generation = task
+            .done
+            .get(usize::from(step))
+            .map_or(task.generation, |(generation, _)| *generation);
+        EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation,
+            step,
+        }
+    }
+    fn step_effect(&self, task: &Task, step: u16) -> Option<Effect> {
+        let shape = task.steps.get(usize::from(step))?;
+        let key = EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation: task.generation,
+            step,
+        };
+        let integration = self.start.integration;
+        match shape.kind {
+            StepKind::ResolveStoreBuild => {
+                let number = &self.start.version.build_number;
+                let build_number = (!number.is_empty()).then(|| number.clone());
+                let reading = Reading::StoreBuild {
+                    version: self.start.version.version.clone(),
+                    build_number,
+                };
+                Some(Effect::Resolve {
+                    key,
+                    integration,
+                    reading,
+                })
+            }
+            StepKind::Perform | StepKind::PerformRun => Some(Effect::Perform {
+                key,
+                integration,
+                operation: Operation::Store(self.write(task, step)?),
+            }),
+            StepKind::ResolveHead
+            | StepKind::ResolveNotes
+            | StepKind::ResolveTotals
+            | StepKind::ResolveExposure
+            | StepKind::Watch => None,
+        }
+    }
+    fn watch_effect(&self, task: &Task, watched: &Watched) -> Option<Effect> {
+        let key = EffectKey {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            task: task.key,
+            generation: task.generation,
+            step: task.next_step,
+        };
+        Some(Effect::Watch {
+            key,
+            integration: self.start.integration,
+            watched: watched.clone(),
+            every_seconds: self.start.settings.poll_seconds,
+        })
+    }
+    fn wait_after(&self, _task: &Task, _result: &StepResult, now: Timestamp) -> Option<Wait> {
+        Some(self.review_wait(now))
+    }
+    fn is_blocked(&self, task: &Task) -> bool {
+        // The submission itself waits for a person where the plan says so.
+        task.key.kind == TaskKind::SubmitForReview
+            && self.start.settings.submit == SubmitMode::ByPerson
+            && !self.submit_asked
+    }
+}
