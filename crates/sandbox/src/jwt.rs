@@ -33,7 +33,9 @@ pub(crate) fn verify(token: &str, algorithm: Algorithm, key_pem: &str) -> Result
     else {
         return Err("the token has not three parts");
     };
-    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the signature is not base64url")?;
+    let signature = URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_err(|_| "the signature is not base64url")?;
     let signed = format!("{header}.{claims}");
     let der = der(key_pem).ok_or("the sandbox key is unreadable")?;
     let valid = match algorithm {
@@ -52,7 +54,10 @@ pub(crate) fn verify(token: &str, algorithm: Algorithm, key_pem: &str) -> Result
     if !valid {
         return Err("the signature does not verify");
     }
-    let token = Token { header: part(header)?, claims: part(claims)? };
+    let token = Token {
+        header: part(header)?,
+        claims: part(claims)?,
+    };
     let wanted = match algorithm {
         Algorithm::Es256 => "ES256",
         Algorithm::Rs256 => "RS256",
@@ -64,7 +69,9 @@ pub(crate) fn verify(token: &str, algorithm: Algorithm, key_pem: &str) -> Result
 }
 
 fn part(text: &str) -> Result<Value, &'static str> {
-    let raw = URL_SAFE_NO_PAD.decode(text).map_err(|_| "a part is not base64url")?;
+    let raw = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| "a part is not base64url")?;
     serde_json::from_slice(&raw).map_err(|_| "a part is not JSON")
 }
 

@@ -6,6 +6,7 @@
 
 mod advance;
 mod answer;
+mod appstore;
 mod auto;
 mod call;
 mod faults;
@@ -13,6 +14,8 @@ mod hooks;
 mod ids;
 mod jenkins;
 mod journal;
+mod jwt;
+mod playstore;
 mod server;
 pub mod vendor;
 mod world;

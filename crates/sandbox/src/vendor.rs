@@ -105,5 +105,9 @@ pub trait Vendor: Send + Debug {
 /// Every vendor the sandbox serves, fresh.
 #[must_use]
 pub(crate) fn registry() -> Vec<Box<dyn Vendor>> {
-    vec![Box::new(crate::jenkins::Jenkins::new())]
+    vec![
+        Box::new(crate::appstore::AppStore::new()),
+        Box::new(crate::jenkins::Jenkins::new()),
+        Box::new(crate::playstore::PlayStore::new()),
+    ]
 }

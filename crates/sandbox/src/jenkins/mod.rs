@@ -1,6 +1,7 @@
 //! Jenkins: parameterized jobs, a queue that folds equal requests, builds, artifacts.
 
 mod actions;
+mod moves;
 mod state;
 mod views;
 

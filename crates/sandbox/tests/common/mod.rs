@@ -194,3 +194,47 @@ fn admit_null(value: &mut Value) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
+
+/// Signature algorithm of a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signer {
+    Es256,
+    Rs256,
+}
+
+/// A signed JSON Web Token.
+pub(crate) fn jwt(signer: Signer, header: &Value, claims: &Value, pem: &str) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use ring::rand::SystemRandom;
+    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = STANDARD.decode(text).unwrap();
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let random = SystemRandom::new();
+    let signature = match signer {
+        Signer::Es256 => {
+            let algorithm = &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+            let pair = ring::signature::EcdsaKeyPair::from_pkcs8(algorithm, &der, &random).unwrap();
+            pair.sign(&random, signed.as_bytes()).unwrap().as_ref().to_vec()
+        }
+        Signer::Rs256 => {
+            let pair = ring::signature::RsaKeyPair::from_pkcs8(&der).unwrap();
+            let mut signature = vec![0; pair.public().modulus_len()];
+            pair.sign(
+                &ring::signature::RSA_PKCS1_SHA256,
+                &random,
+                signed.as_bytes(),
+                &mut signature,
+            )
+            .unwrap();
+            signature
+        }
+    };
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// Seconds since the epoch.
+pub(crate) fn now() -> i64 {
+    chrono::Utc::now().timestamp()
+}
