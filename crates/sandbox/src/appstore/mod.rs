@@ -116,7 +116,7 @@ impl Vendor for AppStore {
             "key": "appstore",
             "config": {"issuerId": ISSUER, "keyId": KEY_ID, "bundleId": "com.example.shop", "baseUrl": base,
                        "locales": ["en-US", "de-DE"]},
-            "credentials": {"privateKeyPem": KEY_PEM, "webhookSecret": "sandbox-webhook-secret"},
+            "credentials": {"privateKeyPem": KEY_PEM},
         })
     }
 
