@@ -9,14 +9,17 @@ mod answer;
 mod appstore;
 mod auto;
 mod call;
+mod checkmate;
 mod faults;
 mod hooks;
 mod ids;
 mod jenkins;
+mod jira;
 mod journal;
 mod jwt;
 mod playstore;
 mod server;
+mod slack;
 pub mod vendor;
 mod world;
 

@@ -109,5 +109,8 @@ pub(crate) fn registry() -> Vec<Box<dyn Vendor>> {
         Box::new(crate::appstore::AppStore::new()),
         Box::new(crate::jenkins::Jenkins::new()),
         Box::new(crate::playstore::PlayStore::new()),
+        Box::new(crate::jira::Jira::new()),
+        Box::new(crate::checkmate::Checkmate::new()),
+        Box::new(crate::slack::Slack::new()),
     ]
 }
