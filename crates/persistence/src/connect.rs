@@ -1,0 +1,232 @@
+//! Opening a database, and the store that stands on it.
+
+use crate::error::{meaning, unavailable};
+use crate::schema;
+use crate::sql::{micros, one};
+use crate::unit::SqlUnit;
+use crate::wake::Wake;
+use async_trait::async_trait;
+use chrono::DateTime;
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{Store, UnitOfWork};
+use delivr_domain::time::Timestamp;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How to open a database.
+#[derive(Clone)]
+pub struct Options {
+    /// The clock of due times and leases on SQLite, where the database is a file on this host. On PostgreSQL the
+    /// server's clock is used.
+    pub clock: Arc<dyn Clock>,
+    /// Added to the database's clock, in microseconds. Zero but in tests, which advance it instead of waiting.
+    pub clock_offset: Arc<AtomicI64>,
+    /// Connections to PostgreSQL, or readers on SQLite.
+    pub max_connections: u32,
+    /// How long a call waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+impl Options {
+    /// Ten connections, thirty seconds, no offset.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            clock_offset: Arc::new(AtomicI64::new(0)),
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("clock_offset", &self.clock_offset)
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// A file of this host.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// The store on a database. Clones share its connections.
+#[derive(Clone)]
+pub struct SqlStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) dialect: Dialect,
+    /// The one writer on SQLite; the pool on PostgreSQL.
+    pub(crate) write: DatabaseConnection,
+    /// The readers on SQLite; the same pool on PostgreSQL.
+    pub(crate) read: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+    offset: Arc<AtomicI64>,
+    pub(crate) wake: Wake,
+    /// The tenant this process served last, for the round robin of claims.
+    pub(crate) served: Mutex<Option<Uuid>>,
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore")
+            .field("dialect", &self.inner.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the database of the URL (`sqlite://path?mode=rwc` or `postgres://...`). The schema is not touched: see
+/// [`crate::migrate`].
+///
+/// # Errors
+/// `Unavailable` when the URL is none of the two or the database cannot be reached.
+pub async fn connect(url: &str, options: Options) -> Result<SqlStore, StoreError> {
+    match url.split_once(':').map(|(scheme, _rest)| scheme) {
+        Some("sqlite") => sqlite(url, options).await,
+        Some("postgres" | "postgresql") => postgres(url, options).await,
+        Some(_) | None => Err(unavailable(
+            "the database URL must begin with sqlite: or postgres:",
+        )),
+    }
+}
+
+async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
+    let file = SqliteConnectOptions::from_str(url)
+        .map_err(unavailable)?
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true);
+    let pool = |connections: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.acquire_timeout)
+    };
+    // The writer first: it creates the file and puts it into WAL mode.
+    let write = pool(1).connect_with(file.clone()).await.map_err(unavailable)?;
+    let reader = file.pragma("query_only", "on");
+    let read = pool(options.max_connections.max(1)).connect_lazy_with(reader.clone());
+    // `data_version` counts what other connections committed, as seen by this one: it must stay the same connection.
+    let watch = pool(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(reader);
+    Ok(SqlStore {
+        inner: Arc::new(Inner {
+            dialect: Dialect::Sqlite,
+            write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
+            read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+            clock: options.clock,
+            offset: options.clock_offset,
+            wake: Wake::of_file(SqlxSqliteConnector::from_sqlx_sqlite_pool(watch)),
+            served: Mutex::new(None),
+        }),
+    })
+}
+
+async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
+    let server = PgConnectOptions::from_str(url)
+        .map_err(unavailable)?
+        .application_name("delivr")
+        // A process that stalls inside a transaction must not keep a release locked for ever.
+        .options([("idle_in_transaction_session_timeout", "60s")]);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections.max(2))
+        .acquire_timeout(options.acquire_timeout)
+        .connect_with(server.clone())
+        .await
+        .map_err(unavailable)?;
+    let listening = PgPoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(server);
+    let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    Ok(SqlStore {
+        inner: Arc::new(Inner {
+            dialect: Dialect::Postgres,
+            write: pool.clone(),
+            read: pool,
+            clock: options.clock,
+            offset: options.clock_offset,
+            wake: Wake::of_server(listening).await,
+            served: Mutex::new(None),
+        }),
+    })
+}
+
+impl SqlStore {
+    /// Brings the schema up to date, under a lock: several processes may call it at once.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database refuses.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        schema::migrate(self).await
+    }
+
+    /// Begins a transaction that may write.
+    pub(crate) async fn transaction(&self) -> Result<DatabaseTransaction, StoreError> {
+        let how = TransactionOptions {
+            isolation_level: None,
+            access_mode: None,
+            sqlite_transaction_mode: match self.inner.dialect {
+                // A deferred transaction that turns into a writer can fail as busy without waiting.
+                Dialect::Sqlite => Some(SqliteTransactionMode::Immediate),
+                Dialect::Postgres => None,
+            },
+        };
+        self.inner
+            .write
+            .begin_with_options(how)
+            .await
+            .map_err(|error| meaning(error, "transaction"))
+    }
+
+    /// The database's time.
+    pub(crate) async fn time<C: ConnectionTrait>(&self, on: &C) -> Result<Timestamp, StoreError> {
+        let base = match self.inner.dialect {
+            Dialect::Sqlite => micros(self.inner.clock.now()),
+            Dialect::Postgres => {
+                let text = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now";
+                let row = one(on, "clock", text, Vec::new()).await?;
+                row.ok_or_else(|| unavailable("the database told no time"))?
+                    .long("now")?
+            }
+        };
+        let now = base.saturating_add(self.inner.offset.load(Ordering::Relaxed));
+        DateTime::from_timestamp_micros(now)
+            .ok_or_else(|| unavailable("the database's clock is out of range"))
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError> {
+        Ok(Box::new(SqlUnit::new(self, self.transaction().await?)))
+    }
+    async fn ready(&self) -> Result<(), StoreError> {
+        schema::ready(self).await
+    }
+}

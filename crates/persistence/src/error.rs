@@ -1,0 +1,36 @@
+//! From the driver's errors to the port's.
+
+use delivr_domain::ports::error::StoreError;
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+/// What the driver's error means for the caller; `what` names the thing for people.
+pub(crate) fn meaning(error: DbErr, what: &'static str) -> StoreError {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => return StoreError::Duplicate(what),
+        Some(SqlErr::ForeignKeyConstraintViolation(_)) => return StoreError::Reference(what),
+        Some(_) | None => {}
+    }
+    if lost_a_race(&error) {
+        return StoreError::Conflict;
+    }
+    unavailable(error)
+}
+
+/// Anything that leaves it open whether the statement took effect.
+pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable { source: error.into() }
+}
+
+/// PostgreSQL's serialization failure (40001) and deadlock (40P01): the transaction is rolled back and may be repeated.
+fn lost_a_race(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    cause
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "40001" || code == "40P01")
+}

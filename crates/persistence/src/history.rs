@@ -1,0 +1,199 @@
+//! Events, what they changed, and facts.
+
+use crate::aggregates::of_owner;
+use crate::connect::Dialect;
+use crate::sql::{Row, all, micros, one, run, stored, values};
+use delivr_domain::effect::FactKind;
+use delivr_domain::ids::TenantId;
+use delivr_domain::key::AggregateId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{AggregateRow, Fact, StoredEvent};
+use sea_orm::ConnectionTrait;
+use std::collections::BTreeMap;
+
+const WHAT: &str = "event";
+/// Key of the advisory lock under which positions are given out.
+const LOCK: i64 = 0x0064_656c_6976_7202;
+
+fn read(row: &Row) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        owner: AggregateId {
+            kind: row.word("owner_kind")?,
+            id: row.uuid("owner_id")?,
+        },
+        sequence: row.number("sequence")?,
+        kind: row.text("kind")?,
+        payload: row.json("payload")?,
+        actor: row.text("actor")?,
+        at: row.time("at")?,
+        position: row.long("position")?,
+    })
+}
+
+/// Writes events. On PostgreSQL a sequence gives out numbers when rows are written, but readers see them when they
+/// are committed: without the lock a reader could see position 8, remember it, and miss 7 which commits later. The
+/// lock is held from here to the end of the transaction, so this comes last in it.
+pub(crate) async fn append<C: ConnectionTrait>(
+    on: &C,
+    dialect: Dialect,
+    events: &[(TenantId, StoredEvent)],
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    match dialect {
+        Dialect::Sqlite => {}
+        Dialect::Postgres => {
+            run(on, WHAT, "select pg_advisory_xact_lock($1)", values![LOCK]).await?;
+        }
+    }
+    for (tenant, event) in events {
+        let text =
+            "insert into state_history (tenant_id, owner_kind, owner_id, sequence, kind, payload, actor, at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let values = values![
+            tenant.uuid(),
+            event.owner.kind.word(),
+            event.owner.id,
+            stored(event.sequence),
+            event.kind.as_str(),
+            event.payload.clone(),
+            event.actor.as_str(),
+            micros(event.at),
+        ];
+        match run(on, WHAT, text, values).await {
+            Ok(_one) => {}
+            // Somebody else appended this number: the aggregate is not the one that was loaded.
+            Err(StoreError::Duplicate(_)) => return Err(StoreError::Conflict),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Records what a save changed in a column, under the number of the last event folded into it.
+pub(crate) async fn change<C: ConnectionTrait>(
+    on: &C,
+    row: &AggregateRow,
+    field: &str,
+    old: Option<String>,
+    new: &str,
+) -> Result<(), StoreError> {
+    if old.as_deref() == Some(new) {
+        return Ok(());
+    }
+    let text = "insert into state_history_items (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        on conflict (owner_kind, owner_id, sequence, field) do update set new_value = excluded.new_value";
+    let values = values![
+        row.tenant.uuid(),
+        row.id.kind.word(),
+        row.id.id,
+        stored(row.version),
+        field,
+        old,
+        new,
+    ];
+    run(on, "history item", text, values).await.map(drop)
+}
+
+/// Events of an aggregate after a number, oldest first.
+pub(crate) async fn of_aggregate<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    owner: AggregateId,
+    after: u64,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let text = "select * from state_history where tenant_id = $1 and owner_kind = $2 and owner_id = $3
+        and sequence > $4 order by sequence limit $5";
+    let values = values![
+        tenant.uuid(),
+        owner.kind.word(),
+        owner.id,
+        stored(after),
+        i64::from(limit)
+    ];
+    all(on, WHAT, text, values).await?.iter().map(read).collect()
+}
+
+/// Events of a tenant after a position, oldest first.
+pub(crate) async fn forwards<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    after: i64,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let text =
+        "select * from state_history where tenant_id = $1 and position > $2 order by position limit $3";
+    let values = values![tenant.uuid(), after, i64::from(limit)];
+    all(on, WHAT, text, values).await?.iter().map(read).collect()
+}
+
+/// Events of a tenant before a position, newest first.
+pub(crate) async fn backwards<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    before: Option<i64>,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let text =
+        "select * from state_history where tenant_id = $1 and position < $2 order by position desc limit $3";
+    let values = values![tenant.uuid(), before.unwrap_or(i64::MAX), i64::from(limit)];
+    all(on, WHAT, text, values).await?.iter().map(read).collect()
+}
+
+/// Facts of an aggregate.
+pub(crate) async fn facts<C: ConnectionTrait>(
+    on: &C,
+    owner: AggregateId,
+) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
+    let text = "select kind, value, observed_at from facts where owner_kind = $1 and owner_id = $2";
+    all(on, "fact", text, values![owner.kind.word(), owner.id])
+        .await?
+        .iter()
+        .map(|row| {
+            let fact = Fact {
+                value: row.text("value")?,
+                observed_at: row.time("observed_at")?,
+            };
+            Ok((row.word("kind")?, fact))
+        })
+        .collect()
+}
+
+/// Records a fact; whether its value is another one than before.
+pub(crate) async fn put_fact<C: ConnectionTrait>(
+    on: &C,
+    owner: AggregateId,
+    kind: FactKind,
+    fact: &Fact,
+) -> Result<bool, StoreError> {
+    let text = "select value from facts where owner_kind = $1 and owner_id = $2 and kind = $3";
+    let before = one(
+        on,
+        "fact",
+        text,
+        values![owner.kind.word(), owner.id, kind.word()],
+    )
+    .await?;
+    let before = before.map(|row| row.text("value")).transpose()?;
+    let text = of_owner(
+        "insert into facts (tenant_id, owner_kind, owner_id, kind, value, observed_at)
+        select tenant_id, $1, $2, $3, $4, $5 from {table} where id = $2
+        on conflict (owner_kind, owner_id, kind) do update set
+            value = excluded.value, observed_at = excluded.observed_at",
+        owner,
+    );
+    let values = values![
+        owner.kind.word(),
+        owner.id,
+        kind.word(),
+        fact.value.as_str(),
+        micros(fact.observed_at),
+    ];
+    if run(on, "fact", &text, values).await? == 0 {
+        return Err(StoreError::Reference("owner of a fact"));
+    }
+    Ok(before.as_deref() != Some(fact.value.as_str()))
+}

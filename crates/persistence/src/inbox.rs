@@ -1,0 +1,104 @@
+//! What came in: deliveries of other systems, and answers kept for repeated requests.
+
+use crate::sql::{all, micros, one, run, values};
+use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{StoredAnswer, StoredDelivery};
+use delivr_domain::time::Timestamp;
+use sea_orm::ConnectionTrait;
+
+const KEY: &str = "idempotency key";
+const DELIVERY: &str = "delivery";
+
+/// The answer kept under a key, unless it has expired.
+pub(crate) async fn answer<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<StoredAnswer>, StoreError> {
+    let text = "select * from idempotency_keys where tenant_id = $1 and key = $2 and expires_at > $3";
+    let Some(row) = one(on, KEY, text, values![tenant.uuid(), key, micros(now)]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(StoredAnswer {
+        request: row.text("request")?,
+        status: row.number("status")?,
+        body: row.text("body")?,
+        expires_at: row.time("expires_at")?,
+    }))
+}
+
+/// Keeps an answer, and forgets expired ones in passing.
+pub(crate) async fn put_answer<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    key: &str,
+    answer: &StoredAnswer,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    run(
+        on,
+        KEY,
+        "delete from idempotency_keys where expires_at <= $1",
+        values![micros(now)],
+    )
+    .await?;
+    let text = "insert into idempotency_keys (tenant_id, key, request, status, body, expires_at)
+        values ($1, $2, $3, $4, $5, $6)";
+    let values = values![
+        tenant.uuid(),
+        key,
+        answer.request.as_str(),
+        i64::from(answer.status),
+        answer.body.as_str(),
+        micros(answer.expires_at),
+    ];
+    run(on, KEY, text, values).await.map(drop)
+}
+
+/// Stores a delivery; false when it came before.
+pub(crate) async fn insert<C: ConnectionTrait>(
+    on: &C,
+    delivery: &StoredDelivery,
+) -> Result<bool, StoreError> {
+    let text = "insert into inbox (id, tenant_id, integration_id, source, external, payload, at, processed)
+        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
+    let values = values![
+        delivery.id.uuid(),
+        delivery.tenant.uuid(),
+        delivery.integration.map(IntegrationId::uuid),
+        delivery.source.as_str(),
+        delivery.external.as_str(),
+        delivery.payload.clone(),
+        micros(delivery.at),
+        false,
+    ];
+    Ok(run(on, DELIVERY, text, values).await? > 0)
+}
+
+/// Marks a delivery processed.
+pub(crate) async fn finish<C: ConnectionTrait>(on: &C, id: DeliveryId) -> Result<(), StoreError> {
+    let text = "update inbox set processed = $2 where id = $1";
+    run(on, DELIVERY, text, values![id.uuid(), true]).await.map(drop)
+}
+
+/// Deliveries not processed yet, oldest first.
+pub(crate) async fn open<C: ConnectionTrait>(on: &C, limit: u16) -> Result<Vec<StoredDelivery>, StoreError> {
+    let text = "select * from inbox where not processed order by position limit $1";
+    all(on, DELIVERY, text, values![i64::from(limit)])
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(StoredDelivery {
+                id: DeliveryId::from_uuid(row.uuid("id")?),
+                tenant: TenantId::from_uuid(row.uuid("tenant_id")?),
+                integration: row.opt_uuid("integration_id")?.map(IntegrationId::from_uuid),
+                source: row.text("source")?,
+                external: row.text("external")?,
+                payload: row.json("payload")?,
+                at: row.time("at")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,30 @@
+//! The store port on SQLite and PostgreSQL.
+//!
+//! One set of statements serves both databases; where they differ (locks, the clock, the wake-up) the difference is a
+//! `match` on [`connect::Dialect`] in one place. Nothing of the database library is public.
+//!
+//! * SQLite: one writer connection (the pool of one is a fair asynchronous mutex) that begins with BEGIN IMMEDIATE, and
+//!   a pool of readers beside it; WAL with synchronous = FULL, because an effect's intent must be on disk before the
+//!   vendor is called. **A task that holds a unit of work must not call another writing method of the store before it
+//!   has committed or dropped it**: the writer is taken.
+//! * PostgreSQL: any number of processes; claims skip locked rows, aggregates are locked by `load_for_update`.
+
+mod aggregates;
+mod connect;
+mod directory;
+mod effects;
+mod error;
+mod history;
+mod inbox;
+mod integrations;
+mod parts;
+mod queue;
+mod schema;
+mod services;
+mod sql;
+mod tenants;
+mod unit;
+mod wake;
+
+pub use connect::{Options, SqlStore, connect};
+pub use schema::migrate;

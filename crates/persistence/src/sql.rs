@@ -1,0 +1,188 @@
+//! Running a statement and reading a row, with the port's errors. A stored value that cannot be read is
+//! [`StoreError::Corrupt`], never a panic.
+
+use crate::error::meaning;
+use chrono::DateTime;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::time::Timestamp;
+use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The values of a statement's `$1`, `$2`, ...
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$(::sea_orm::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+/// Runs a statement; the answer is the number of rows it touched.
+pub(crate) async fn run<C: ConnectionTrait>(
+    on: &C,
+    what: &'static str,
+    text: &str,
+    values: Vec<Value>,
+) -> Result<u64, StoreError> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let done = on
+        .execute_raw(statement)
+        .await
+        .map_err(|error| meaning(error, what))?;
+    Ok(done.rows_affected())
+}
+
+/// All rows of a query.
+pub(crate) async fn all<C: ConnectionTrait>(
+    on: &C,
+    what: &'static str,
+    text: &str,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let rows = on
+        .query_all_raw(statement)
+        .await
+        .map_err(|error| meaning(error, what))?;
+    Ok(rows.into_iter().map(|row| Row { row, what }).collect())
+}
+
+/// The first row of a query.
+pub(crate) async fn one<C: ConnectionTrait>(
+    on: &C,
+    what: &'static str,
+    text: &str,
+    values: Vec<Value>,
+) -> Result<Option<Row>, StoreError> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let row = on
+        .query_one_raw(statement)
+        .await
+        .map_err(|error| meaning(error, what))?;
+    Ok(row.map(|row| Row { row, what }))
+}
+
+/// A row and the name of what it is, for errors.
+pub(crate) struct Row {
+    row: QueryResult,
+    what: &'static str,
+}
+
+impl Row {
+    /// Says that a stored value cannot be read.
+    pub(crate) fn corrupt(&self, column: &str, why: impl Display) -> StoreError {
+        StoreError::Corrupt {
+            what: self.what,
+            why: format!("{column}: {why}"),
+        }
+    }
+    fn get<T: TryGetable>(&self, column: &str) -> Result<T, StoreError> {
+        self.row
+            .try_get("", column)
+            .map_err(|error| self.corrupt(column, error))
+    }
+    pub(crate) fn uuid(&self, column: &str) -> Result<Uuid, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn opt_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn text(&self, column: &str) -> Result<String, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn opt_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn long(&self, column: &str) -> Result<i64, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn opt_long(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn flag(&self, column: &str) -> Result<bool, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn json(&self, column: &str) -> Result<serde_json::Value, StoreError> {
+        self.get(column)
+    }
+    pub(crate) fn opt_json(&self, column: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        self.get(column)
+    }
+    /// A number in a narrower type.
+    pub(crate) fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T, StoreError> {
+        let long = self.long(column)?;
+        T::try_from(long).map_err(|_out_of_range| self.corrupt(column, format!("{long} is out of range")))
+    }
+    /// A word of a closed set.
+    pub(crate) fn word<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, StoreError> {
+        self.text(column)?
+            .parse()
+            .map_err(|error| self.corrupt(column, error))
+    }
+    /// A JSON document of a known shape.
+    pub(crate) fn document<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
+        serde_json::from_value(self.json(column)?).map_err(|error| self.corrupt(column, error))
+    }
+    pub(crate) fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
+        let long = self.long(column)?;
+        instant(long).ok_or_else(|| self.corrupt(column, format!("{long} is no instant")))
+    }
+    pub(crate) fn opt_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.opt_long(column)?
+            .map(|long| instant(long).ok_or_else(|| self.corrupt(column, format!("{long} is no instant"))))
+            .transpose()
+    }
+}
+
+/// Microseconds since 1970 UTC, as stored.
+pub(crate) fn micros(at: Timestamp) -> i64 {
+    at.timestamp_micros()
+}
+
+/// The same of an instant that may be missing.
+pub(crate) fn opt_micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(micros)
+}
+
+/// A span in microseconds; one too long to count is the longest.
+pub(crate) fn span(of: Duration) -> i64 {
+    i64::try_from(of.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The latest instant given to the database: well inside what can be read back (year 9999).
+const LATEST: i64 = 253_402_300_799_000_000;
+
+/// An instant in microseconds plus a span, at most the year 9999.
+pub(crate) fn after(now: Timestamp, wait: Duration) -> i64 {
+    micros(now).saturating_add(span(wait)).min(LATEST)
+}
+
+fn instant(micros: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp_micros(micros)
+}
+
+/// A count as stored; none of ours comes near the limit.
+pub(crate) fn stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A document as JSON. Our documents are maps with text keys and plain data; what cannot be written is our fault and
+/// is told like a value that cannot be read.
+pub(crate) fn document<T: serde::Serialize>(
+    what: &'static str,
+    of: &T,
+) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(of).map_err(|error| StoreError::Corrupt {
+        what,
+        why: error.to_string(),
+    })
+}
+
+/// `$from, $from+1, ...` for a list of values.
+pub(crate) fn places(from: usize, count: usize) -> String {
+    let all: Vec<String> = (from..from + count).map(|place| format!("${place}")).collect();
+    all.join(", ")
+}

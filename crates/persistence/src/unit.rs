@@ -1,0 +1,149 @@
+//! One transaction. Dropping it rolls back.
+
+use crate::aggregates;
+use crate::connect::{Dialect, SqlStore};
+use crate::effects;
+use crate::error::meaning;
+use crate::history;
+use crate::inbox;
+use crate::sql::{one, run, values};
+use crate::wake::CHANNEL;
+use async_trait::async_trait;
+use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::ids::{DeliveryId, TenantId};
+use delivr_domain::key::{AggregateId, EffectId};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{
+    AggregateRow, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
+};
+use delivr_domain::time::Timestamp;
+use sea_orm::DatabaseTransaction;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A transaction with what is kept for its end.
+pub(crate) struct SqlUnit<'a> {
+    store: &'a SqlStore,
+    transaction: DatabaseTransaction,
+    /// Written at the commit: see [`history::append`].
+    events: Vec<(TenantId, StoredEvent)>,
+    /// Whether somebody may have work after the commit.
+    wakes: bool,
+}
+
+impl<'a> SqlUnit<'a> {
+    pub(crate) fn new(store: &'a SqlStore, transaction: DatabaseTransaction) -> Self {
+        Self {
+            store,
+            transaction,
+            events: Vec::new(),
+            wakes: false,
+        }
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for SqlUnit<'_> {
+    async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
+        let lock = match self.store.inner.dialect {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => "for update",
+        };
+        aggregates::load(&self.transaction, id, None, lock).await
+    }
+    async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
+        // A new agenda may be due before what waiters wait for.
+        self.wakes |= row.wake_at.is_some();
+        aggregates::save(&self.transaction, row, expected).await
+    }
+    async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
+        self.events
+            .extend(events.iter().map(|event| (tenant, event.clone())));
+        Ok(())
+    }
+    async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
+        effects::finish(&self.transaction, claim, end).await
+    }
+    async fn enqueue(
+        &mut self,
+        tenant: TenantId,
+        effect: &Effect,
+        after: Duration,
+        give_up_after: Duration,
+    ) -> Result<(), StoreError> {
+        self.wakes = true;
+        let now = self.store.time(&self.transaction).await?;
+        effects::enqueue(&self.transaction, tenant, effect, now, after, give_up_after).await
+    }
+    async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
+        effects::end(&self.transaction, effect).await
+    }
+    async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
+        history::facts(&self.transaction, owner).await
+    }
+    async fn put_fact(
+        &mut self,
+        owner: AggregateId,
+        kind: FactKind,
+        fact: &Fact,
+    ) -> Result<bool, StoreError> {
+        history::put_fact(&self.transaction, owner, kind, fact).await
+    }
+    async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
+        let text = "insert into counters (tenant_id, name, value) values ($1, $2, 1)
+            on conflict (tenant_id, name) do update set value = counters.value + 1 returning value";
+        let row = one(
+            &self.transaction,
+            "tenant of a counter",
+            text,
+            values![tenant.uuid(), counter],
+        )
+        .await?;
+        row.ok_or(StoreError::Conflict)?.long("value")
+    }
+    async fn put_answer(
+        &mut self,
+        tenant: TenantId,
+        key: &str,
+        answer: &StoredAnswer,
+    ) -> Result<(), StoreError> {
+        let now = self.store.time(&self.transaction).await?;
+        inbox::put_answer(&self.transaction, tenant, key, answer, now).await
+    }
+    async fn finish_delivery(&mut self, id: DeliveryId) -> Result<(), StoreError> {
+        inbox::finish(&self.transaction, id).await
+    }
+    async fn now(&mut self) -> Result<Timestamp, StoreError> {
+        self.store.time(&self.transaction).await
+    }
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        let Self {
+            store,
+            transaction,
+            events,
+            wakes,
+        } = *self;
+        history::append(&transaction, store.inner.dialect, &events).await?;
+        match store.inner.dialect {
+            Dialect::Postgres if wakes => {
+                // Delivered by the server when, and only when, this commits.
+                run(
+                    &transaction,
+                    "wake-up",
+                    "select pg_notify($1, '')",
+                    values![CHANNEL],
+                )
+                .await?;
+            }
+            Dialect::Sqlite | Dialect::Postgres => {}
+        }
+        transaction
+            .commit()
+            .await
+            .map_err(|error| meaning(error, "transaction"))?;
+        if wakes {
+            store.inner.wake.ring();
+        }
+        Ok(())
+    }
+}

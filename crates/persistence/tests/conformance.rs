@@ -1,0 +1,196 @@
+//! SQLite and PostgreSQL meet the store's contract, and the migrations go up, down and up again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use async_trait::async_trait;
+use delivr_domain::key::EffectId;
+use delivr_domain::ports::store::{Queue, Store};
+use delivr_migrations::{Migrator, MigratorTrait};
+use delivr_persistence::{Options, SqlStore, connect};
+use delivr_testkit::clock::FakeClock;
+use delivr_testkit::conformance::store::{self, StoreFixture, Subject, samples};
+use delivr_testkit::postgres;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A store on a database of its own, and a second way into the database.
+struct Fresh {
+    url: String,
+    offset: Arc<AtomicI64>,
+    store: SqlStore,
+    _directory: Option<TempDir>,
+}
+
+async fn open(url: String, directory: Option<TempDir>) -> Fresh {
+    let options = Options::new(Arc::new(FakeClock::default()));
+    let offset = Arc::clone(&options.clock_offset);
+    let store = connect(&url, options).await.unwrap();
+    store.migrate().await.unwrap();
+    Fresh {
+        url,
+        offset,
+        store,
+        _directory: directory,
+    }
+}
+
+fn sqlite_url() -> (String, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/delivr.db?mode=rwc", directory.path().display());
+    (url, directory)
+}
+
+#[async_trait]
+impl Subject for Fresh {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+    fn advance(&self, span: Duration) {
+        let micros = i64::try_from(span.as_micros()).unwrap();
+        self.offset.fetch_add(micros, Ordering::Relaxed);
+    }
+    async fn corrupt_effect(&self, effect: EffectId) {
+        let database = Database::connect(&self.url).await.unwrap();
+        let text = "update effects set effect = '{\"effect\": \"NONSENSE\"}' where id = $1";
+        let values = [Value::from(effect.uuid())];
+        let statement = Statement::from_sql_and_values(database.get_database_backend(), text, values);
+        database.execute_raw(statement).await.unwrap();
+        database.close().await.unwrap();
+    }
+}
+
+struct Sqlite;
+
+#[async_trait]
+impl StoreFixture for Sqlite {
+    async fn fresh(&self) -> Box<dyn Subject> {
+        let (url, directory) = sqlite_url();
+        Box::new(open(url, Some(directory)).await)
+    }
+}
+
+struct Postgres(&'static postgres::Server);
+
+#[async_trait]
+impl StoreFixture for Postgres {
+    async fn fresh(&self) -> Box<dyn Subject> {
+        Box::new(open(self.0.fresh().unwrap(), None).await)
+    }
+}
+
+/// Runs a test on PostgreSQL, or says why it does not.
+#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(&'static postgres::Server) -> F) {
+    match postgres::server() {
+        Ok(server) => test(server).await,
+        Err(why) => println!("SKIPPED: PostgreSQL not found ({why})"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_meets_the_contract() {
+    store::all(&Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_meets_the_contract() {
+    on_postgres(|server| async move { store::all(&Postgres(server)).await }).await;
+}
+
+async fn up_down_up(url: &str) {
+    let database: DatabaseConnection = Database::connect(url).await.unwrap();
+    Migrator::up(&database, None).await.unwrap();
+    Migrator::down(&database, None).await.unwrap();
+    assert_eq!(
+        Migrator::get_pending_migrations(&database).await.unwrap().len(),
+        Migrator::migrations().len()
+    );
+    Migrator::up(&database, None).await.unwrap();
+    assert!(
+        Migrator::get_pending_migrations(&database)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_migrates_up_down_up() {
+    let (url, _directory) = sqlite_url();
+    up_down_up(&url).await;
+}
+
+#[tokio::test]
+async fn postgres_migrates_up_down_up() {
+    on_postgres(|server| async move { up_down_up(&server.fresh().unwrap()).await }).await;
+}
+
+/// Before the migrations the store is not ready; several processes that migrate at once do not get into each other's way.
+async fn ready_after_migrating(url: &str) {
+    let options = || Options::new(Arc::new(FakeClock::default()));
+    let (one, other) = (
+        connect(url, options()).await.unwrap(),
+        connect(url, options()).await.unwrap(),
+    );
+    assert!(one.ready().await.is_err());
+    let (first, second) = tokio::join!(one.migrate(), other.migrate());
+    first.unwrap();
+    second.unwrap();
+    one.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_is_ready_after_migrating() {
+    let (url, _directory) = sqlite_url();
+    ready_after_migrating(&url).await;
+}
+
+#[tokio::test]
+async fn postgres_is_ready_after_migrating() {
+    on_postgres(|server| async move { ready_after_migrating(&server.fresh().unwrap()).await }).await;
+}
+
+/// Work that another process enqueues ends this one's wait, long before its span is over.
+async fn woken_by_another_process(here: Fresh) {
+    let there = connect(&here.url, Options::new(Arc::new(FakeClock::default())))
+        .await
+        .unwrap();
+    let tenant = samples::tenant(&here, "one").await;
+    // Whatever rang so far is heard here, so that the wait below hears the other process only.
+    here.store.wait_for_work(Duration::from_millis(300)).await;
+    let work = async {
+        let mut unit = there.begin().await.unwrap();
+        let effect = samples::perform(samples::release_id("app"), 0);
+        unit.enqueue(tenant, &effect, Duration::ZERO, samples::DAY)
+            .await
+            .unwrap();
+        unit.commit().await.unwrap();
+    };
+    let wait = tokio::time::timeout(Duration::from_secs(60), here.store.wait_for_work(samples::DAY));
+    let (woken, ()) = tokio::join!(wait, work);
+    woken.expect("woken by the other process");
+}
+
+#[tokio::test]
+async fn sqlite_workers_are_woken_by_another_process() {
+    let (url, directory) = sqlite_url();
+    woken_by_another_process(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test]
+async fn postgres_workers_are_woken_by_another_process() {
+    on_postgres(
+        |server| async move { woken_by_another_process(open(server.fresh().unwrap(), None).await).await },
+    )
+    .await;
+}

@@ -1,0 +1,482 @@
+//! Cases of the directory: uniqueness, references, versions, lists, and that tenants never see each other.
+
+use super::Subject;
+use super::samples::{
+    append, enqueue, id, insert, instant, integration, key, perform, pipeline, profile, release, release_id,
+    service, tenant, token, watch,
+};
+use chrono::TimeDelta;
+use delivr_domain::ids::{ServiceId, TenantId};
+use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{
+    AggregateRow, Page, ReleaseFilter, StoredAnswer, Tenant, VerificationStatus,
+};
+use serde_json::json;
+
+/// Slugs and digests are unique; a revoked token keeps its first instant.
+pub async fn tenants_and_tokens(subject: &dyn Subject) {
+    let store = subject.store();
+    let (second, first) = (tenant(subject, "zeta").await, tenant(subject, "alpha").await);
+    let tenants: Vec<TenantId> = store.tenants().await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(tenants, [first, second]);
+    assert_eq!(store.tenant_by_slug("zeta").await.unwrap().unwrap().id, second);
+    assert_eq!(store.tenant(first).await.unwrap().unwrap().slug, "alpha");
+    assert_eq!(store.tenant_by_slug("beta").await.unwrap(), None);
+    let same_slug = Tenant {
+        id: TenantId::from_uuid(id("x")),
+        slug: "zeta".to_owned(),
+        name: String::new(),
+    };
+    assert!(matches!(
+        store.insert_tenant(&same_slug).await,
+        Err(StoreError::Duplicate(_))
+    ));
+
+    let mut old = token(first, "old");
+    old.created_at -= TimeDelta::microseconds(1);
+    let new = token(first, "new");
+    store.insert_token(&old).await.unwrap();
+    store.insert_token(&new).await.unwrap();
+    assert!(matches!(
+        store.insert_token(&new).await,
+        Err(StoreError::Duplicate(_))
+    ));
+    assert_eq!(store.tokens(first).await.unwrap(), [new.clone(), old.clone()]);
+    assert_eq!(store.token_by_digest(&old.digest).await.unwrap(), Some(old));
+    for later in [0, 60] {
+        let at = instant() + TimeDelta::seconds(later);
+        assert!(store.revoke_token(first, new.id, at).await.unwrap());
+        let revoked = store.token_by_digest(&new.digest).await.unwrap().unwrap();
+        assert_eq!(revoked.revoked_at, Some(instant()));
+    }
+    let nobody = token(TenantId::from_uuid(id("nobody")), "t");
+    assert!(matches!(
+        store.insert_token(&nobody).await,
+        Err(StoreError::Reference(_))
+    ));
+}
+
+/// Settings are overwritten; the installation's id is made once.
+pub async fn settings_and_the_installation(subject: &dyn Subject) {
+    let store = subject.store();
+    store.ready().await.unwrap();
+    assert_eq!(store.setting("restore_epoch").await.unwrap(), None);
+    for value in ["1", "2"] {
+        store.put_setting("restore_epoch", value).await.unwrap();
+        assert_eq!(
+            store.setting("restore_epoch").await.unwrap().as_deref(),
+            Some(value)
+        );
+    }
+    assert_eq!(store.install().await.unwrap(), store.install().await.unwrap());
+}
+
+/// An update needs the version before; names are unique per category.
+pub async fn integrations_guard_their_version(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let store = subject.store();
+    let mut it = integration(tenant, Port::Scm, "github");
+    store.insert_integration(&it).await.unwrap();
+    assert_eq!(
+        store.integration(tenant, it.id).await.unwrap().as_ref(),
+        Some(&it)
+    );
+    it.version = 2;
+    it.status = VerificationStatus::Valid;
+    it.status_detail = Some(json!({"login": "octo"}));
+    it.verified_at = Some(instant());
+    it.sealed = vec![1; 300];
+    store.update_integration(&it).await.unwrap();
+    assert_eq!(
+        store.integration(tenant, it.id).await.unwrap().as_ref(),
+        Some(&it)
+    );
+    assert!(matches!(
+        store.update_integration(&it).await,
+        Err(StoreError::Conflict)
+    ));
+    let mut other = integration(tenant, Port::Scm, "gitlab");
+    other.name = "github".to_owned();
+    assert!(matches!(
+        store.insert_integration(&other).await,
+        Err(StoreError::Duplicate(_))
+    ));
+    other.port = Port::Cicd;
+    store.insert_integration(&other).await.unwrap();
+    assert_eq!(store.integrations(tenant, None).await.unwrap().len(), 2);
+    assert_eq!(
+        store.integrations(tenant, Some(Port::Cicd)).await.unwrap(),
+        [other]
+    );
+    assert_eq!(store.all_integrations().await.unwrap().len(), 2);
+    assert!(store.delete_integration(tenant, it.id).await.unwrap());
+    assert!(!store.delete_integration(tenant, it.id).await.unwrap());
+}
+
+/// Neither under a pipeline nor under a live release.
+pub async fn an_integration_in_use_is_not_deleted(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let store = subject.store();
+    let ci = integration(tenant, Port::Cicd, "jenkins");
+    store.insert_integration(&ci).await.unwrap();
+    let job = pipeline(tenant, "job", ci.id);
+    store.insert_pipeline(&job).await.unwrap();
+    assert!(matches!(
+        store.delete_integration(tenant, ci.id).await,
+        Err(StoreError::Reference(_))
+    ));
+    assert!(store.delete_pipeline(tenant, job.id).await.unwrap());
+    let mut live = release(tenant, "app", 1);
+    live.projection.integrations = vec![ci.id];
+    insert(subject, &live).await;
+    assert_eq!(store.releases_using(tenant, ci.id).await.unwrap(), ["REL-1"]);
+    assert!(matches!(
+        store.delete_integration(tenant, ci.id).await,
+        Err(StoreError::Reference(_))
+    ));
+    live.version = 2;
+    live.projection.terminal = true;
+    let mut unit = store.begin().await.unwrap();
+    unit.save(&live, Some(1)).await.unwrap();
+    unit.commit().await.unwrap();
+    assert!(store.releases_using(tenant, ci.id).await.unwrap().is_empty());
+    assert!(store.delete_integration(tenant, ci.id).await.unwrap());
+}
+
+/// A pipeline runs on a CI/CD integration of its own tenant, and on nothing else.
+pub async fn pipelines_use_integrations_of_their_category(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let store = subject.store();
+    let (ci, scm) = (
+        integration(one, Port::Cicd, "jenkins"),
+        integration(one, Port::Scm, "github"),
+    );
+    store.insert_integration(&ci).await.unwrap();
+    store.insert_integration(&scm).await.unwrap();
+    let mut job = pipeline(one, "job", ci.id);
+    job.scm = Some(scm.id);
+    store.insert_pipeline(&job).await.unwrap();
+    assert_eq!(store.pipeline(one, job.id).await.unwrap().as_ref(), Some(&job));
+    let wrong = pipeline(one, "wrong", scm.id);
+    assert!(matches!(
+        store.insert_pipeline(&wrong).await,
+        Err(StoreError::Reference(_))
+    ));
+    let foreign = pipeline(other, "foreign", ci.id);
+    assert!(matches!(
+        store.insert_pipeline(&foreign).await,
+        Err(StoreError::Reference(_))
+    ));
+    let mut same_name = pipeline(one, "other job", ci.id);
+    same_name.name = "job".to_owned();
+    assert!(matches!(
+        store.insert_pipeline(&same_name).await,
+        Err(StoreError::Duplicate(_))
+    ));
+    job.version = 2;
+    job.purpose = "PRE_RELEASE".to_owned();
+    store.update_pipeline(&job).await.unwrap();
+    assert!(matches!(
+        store.update_pipeline(&job).await,
+        Err(StoreError::Conflict)
+    ));
+    assert_eq!(store.pipelines(one).await.unwrap(), [job.clone()]);
+    assert!(store.delete_pipeline(one, job.id).await.unwrap());
+    assert!(!store.delete_pipeline(one, job.id).await.unwrap());
+}
+
+/// Services guard versions and releases; profiles keep every revision.
+pub async fn services_and_profiles(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let store = subject.store();
+    let mut shop = service(tenant, "shop");
+    store.insert_service(&shop).await.unwrap();
+    let mut twin = service(tenant, "twin");
+    twin.slug = "shop".to_owned();
+    assert!(matches!(
+        store.insert_service(&twin).await,
+        Err(StoreError::Duplicate(_))
+    ));
+    shop.version = 2;
+    shop.name = "The shop".to_owned();
+    store.update_service(&shop).await.unwrap();
+    assert!(matches!(
+        store.update_service(&shop).await,
+        Err(StoreError::Conflict)
+    ));
+    assert_eq!(store.services(tenant).await.unwrap(), [shop.clone()]);
+    assert_eq!(
+        store.service(tenant, shop.id).await.unwrap().as_ref(),
+        Some(&shop)
+    );
+    let mut row = release(tenant, "app", 1);
+    row.projection.parent = Some(shop.id.uuid());
+    insert(subject, &row).await;
+    assert!(matches!(
+        store.delete_service(tenant, shop.id).await,
+        Err(StoreError::Reference(_))
+    ));
+    let web = service(tenant, "web");
+    store.insert_service(&web).await.unwrap();
+    assert!(store.delete_service(tenant, web.id).await.unwrap());
+    assert!(!store.delete_service(tenant, web.id).await.unwrap());
+
+    for revision in 1..=3 {
+        store
+            .insert_profile(&profile(tenant, "default", revision))
+            .await
+            .unwrap();
+    }
+    store
+        .insert_profile(&profile(tenant, "careful", 1))
+        .await
+        .unwrap();
+    let again = store.insert_profile(&profile(tenant, "default", 3)).await;
+    assert!(matches!(again, Err(StoreError::Conflict)));
+    let newest = store.profiles(tenant).await.unwrap();
+    assert_eq!(
+        newest,
+        [profile(tenant, "careful", 1), profile(tenant, "default", 3)]
+    );
+    let of_id = newest[1].id;
+    assert_eq!(
+        store.profile(tenant, of_id, None).await.unwrap(),
+        Some(profile(tenant, "default", 3))
+    );
+    assert_eq!(
+        store.profile(tenant, of_id, Some(2)).await.unwrap(),
+        Some(profile(tenant, "default", 2))
+    );
+    assert_eq!(store.profile(tenant, of_id, Some(9)).await.unwrap(), None);
+}
+
+/// Newest first, page by page, narrowed by what stands in the row.
+pub async fn releases_are_listed_and_narrowed(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let shop = service(tenant, "shop");
+    subject.store().insert_service(&shop).await.unwrap();
+    for number in 1..=5 {
+        let mut row = release(tenant, &format!("app {number}"), number);
+        if number == 2 {
+            row.projection.title = "100%_Über".to_owned();
+            row.projection.status = "IN_PROGRESS".to_owned();
+            row.projection.phase = "REGRESSION".to_owned();
+            row.projection.parent = Some(shop.id.uuid());
+        }
+        insert(subject, &row).await;
+    }
+    let list = async |filter: ReleaseFilter, limit: u16, cursor: Option<String>| {
+        let page = Page { limit, cursor };
+        let listed = subject.store().releases(tenant, &filter, &page).await.unwrap();
+        let numbers: Vec<i64> = listed.items.iter().map(|row| row.projection.number).collect();
+        (numbers, listed.next)
+    };
+    let everything = ReleaseFilter::default;
+    let (first, next) = list(everything(), 2, None).await;
+    assert_eq!(first, [5, 4]);
+    let (second, next) = list(everything(), 2, next).await;
+    assert_eq!(second, [3, 2]);
+    assert_eq!(list(everything(), 2, next).await, (vec![1], None));
+    assert_eq!(
+        list(everything(), 5, None).await.1,
+        None,
+        "a full last page has no next"
+    );
+    assert!(
+        list(everything(), 5, Some("garbage".to_owned()))
+            .await
+            .0
+            .is_empty()
+    );
+    let text = |text: &str| ReleaseFilter {
+        text: Some(text.to_owned()),
+        ..everything()
+    };
+    assert_eq!(list(text("%_üB"), 9, None).await.0, [2]);
+    assert_eq!(list(text("rel-4"), 9, None).await.0, [4]);
+    assert!(list(text("_e_"), 9, None).await.0.is_empty());
+    let by_status = ReleaseFilter {
+        status: Some("IN_PROGRESS".to_owned()),
+        ..everything()
+    };
+    let by_phase = ReleaseFilter {
+        phase: Some("REGRESSION".to_owned()),
+        ..everything()
+    };
+    let by_service = ReleaseFilter {
+        service: Some(shop.id),
+        ..everything()
+    };
+    for filter in [by_status, by_phase, by_service] {
+        assert_eq!(list(filter, 9, None).await.0, [2]);
+    }
+    let nothing = ReleaseFilter {
+        service: Some(ServiceId::from_uuid(id("none"))),
+        ..everything()
+    };
+    assert!(list(nothing, 9, None).await.0.is_empty());
+}
+
+fn child(of: &AggregateRow, kind: AggregateKind, seconds: i64) -> AggregateRow {
+    let mut row = release(of.tenant, "child", 0);
+    row.id = AggregateId {
+        kind,
+        id: id(&format!("child {seconds}")),
+    };
+    row.projection.parent = Some(of.id.id);
+    row.projection.created_at = Some(instant() + TimeDelta::seconds(seconds));
+    row
+}
+
+/// Submissions and rollouts, oldest first; they share the number 0.
+pub async fn children_of_a_release(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let parent = release(tenant, "app", 1);
+    insert(subject, &parent).await;
+    insert(subject, &release(tenant, "other", 2)).await;
+    let mut children = vec![
+        child(&parent, AggregateKind::Submission, 3),
+        child(&parent, AggregateKind::Rollout, 2),
+        child(&parent, AggregateKind::Submission, 1),
+    ];
+    for row in &children {
+        insert(subject, row).await;
+    }
+    children.reverse();
+    assert_eq!(
+        subject.store().children(tenant, parent.id.id).await.unwrap(),
+        children
+    );
+    assert!(
+        subject
+            .store()
+            .children(tenant, id("other"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        subject.store().peek(children[0].id).await.unwrap().as_ref(),
+        Some(&children[0])
+    );
+}
+
+/// A callback's correlation key names the write that started the run, also when it is over.
+pub async fn correlation_finds_the_write_before_the_watch(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let (wait, write) = (watch(release_id("app"), 0, 60), perform(release_id("app"), 0));
+    let correlation = key(release_id("app"), 0).short();
+    let found = async || {
+        subject
+            .store()
+            .effect_by_correlation(tenant, &correlation)
+            .await
+            .unwrap()
+    };
+    assert_eq!(found().await, None);
+    enqueue(subject, tenant, std::slice::from_ref(&wait)).await;
+    assert_eq!(found().await.map(|row| row.effect), Some(wait));
+    enqueue(subject, tenant, std::slice::from_ref(&write)).await;
+    let mut unit = subject.store().begin().await.unwrap();
+    unit.end(write.id()).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(found().await.map(|row| row.effect), Some(write));
+}
+
+/// Every method that names a tenant answers another tenant as if nothing were there.
+pub async fn tenants_never_see_each_other(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let store = subject.store();
+    let ci = integration(one, Port::Cicd, "jenkins");
+    let job = pipeline(one, "job", ci.id);
+    let shop = service(one, "shop");
+    let template = profile(one, "default", 1);
+    let secret = token(one, "token");
+    store.insert_integration(&ci).await.unwrap();
+    store.insert_pipeline(&job).await.unwrap();
+    store.insert_service(&shop).await.unwrap();
+    store.insert_profile(&template).await.unwrap();
+    store.insert_token(&secret).await.unwrap();
+    let mut row = release(one, "app", 1);
+    row.projection.integrations = vec![ci.id];
+    insert(subject, &row).await;
+    insert(subject, &child(&row, AggregateKind::Submission, 1)).await;
+    append(subject, one, row.id, 1).await;
+    enqueue(subject, one, &[perform(row.id, 0)]).await;
+    let expires_at = store.now().await.unwrap() + TimeDelta::hours(1);
+    let answer = StoredAnswer {
+        request: String::new(),
+        status: 200,
+        body: String::new(),
+        expires_at,
+    };
+    store.insert_answer(one, "k", &answer).await.unwrap();
+
+    assert!(store.tokens(other).await.unwrap().is_empty());
+    assert!(!store.revoke_token(other, secret.id, instant()).await.unwrap());
+    assert!(store.integrations(other, None).await.unwrap().is_empty());
+    assert_eq!(store.integration(other, ci.id).await.unwrap(), None);
+    assert!(!store.delete_integration(other, ci.id).await.unwrap());
+    assert!(store.releases_using(other, ci.id).await.unwrap().is_empty());
+    assert!(store.pipelines(other).await.unwrap().is_empty());
+    assert_eq!(store.pipeline(other, job.id).await.unwrap(), None);
+    assert!(!store.delete_pipeline(other, job.id).await.unwrap());
+    assert!(store.services(other).await.unwrap().is_empty());
+    assert_eq!(store.service(other, shop.id).await.unwrap(), None);
+    assert!(!store.delete_service(other, shop.id).await.unwrap());
+    assert!(store.profiles(other).await.unwrap().is_empty());
+    assert_eq!(store.profile(other, template.id, None).await.unwrap(), None);
+    assert_eq!(store.read(other, row.id).await.unwrap(), None);
+    let page = Page {
+        limit: 10,
+        cursor: None,
+    };
+    assert!(
+        store
+            .releases(other, &ReleaseFilter::default(), &page)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert!(store.children(other, row.id.id).await.unwrap().is_empty());
+    let correlation = key(row.id, 0).short();
+    assert_eq!(
+        store.effect_by_correlation(other, &correlation).await.unwrap(),
+        None
+    );
+    assert!(store.events(other, row.id, 0, 10).await.unwrap().is_empty());
+    assert!(store.feed(other, 0, 10).await.unwrap().is_empty());
+    assert!(store.feed_backwards(other, None, 10).await.unwrap().is_empty());
+    assert_eq!(store.answer(other, "k").await.unwrap(), None);
+    store.insert_answer(other, "k", &answer).await.unwrap();
+
+    // Writes that name the other tenant find no row, or no version of it.
+    let mut stolen = ci.clone();
+    (stolen.tenant, stolen.version) = (other, 2);
+    assert!(matches!(
+        store.update_integration(&stolen).await,
+        Err(StoreError::Conflict)
+    ));
+    let mut stolen = shop.clone();
+    (stolen.tenant, stolen.version) = (other, 2);
+    assert!(matches!(
+        store.update_service(&stolen).await,
+        Err(StoreError::Conflict)
+    ));
+    let mut stolen = job.clone();
+    (stolen.tenant, stolen.version) = (other, 2);
+    assert!(matches!(
+        store.update_pipeline(&stolen).await,
+        Err(StoreError::Conflict)
+    ));
+    let mut stolen = row.clone();
+    (stolen.tenant, stolen.version) = (other, 2);
+    let mut unit = store.begin().await.unwrap();
+    let saved = unit.save(&stolen, Some(1)).await;
+    drop(unit);
+    assert!(matches!(saved, Err(StoreError::Conflict)), "{saved:?}");
+    assert_eq!(store.peek(row.id).await.unwrap(), Some(row));
+}

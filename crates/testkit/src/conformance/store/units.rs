@@ -1,0 +1,402 @@
+//! Cases of units of work: versions, roll-back, events, counters, facts, answers, deliveries.
+
+use super::Subject;
+use super::samples::{
+    DAY, append, claim_one, enqueue, event, id, insert, instant, perform, release, release_id, tenant,
+};
+use chrono::TimeDelta;
+use delivr_domain::effect::FactKind;
+use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{
+    BuildRow, CycleRow, Fact, Finished, RowEnd, RowState, StoredAnswer, StoredDelivery, TargetRow, TaskRow,
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A save with another version than the stored one changes nothing.
+pub async fn a_stale_version_is_a_conflict(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let mut row = release(tenant, "app", 1);
+    insert(subject, &row).await;
+    row.version = 2;
+    let save = async |expected: Option<u64>| {
+        let mut unit = subject.store().begin().await?;
+        unit.save(&row, expected).await?;
+        unit.commit().await
+    };
+    assert!(matches!(save(Some(7)).await, Err(StoreError::Conflict)));
+    assert!(
+        matches!(save(None).await, Err(StoreError::Conflict)),
+        "it exists already"
+    );
+    save(Some(1)).await.unwrap();
+    assert!(matches!(save(Some(1)).await, Err(StoreError::Conflict)));
+    assert_eq!(subject.store().peek(row.id).await.unwrap().unwrap().version, 2);
+}
+
+/// Many writers that read the same version: each change is made on top of the one before, none is lost.
+pub async fn two_writers_of_one_version_are_told_apart(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    insert(subject, &release(tenant, "app", 1)).await;
+    let writer = async || {
+        loop {
+            let attempt = async {
+                let mut unit = subject.store().begin().await?;
+                let mut row = unit
+                    .load_for_update(release_id("app"))
+                    .await?
+                    .expect("the release");
+                let before = row.version;
+                row.version += 1;
+                unit.save(&row, Some(before)).await?;
+                unit.append(tenant, &[event(row.id, row.version)]).await?;
+                unit.commit().await
+            };
+            match attempt.await {
+                Ok(()) => break,
+                Err(StoreError::Conflict) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    join_all((0..6).map(|_| writer())).await;
+    let row = subject.store().peek(release_id("app")).await.unwrap().unwrap();
+    assert_eq!(row.version, 7);
+    let events = subject
+        .store()
+        .events(tenant, release_id("app"), 0, 100)
+        .await
+        .unwrap();
+    let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [2, 3, 4, 5, 6, 7]);
+}
+
+/// Dropping a unit undoes all of it, also the end of a claim's row.
+pub async fn a_dropped_unit_leaves_nothing(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let effect = perform(release_id("app"), 0);
+    enqueue(subject, tenant, std::slice::from_ref(&effect)).await;
+    let claim = claim_one(subject).await;
+    {
+        let mut unit = subject.store().begin().await.unwrap();
+        assert_eq!(unit.finish(&claim, RowEnd::Done).await.unwrap(), Finished::Now);
+        unit.save(&release(tenant, "app", 1), None).await.unwrap();
+        unit.append(tenant, &[event(release_id("app"), 1)]).await.unwrap();
+        unit.enqueue(tenant, &perform(release_id("app"), 1), Duration::ZERO, DAY)
+            .await
+            .unwrap();
+        assert_eq!(unit.next_number(tenant, "release").await.unwrap(), 1);
+    }
+    let store = subject.store();
+    assert_eq!(store.peek(release_id("app")).await.unwrap(), None);
+    assert!(store.feed(tenant, 0, 10).await.unwrap().is_empty());
+    let rows = store.rows(release_id("app"), true).await.unwrap();
+    assert!(rows.len() == 1 && rows[0].state == RowState::Claimed);
+    let mut unit = store.begin().await.unwrap();
+    assert_eq!(unit.finish(&claim, RowEnd::Done).await.unwrap(), Finished::Now);
+    assert_eq!(unit.next_number(tenant, "release").await.unwrap(), 1);
+    unit.commit().await.unwrap();
+}
+
+fn parts(number: u16) -> (TaskRow, CycleRow, BuildRow, TargetRow) {
+    let name = number.to_string();
+    (
+        TaskRow {
+            id: id(&format!("task {name}")),
+            key: format!("CREATE_RC_TAG/-/{name}"),
+            kind: "CREATE_RC_TAG".to_owned(),
+            stage: "REGRESSION".to_owned(),
+            status: "PENDING".to_owned(),
+            external_id: Some("v1.4.0-rc.1".to_owned()),
+            external_data: json!({"urls": ["https://example.invalid"]}),
+        },
+        CycleRow {
+            id: id(&format!("cycle {name}")),
+            number,
+            status: "ACTIVE".to_owned(),
+            tag: None,
+            sha: Some("0123".to_owned()),
+        },
+        BuildRow {
+            id: id(&format!("build {name}")),
+            target: "ANDROID_PLAY_STORE".to_owned(),
+            status: "RUNNING".to_owned(),
+            build_number: None,
+            sha: None,
+            correlation: Some(name.clone()),
+        },
+        TargetRow {
+            target: format!("TARGET_{name}"),
+            version: "1.4.0".to_owned(),
+            status: "PENDING".to_owned(),
+            exposure: 10_000,
+        },
+    )
+}
+
+/// Every column survives, instants to the microsecond.
+pub async fn an_aggregate_comes_back_as_it_was_saved(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let mut row = release(tenant, "app", 7);
+    row.wake_at = Some(instant());
+    row.projection.kickoff_at = Some(instant() + TimeDelta::microseconds(1));
+    row.projection.target_date = Some(instant() - TimeDelta::days(40_000));
+    row.projection.terminal = true;
+    row.projection.integrations = vec![IntegrationId::from_uuid(id("x"))];
+    let (task, cycle, build, target) = parts(1);
+    row.projection.tasks = vec![task];
+    row.projection.cycles = vec![cycle];
+    row.projection.builds = vec![build];
+    row.projection.targets = vec![target];
+    insert(subject, &row).await;
+    assert_eq!(
+        subject.store().read(tenant, row.id).await.unwrap().as_ref(),
+        Some(&row)
+    );
+    assert_eq!(subject.store().peek(row.id).await.unwrap().as_ref(), Some(&row));
+    let mut unit = subject.store().begin().await.unwrap();
+    assert_eq!(unit.load_for_update(row.id).await.unwrap().as_ref(), Some(&row));
+}
+
+/// Derived rows are added, changed, moved and removed with the saves.
+pub async fn derived_rows_follow_the_state(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let mut row = release(tenant, "app", 1);
+    insert(subject, &row).await;
+    for wanted in [vec![1, 2, 3], vec![1, 2, 3], vec![3, 1, 4], vec![4], vec![]] {
+        let before = row.version;
+        row.version += 1;
+        row.projection.tasks.clear();
+        row.projection.cycles.clear();
+        row.projection.builds.clear();
+        row.projection.targets.clear();
+        for number in &wanted {
+            let (mut task, cycle, build, target) = parts(*number);
+            task.status = format!("IN_VERSION_{}", row.version);
+            row.projection.tasks.push(task);
+            row.projection.cycles.push(cycle);
+            row.projection.builds.push(build);
+            row.projection.targets.push(target);
+        }
+        let mut unit = subject.store().begin().await.unwrap();
+        unit.save(&row, Some(before)).await.unwrap();
+        unit.commit().await.unwrap();
+        assert_eq!(
+            subject.store().peek(row.id).await.unwrap().as_ref(),
+            Some(&row),
+            "{wanted:?}"
+        );
+    }
+}
+
+/// The scheduler sees agendas that are due by the database's clock, the earliest first.
+pub async fn agendas_are_due_by_the_database_clock(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let now = subject.store().now().await.unwrap();
+    for (number, name, wait) in [(1, "later", 7_200), (2, "soon", 3_600), (3, "past", -5)] {
+        let mut row = release(tenant, name, number);
+        row.wake_at = Some(now + TimeDelta::seconds(wait));
+        insert(subject, &row).await;
+    }
+    insert(subject, &release(tenant, "never", 4)).await;
+    let due = async || -> Vec<_> {
+        let due = subject.store().due_aggregates(10).await.unwrap();
+        due.into_iter().map(|(id, _wake)| id).collect()
+    };
+    assert_eq!(due().await, [release_id("past")]);
+    subject.advance(Duration::from_secs(3_700));
+    assert_eq!(due().await, [release_id("past"), release_id("soon")]);
+    subject.advance(Duration::from_secs(3_700));
+    assert_eq!(due().await.len(), 3);
+    assert_eq!(subject.store().due_aggregates(1).await.unwrap().len(), 1);
+}
+
+/// A sequence number exists once; the feed tells events in the order of their commits, forwards and backwards.
+pub async fn events_are_without_gap_and_the_feed_in_order(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let names = ["a", "b", "c"];
+    join_all(names.map(|name| async move {
+        for sequence in 1..=4 {
+            append(subject, tenant, release_id(name), sequence).await;
+        }
+    }))
+    .await;
+    let again = async {
+        let mut unit = subject.store().begin().await?;
+        unit.append(tenant, &[event(release_id("a"), 4)]).await?;
+        unit.commit().await
+    };
+    assert!(matches!(again.await, Err(StoreError::Conflict)));
+    let store = subject.store();
+    let all = store.feed(tenant, 0, 100).await.unwrap();
+    assert_eq!(all.len(), 12);
+    assert!(all.windows(2).all(|pair| pair[0].position < pair[1].position));
+    for name in names {
+        let of_one = all.iter().filter(|event| event.owner == release_id(name));
+        let sequences: Vec<u64> = of_one.map(|event| event.sequence).collect();
+        assert_eq!(sequences, [1, 2, 3, 4]);
+        let events = store.events(tenant, release_id(name), 1, 2).await.unwrap();
+        assert_eq!(
+            events.iter().map(|event| event.sequence).collect::<Vec<_>>(),
+            [2, 3]
+        );
+        assert_eq!(
+            (events[0].at, &events[0].payload),
+            (instant(), &json!({"v": 1, "n": 2}))
+        );
+    }
+    let rest = store.feed(tenant, all[4].position, 3).await.unwrap();
+    assert_eq!(rest, all[5..8]);
+    let mut newest = store.feed_backwards(tenant, None, 2).await.unwrap();
+    newest.reverse();
+    assert_eq!(newest, all[10..]);
+    let before = store
+        .feed_backwards(tenant, Some(all[2].position), 10)
+        .await
+        .unwrap();
+    assert_eq!(before, [all[1].clone(), all[0].clone()]);
+}
+
+/// Numbers of a tenant's counter are 1, 2, 3, ... whoever asks, each tenant and counter for itself.
+pub async fn counters_never_give_a_number_twice(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let draw = async |tenant: TenantId, counter: &str| {
+        loop {
+            let attempt = async {
+                let mut unit = subject.store().begin().await?;
+                let number = unit.next_number(tenant, counter).await?;
+                unit.commit().await.map(|()| number)
+            };
+            match attempt.await {
+                Ok(number) => break number,
+                Err(StoreError::Conflict) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    let drawn = join_all((0..12).map(|_| draw(one, "release"))).await;
+    assert_eq!(drawn.into_iter().collect::<BTreeSet<i64>>(), (1..=12).collect());
+    assert_eq!(draw(one, "sprint").await, 1);
+    assert_eq!(draw(other, "release").await, 1);
+}
+
+/// Only another value is a change; the observation's time always moves.
+pub async fn facts_tell_whether_they_changed(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    insert(subject, &release(tenant, "app", 1)).await;
+    for (value, seconds, changed) in [("abc", 0, true), ("abc", 1, false), ("def", 2, true)] {
+        let fact = Fact {
+            value: value.to_owned(),
+            observed_at: instant() + TimeDelta::seconds(seconds),
+        };
+        let mut unit = subject.store().begin().await.unwrap();
+        assert_eq!(
+            unit.put_fact(release_id("app"), FactKind::BranchHead, &fact)
+                .await
+                .unwrap(),
+            changed
+        );
+        assert_eq!(
+            unit.facts(release_id("app"))
+                .await
+                .unwrap()
+                .get(&FactKind::BranchHead),
+            Some(&fact)
+        );
+        unit.commit().await.unwrap();
+        let facts = subject.store().read_facts(release_id("app")).await.unwrap();
+        assert_eq!(
+            facts.into_iter().collect::<Vec<_>>(),
+            [(FactKind::BranchHead, fact)]
+        );
+    }
+}
+
+/// A key holds one answer until it expires, with or without a transaction.
+pub async fn answers_are_kept_once_and_expire(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let store = subject.store();
+    let answer = StoredAnswer {
+        request: "digest".to_owned(),
+        status: 201,
+        body: "{\"ü\":1}".to_owned(),
+        expires_at: store.now().await.unwrap() + TimeDelta::hours(1),
+    };
+    store.insert_answer(tenant, "k", &answer).await.unwrap();
+    assert_eq!(store.answer(tenant, "k").await.unwrap().as_ref(), Some(&answer));
+    assert!(matches!(
+        store.insert_answer(tenant, "k", &answer).await,
+        Err(StoreError::Duplicate(_))
+    ));
+    let in_unit = async || {
+        let mut unit = store.begin().await?;
+        unit.put_answer(tenant, "k", &answer).await?;
+        unit.commit().await
+    };
+    assert!(matches!(in_unit().await, Err(StoreError::Duplicate(_))));
+    subject.advance(Duration::from_secs(3_601));
+    assert_eq!(store.answer(tenant, "k").await.unwrap(), None);
+    in_unit().await.unwrap();
+}
+
+/// A sender's id is taken once per integration and source; processed deliveries are not open any more.
+pub async fn deliveries_come_once(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let store = subject.store();
+    let delivery = |number: &str, tenant, integration: Option<&str>| StoredDelivery {
+        id: DeliveryId::from_uuid(id(number)),
+        tenant,
+        integration: integration.map(|name| IntegrationId::from_uuid(id(name))),
+        source: "callback".to_owned(),
+        external: "same".to_owned(),
+        payload: json!({"number": number}),
+        at: instant(),
+    };
+    let first = delivery("1", one, Some("ci"));
+    assert!(store.insert_delivery(&first).await.unwrap());
+    assert!(
+        !store
+            .insert_delivery(&delivery("2", one, Some("ci")))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .insert_delivery(&delivery("3", one, Some("scm")))
+            .await
+            .unwrap()
+    );
+    assert!(store.insert_delivery(&delivery("4", one, None)).await.unwrap());
+    assert!(!store.insert_delivery(&delivery("5", one, None)).await.unwrap());
+    assert!(
+        store.insert_delivery(&delivery("6", other, None)).await.unwrap(),
+        "of another tenant"
+    );
+    let open = store.open_deliveries(10).await.unwrap();
+    assert!(open.len() == 4 && open[0] == first);
+    let mut unit = store.begin().await.unwrap();
+    unit.finish_delivery(first.id).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(store.open_deliveries(10).await.unwrap().len(), 3);
+    assert_eq!(store.open_deliveries(1).await.unwrap().len(), 1);
+    assert!(
+        !store
+            .insert_delivery(&delivery("7", one, Some("ci")))
+            .await
+            .unwrap(),
+        "processed is not forgotten"
+    );
+}
+
+/// Two releases of a tenant never share a number; those of two tenants may.
+pub async fn numbers_of_releases_are_unique(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    insert(subject, &release(one, "app", 1)).await;
+    insert(subject, &release(other, "tool", 1)).await;
+    let mut unit = subject.store().begin().await.unwrap();
+    let again = unit.save(&release(one, "web", 1), None).await;
+    assert!(matches!(again, Err(StoreError::Duplicate(_))), "{again:?}");
+}

@@ -1,0 +1,120 @@
+//! The store in memory: the same contract as the databases', under one lock, in ordered maps only, so that a
+//! simulation can be repeated.
+//!
+//! A unit of work is a list of changes. Each is made at once on the unit's own copy of the state, and once more on the
+//! true state at commit; if any of them ends otherwise there (a version, an attempt, a number), somebody else was
+//! faster and the commit is a [`StoreError::Conflict`] or what the change itself says.
+
+mod directory;
+mod queue;
+mod state;
+mod unit;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use delivr_domain::ids::InstallId;
+use delivr_domain::key::EffectId;
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{Store, UnitOfWork};
+use delivr_domain::time::Timestamp;
+use state::State;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+/// The store in memory. Clones share its state, as processes share a database.
+#[derive(Clone)]
+pub struct MemoryStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    bell: Mutex<Bell>,
+    clock: Arc<dyn Clock>,
+    offset: AtomicI64,
+    install: InstallId,
+}
+
+/// Who waits for work, and whether it rang while nobody did.
+#[derive(Default)]
+struct Bell {
+    rung: bool,
+    waiting: Vec<Waker>,
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store whose database clock follows the clock.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                state: Mutex::new(State::default()),
+                bell: Mutex::new(Bell::default()),
+                clock,
+                offset: AtomicI64::new(0),
+                install: InstallId::derived(&[b"memory"]),
+            }),
+        }
+    }
+
+    /// The database's clock goes forward (or, with a negative offset, back) against the process's.
+    pub fn skew(&self, micros: i64) {
+        self.inner.offset.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Replaces a stored effect by something that is none, as a newer build or a broken disk might.
+    pub fn corrupt_effect(&self, effect: EffectId) {
+        if let Some(slot) = self.state().effects.get_mut(&effect) {
+            slot.document = serde_json::json!({"effect": "NONSENSE"});
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Bell> {
+        self.inner.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self) -> Timestamp {
+        let offset = TimeDelta::microseconds(self.inner.offset.load(Ordering::Relaxed));
+        self.inner.clock.now() + offset
+    }
+
+    fn ring(&self) {
+        let mut bell = self.bell();
+        bell.rung = true;
+        for waker in bell.waiting.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// An instant plus a span, at most the end of time.
+fn after(now: Timestamp, span: Duration) -> Timestamp {
+    TimeDelta::from_std(span)
+        .ok()
+        .and_then(|span| now.checked_add_signed(span))
+        .unwrap_or(Timestamp::MAX_UTC)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError> {
+        Ok(Box::new(unit::MemoryUnit::new(self)))
+    }
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

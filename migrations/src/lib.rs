@@ -1,0 +1,35 @@
+//! The schema of Delivr's database, as migrations that go up and down on SQLite and PostgreSQL.
+//!
+//! They import no entity and none of our types: a migration must mean tomorrow what it means today.
+//!
+//! Conventions of the schema: instants are microseconds since 1970 UTC in a BIGINT (exact, indexable, the same in both
+//! databases); JSON is `jsonb` on PostgreSQL and text on SQLite; every row of a tenant has `tenant_id`, and references
+//! between a tenant's rows carry it, so that a row of one tenant can never point at another's.
+
+#![allow(
+    elided_lifetimes_in_paths,
+    reason = "`MigrationTrait` elides the manager's lifetime, and an implementation must match it"
+)]
+
+mod m20261121_000001_directory;
+mod m20261121_000002_aggregates;
+mod m20261121_000003_queue;
+mod sql;
+
+pub use sea_orm_migration::prelude::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+/// Applies and reverts the migrations.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_directory::Migration),
+            Box::new(m20261121_000002_aggregates::Migration),
+            Box::new(m20261121_000003_queue::Migration),
+        ]
+    }
+}
