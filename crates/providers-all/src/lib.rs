@@ -1,0 +1,41 @@
+//! The providers compiled into an installation: one line each.
+
+use delivr_domain::ports::provider::{Registry, RegistryError};
+use delivr_provider_kit::Deps;
+
+/// All providers of this build.
+///
+/// # Errors
+/// When two of them take the same key for one port.
+pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
+    Registry::new([delivr_cicd_jenkins::descriptor(deps)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivr_domain::ports::provider::Port;
+
+    #[test]
+    fn every_provider_has_closed_forms_and_keeps_secrets_out_of_its_configuration() {
+        let deps = Deps::for_tests(std::env::temp_dir()).unwrap();
+        let registry = registry(&deps).unwrap();
+        let mut count = 0;
+        for provider in Port::ALL.iter().flat_map(|port| registry.of(*port)) {
+            count += 1;
+            for schema in [&provider.config_schema, &provider.credentials_schema] {
+                assert_eq!(schema["additionalProperties"], false, "{}", provider.key);
+                for (name, field) in schema["properties"].as_object().unwrap() {
+                    assert!(field["title"].is_string(), "{} {name} has no title", provider.key);
+                }
+            }
+            assert!(
+                !provider.config_schema.to_string().contains("writeOnly"),
+                "{}",
+                provider.key
+            );
+        }
+        assert!(count > 0);
+        assert!(registry.find(Port::Cicd, "jenkins").is_some());
+    }
+}
