@@ -2,7 +2,7 @@
 //!
 //! What it writes compiles and claims nothing: every operation is refused as unsupported until somebody writes it.
 
-use crate::shell::{root, say};
+use crate::shell::{cargo, check, root, say};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::Path;
@@ -63,6 +63,7 @@ impl Role {
 /// When the name is no crate name, the crate exists, or a list does not look as expected; then nothing is written.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = write(&root()?, args.port, &args.name)?;
+    check(&mut cargo(["fmt", "-p", "delivr-providers-all"])?)?;
     say(format!("made {folder}"));
     say("next: docs/adding-a-provider.md says what it must do and how it proves that");
     Ok(())
@@ -99,8 +100,8 @@ fn write(root: &Path, role: Role, vendor: &str) -> Result<String> {
         ".workspace = true",
         &format!("{named}.workspace = true"),
     )?;
-    let call = format!("{}::descriptor()", named.replace('-', "_"));
-    let new_list = listed(&read(&list)?, "delivr_", "::descriptor()", &call)?;
+    let call = format!("{}::descriptor(deps)", named.replace('-', "_"));
+    let new_list = registered(&read(&list)?, &call)?;
 
     fs::create_dir_all(folder.join("src")).with_context(|| format!("could not make {path}"))?;
     put(&folder.join("Cargo.toml"), &cargo_toml(&named))?;
@@ -150,6 +151,23 @@ fn listed(text: &str, start: &str, part: &str, entry: &str) -> Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
+/// The list of providers with one more call in it, whether it stands on one line or on many.
+fn registered(text: &str, call: &str) -> Result<String> {
+    const OPENING: &str = "Registry::new([";
+    ensure!(!text.contains(call), "`{call}` is listed already");
+    if text
+        .lines()
+        .any(|line| line.trim_start().starts_with("delivr_") && line.contains("::descriptor(deps)"))
+    {
+        return listed(text, "delivr_", "::descriptor(deps)", call);
+    }
+    ensure!(
+        text.contains(OPENING),
+        "no `{OPENING}` to put `{call}` into; add it by hand"
+    );
+    Ok(text.replacen(OPENING, &format!("{OPENING}{call}, "), 1))
+}
+
 /// The vendor's name for people: `my-vendor` is `My Vendor`.
 fn display(vendor: &str) -> String {
     let words: Vec<String> = vendor
@@ -174,7 +192,7 @@ fn cargo_toml(name: &str) -> String {
     format!(
         "[package]\nname = \"{name}\"\nversion.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
          license.workspace = true\npublish.workspace = true\n\n[dependencies]\nasync-trait.workspace = true\n\
-         delivr-domain.workspace = true\nserde_json.workspace = true\n\n[lints]\nworkspace = true\n"
+         delivr-domain.workspace = true\ndelivr-provider-kit.workspace = true\nserde_json.workspace = true\n\n[lints]\nworkspace = true\n"
     )
 }
 
@@ -208,7 +226,7 @@ mod tests {
         .unwrap();
         fs::write(
             all.join("lib.rs"),
-            "fn all() {\n    vec![\n        delivr_scm_git::descriptor(),\n    ];\n}\n",
+            "fn all() {\n    vec![\n        delivr_scm_git::descriptor(deps),\n    ];\n}\n",
         )
         .unwrap();
         root
@@ -229,7 +247,7 @@ mod tests {
         );
         assert!(
             read("crates/providers-all/src/lib.rs")
-                .contains(",\n        delivr_scm_my_forge::descriptor(),\n    ];")
+                .contains(",\n        delivr_scm_my_forge::descriptor(deps),\n    ];")
         );
         let manifest: toml::Table = read("crates/providers/scm-my-forge/Cargo.toml").parse().unwrap();
         assert_eq!(manifest["package"]["name"].as_str(), Some("delivr-scm-my-forge"));
@@ -267,10 +285,21 @@ mod tests {
         fs::write(root.path().join("crates/providers-all/src/lib.rs"), "").unwrap();
         let error = write(root.path(), Role::Scm, "forge").unwrap_err();
         assert!(
-            error.to_string().contains("delivr_scm_forge::descriptor()"),
+            error.to_string().contains("delivr_scm_forge::descriptor(deps)"),
             "{error}"
         );
         assert!(!root.path().join("crates/providers").exists());
+    }
+
+    #[test]
+    fn a_list_on_one_line_takes_one_more() {
+        let text = "    Registry::new([delivr_a::descriptor(deps)])\n";
+        let call = "delivr_b::descriptor(deps)";
+        assert_eq!(
+            registered(text, call).unwrap(),
+            "    Registry::new([delivr_b::descriptor(deps), delivr_a::descriptor(deps)])\n"
+        );
+        assert!(registered(&registered(text, call).unwrap(), call).is_err());
     }
 
     #[test]

@@ -28,16 +28,21 @@ mod test;
 
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Credentials, Descriptor, Port, Registry};
+use delivr_provider_kit::Deps;
 use serde_json::json;
+
+fn deps() -> Deps {
+    Deps::for_tests(std::env::temp_dir()).unwrap()
+}
 
 fn all() -> Vec<Descriptor> {
     vec![
-        scm::descriptor(),
-        cicd::descriptor(),
-        pm::descriptor(),
-        comm::descriptor(),
-        test::descriptor(),
-        store::descriptor(),
+        scm::descriptor(&deps()),
+        cicd::descriptor(&deps()),
+        pm::descriptor(&deps()),
+        comm::descriptor(&deps()),
+        test::descriptor(&deps()),
+        store::descriptor(&deps()),
     ]
 }
 
@@ -71,7 +76,7 @@ async fn nothing_is_verified_before_it_is_written() {
 
 #[tokio::test]
 async fn what_is_not_written_is_refused() {
-    let Connection::Scm(scm) = connect(&scm::descriptor()) else {
+    let Connection::Scm(scm) = connect(&scm::descriptor(&deps())) else {
         panic!("not source control")
     };
     assert_eq!(
@@ -79,7 +84,7 @@ async fn what_is_not_written_is_refused() {
         ProviderErrorKind::Unsupported
     );
     assert!(!scm.publishes_releases() && !scm.has_pull_requests());
-    let Connection::Cicd(cicd) = connect(&cicd::descriptor()) else {
+    let Connection::Cicd(cicd) = connect(&cicd::descriptor(&deps())) else {
         panic!("not CI/CD")
     };
     assert_eq!(cicd.jobs().await.unwrap_err().operation, "list_jobs");

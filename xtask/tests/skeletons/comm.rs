@@ -11,6 +11,7 @@ use delivr_domain::effect::Reference;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port};
 use delivr_domain::ports::vendor::{Chat, ChatMessage, Declared, Lookup, Recognition, Verification};
+use delivr_provider_kit::Deps;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ const KEY: &str = "example";
 
 /// What the registry needs to know of this provider.
 #[must_use]
-pub fn descriptor() -> Descriptor {
+pub fn descriptor(_deps: &Deps) -> Descriptor {
     Descriptor {
         key: KEY,
         port: Port::Communication,

@@ -13,6 +13,7 @@ use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port};
 use delivr_domain::ports::vendor::{Declared, Lookup, Recognition, Storefront, Verification, Writes};
 use delivr_domain::report::{Exposure, ReviewState, StoreBuild};
+use delivr_provider_kit::Deps;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ const KEY: &str = "example";
 
 /// What the registry needs to know of this provider.
 #[must_use]
-pub fn descriptor() -> Descriptor {
+pub fn descriptor(_deps: &Deps) -> Descriptor {
     Descriptor {
         key: KEY,
         port: Port::Stores,
