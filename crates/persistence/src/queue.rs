@@ -24,6 +24,9 @@ const EVERYBODY: &str = "*";
 /// How long a row that this build cannot read is left to others (a newer build may be able to).
 const UNREADABLE: Duration = Duration::from_secs(60);
 
+/// Not the stronger `for update`: a line being written about an attempt refers to the row, and must not hide it.
+const LOCK: &str = "for no key update skip locked";
+
 /// Due rows by tenant, oldest first.
 type Candidates = BTreeMap<Uuid, VecDeque<Uuid>>;
 
@@ -326,7 +329,7 @@ async fn candidates_locked(
     request: &ClaimRequest,
     now: Timestamp,
 ) -> Result<Candidates, StoreError> {
-    let (ready, expired, values) = due_rows(request, now, "t.id", "for update skip locked");
+    let (ready, expired, values) = due_rows(request, now, "t.id", LOCK);
     let text = format!(
         "select t.id as tenant, due.id, due.since from tenants t cross join lateral (
             select * from ({ready}) ready union all select * from ({expired}) expired) due

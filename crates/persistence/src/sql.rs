@@ -17,6 +17,41 @@ macro_rules! values {
 }
 pub(crate) use values;
 
+fn statement<C: ConnectionTrait>(on: &C, text: &str, values: Vec<Value>) -> Statement {
+    let values = values.into_iter().map(without_nul);
+    Statement::from_sql_and_values(on.get_database_backend(), text, values)
+}
+
+/// PostgreSQL keeps no NUL in text or `jsonb`. One in a vendor's words must not make a report that can never be stored,
+/// so each becomes the replacement character, in both databases.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the database library's own values: only the two that hold text are meant"
+)]
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(Some(text)) if text.contains('\0') => Value::from(text.replace('\0', NUL)),
+        Value::Json(Some(document)) => Value::from(json_without_nul(*document)),
+        other => other,
+    }
+}
+
+/// Stands for a NUL.
+const NUL: &str = "\u{fffd}";
+
+fn json_without_nul(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) if text.contains('\0') => Json::String(text.replace('\0', NUL)),
+        Json::Array(items) => items.into_iter().map(json_without_nul).collect(),
+        Json::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| (name.replace('\0', NUL), json_without_nul(member)))
+            .collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value,
+    }
+}
+
 /// Runs a statement; the answer is the number of rows it touched.
 pub(crate) async fn run<C: ConnectionTrait>(
     on: &C,
@@ -24,7 +59,7 @@ pub(crate) async fn run<C: ConnectionTrait>(
     text: &str,
     values: Vec<Value>,
 ) -> Result<u64, StoreError> {
-    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let statement = statement(on, text, values);
     let done = on
         .execute_raw(statement)
         .await
@@ -39,7 +74,7 @@ pub(crate) async fn all<C: ConnectionTrait>(
     text: &str,
     values: Vec<Value>,
 ) -> Result<Vec<Row>, StoreError> {
-    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let statement = statement(on, text, values);
     let rows = on
         .query_all_raw(statement)
         .await
@@ -54,7 +89,7 @@ pub(crate) async fn one<C: ConnectionTrait>(
     text: &str,
     values: Vec<Value>,
 ) -> Result<Option<Row>, StoreError> {
-    let statement = Statement::from_sql_and_values(on.get_database_backend(), text, values);
+    let statement = statement(on, text, values);
     let row = on
         .query_one_raw(statement)
         .await

@@ -47,7 +47,8 @@ impl UnitOfWork for SqlUnit<'_> {
     async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         let lock = match self.store.inner.dialect {
             Dialect::Sqlite => "",
-            Dialect::Postgres => "for update",
+            // Excludes other writers; rows that merely refer to this one (a submission being born) do not wait.
+            Dialect::Postgres => "for no key update",
         };
         aggregates::load(&self.transaction, id, None, lock).await
     }

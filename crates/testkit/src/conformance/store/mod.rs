@@ -71,6 +71,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             events_are_without_gap_and_the_feed_in_order, counters_never_give_a_number_twice,
             facts_tell_whether_they_changed, answers_are_kept_once_and_expire, deliveries_come_once,
             numbers_of_releases_are_unique,
+            any_text_can_be_stored,
         }
         directory::{
             tenants_and_tokens, settings_and_the_installation, integrations_guard_their_version,

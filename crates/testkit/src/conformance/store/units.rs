@@ -400,3 +400,24 @@ pub async fn numbers_of_releases_are_unique(subject: &dyn Subject) {
     let again = unit.save(&release(one, "web", 1), None).await;
     assert!(matches!(again, Err(StoreError::Duplicate(_))), "{again:?}");
 }
+
+/// Whatever a vendor writes can be stored. A NUL, which PostgreSQL keeps nowhere, may come back as U+FFFD.
+pub async fn any_text_can_be_stored(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let text = "a\0b 'quoted' \"twice\" \\ $1 ? \u{1f680} \u{202e}\r\n";
+    let mut row = release(tenant, "app", 1);
+    row.projection.title = text.to_owned();
+    row.state = json!({"vendor": [text], "a\0b": 9_007_199_254_740_993_i64});
+    insert(subject, &row).await;
+    let read = subject.store().peek(row.id).await.unwrap().unwrap();
+    let plain = |text: &str| text.replace('\0', "\u{fffd}");
+    assert_eq!(plain(&read.projection.title), plain(text));
+    assert_eq!(plain(read.state["vendor"][0].as_str().unwrap()), plain(text));
+    let number = read
+        .state
+        .as_object()
+        .unwrap()
+        .values()
+        .find_map(serde_json::Value::as_i64);
+    assert_eq!(number, Some(9_007_199_254_740_993), "numbers keep every digit");
+}
