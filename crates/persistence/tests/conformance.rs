@@ -9,7 +9,7 @@
 
 use async_trait::async_trait;
 use delivr_domain::key::EffectId;
-use delivr_domain::ports::store::{Queue, Store};
+use delivr_domain::ports::store::{AttemptRecord, Queue, Store};
 use delivr_migrations::{Migrator, MigratorTrait};
 use delivr_persistence::{Options, SqlStore, connect};
 use delivr_testkit::clock::FakeClock;
@@ -193,4 +193,68 @@ async fn postgres_workers_are_woken_by_another_process() {
         |server| async move { woken_by_another_process(open(server.fresh().unwrap(), None).await).await },
     )
     .await;
+}
+
+async fn texts(url: &str, query: &str) -> Vec<Vec<Option<String>>> {
+    let database = Database::connect(url).await.unwrap();
+    let statement = Statement::from_string(database.get_database_backend(), query);
+    let rows = database.query_all_raw(statement).await.unwrap();
+    let columns =
+        |row: &sea_orm::QueryResult| (0..3).map(|place| row.try_get_by_index(place).unwrap()).collect();
+    let found = rows.iter().map(columns).collect();
+    database.close().await.unwrap();
+    found
+}
+
+/// Rows that no method of the port reads: what a save changed in the columns people see, and what they were told.
+async fn kept_for_people(here: Fresh) {
+    let tenant = samples::tenant(&here, "one").await;
+    let mut row = samples::release(tenant, "app", 1);
+    samples::insert(&here, &row).await;
+    for (version, phase) in [(2, "KICKOFF"), (3, "KICKOFF")] {
+        row.version = version;
+        row.projection.phase = phase.to_owned();
+        let mut unit = here.store.begin().await.unwrap();
+        unit.save(&row, Some(version - 1)).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+    let query = "select field, old_value, new_value from state_history_items order by sequence, field";
+    let text = |text: &str| Some(text.to_owned());
+    let expected = [
+        [text("phase"), None, text("NOT_STARTED")],
+        [text("status"), None, text("PENDING")],
+        [text("phase"), text("NOT_STARTED"), text("KICKOFF")],
+    ];
+    assert_eq!(texts(&here.url, query).await, expected);
+
+    let (note, write) = (samples::message(row.id, 0), samples::perform(row.id, 0));
+    samples::enqueue(&here, tenant, &[note.clone(), write.clone()]).await;
+    for effect in [note.id(), write.id()] {
+        let record = AttemptRecord {
+            effect,
+            attempt: 1,
+            outcome: "DONE".to_owned(),
+            reference: text("1700000000.000100"),
+            detail: None,
+            at: samples::instant(),
+        };
+        here.store.record_attempt(tenant, &record).await.unwrap();
+    }
+    let query = "select channel, reference, cast(null as text) from outbox";
+    assert_eq!(
+        texts(&here.url, query).await,
+        [[text("releases"), text("1700000000.000100"), None]]
+    );
+}
+
+#[tokio::test]
+async fn sqlite_keeps_changes_and_messages() {
+    let (url, directory) = sqlite_url();
+    kept_for_people(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test]
+async fn postgres_keeps_changes_and_messages() {
+    on_postgres(|server| async move { kept_for_people(open(server.fresh().unwrap(), None).await).await })
+        .await;
 }
