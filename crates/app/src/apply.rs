@@ -1,0 +1,405 @@
+//! `apply`: the one door through which releases, submissions and rollouts change.
+//!
+//! One transaction loads and locks, finishes the claim, steps the pure machine, and saves state, events, rows and wake-up
+//! time. A lost race is repeated with the same claim, because stepping is pure; a commit whose answer was lost is repeated
+//! too and finds its row ended by its own attempt.
+
+use delivr_domain::aggregate::{Aggregate, Command, Event, Input, Stepped};
+use delivr_domain::board::Reaction;
+use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::ids::TenantId;
+use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{
+    AggregateRow, Claim, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent, UnitOfWork,
+};
+use delivr_domain::release::command::Rejection;
+use delivr_domain::release::gate::Context;
+use delivr_domain::release::state::Draft;
+use delivr_domain::report::Report;
+use delivr_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A row that waits without failing ends after this long.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A probed gate is read again after this long while an auto-start waits on it.
+pub const PROBE_EVERY: Duration = Duration::from_secs(60);
+/// A lost race is repeated this often before the claim is handed back.
+pub const MAX_RACES: u8 = 8;
+
+/// Why a change did not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// There is no such aggregate (of this tenant).
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// The machine refuses the command.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The version the caller named is not the one that is stored.
+    #[error("it was changed in the meantime: version {stored} is stored")]
+    Stale {
+        /// The stored version.
+        stored: u64,
+    },
+    /// The store fails.
+    #[error("storing the change")]
+    Store(#[from] StoreError),
+}
+
+/// Makes the answer that a repeated request gets, in the transaction of the change itself.
+pub struct Remember<'a> {
+    /// The caller's idempotency key.
+    pub key: &'a str,
+    /// The answer, from the state after the change.
+    pub answer: &'a (dyn Fn(&Aggregate) -> StoredAnswer + Send + Sync),
+}
+
+impl std::fmt::Debug for Remember<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Remember")
+    }
+}
+
+/// A person's wish with who and under which conditions.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// Whose aggregate it must be.
+    pub tenant: TenantId,
+    /// What.
+    pub command: &'a Command,
+    /// Who.
+    pub actor: &'a str,
+    /// The version the caller saw, if it named one.
+    pub expected: Option<u64>,
+    /// The answer to remember with the change, if the caller named an idempotency key.
+    pub remember: Option<&'a Remember<'a>>,
+}
+
+/// Events are stored in an envelope, so that their format can change without losing old ones.
+#[derive(Debug, Serialize, Deserialize)]
+struct Envelope {
+    format: u8,
+    event: Event,
+}
+
+const FORMAT: u8 = 1;
+
+/// Reads a stored aggregate.
+///
+/// # Errors
+/// `Corrupt` when the stored state is not one.
+pub fn read_state(row: &AggregateRow) -> Result<Aggregate, StoreError> {
+    Aggregate::deserialize(&row.state).map_err(|error| StoreError::Corrupt {
+        what: "aggregate state",
+        why: error.to_string(),
+    })
+}
+
+/// Reads a stored event.
+///
+/// # Errors
+/// `Corrupt` when the stored payload is not one.
+pub fn read_event(stored: &StoredEvent) -> Result<Event, StoreError> {
+    Envelope::deserialize(&stored.payload)
+        .map(|envelope| envelope.event)
+        .map_err(|error| StoreError::Corrupt {
+            what: "event",
+            why: error.to_string(),
+        })
+}
+
+fn encode<T: Serialize>(what: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(value).map_err(|error| StoreError::Corrupt {
+        what,
+        why: error.to_string(),
+    })
+}
+
+/// Applies a person's command.
+///
+/// # Errors
+/// See [`ApplyError`]; nothing is changed then.
+pub async fn command(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    id: AggregateId,
+    wish: &Wish<'_>,
+) -> Result<Aggregate, ApplyError> {
+    let mut races = 0;
+    loop {
+        match try_command(store, clock, id, wish).await {
+            Err(ApplyError::Store(StoreError::Conflict)) if races < MAX_RACES => races += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn try_command(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    id: AggregateId,
+    wish: &Wish<'_>,
+) -> Result<Aggregate, ApplyError> {
+    let mut unit = store.begin().await?;
+    let row = unit
+        .load_for_update(id)
+        .await?
+        .filter(|row| row.tenant == wish.tenant)
+        .ok_or(ApplyError::Missing(word(id)))?;
+    if let Some(expected) = wish.expected
+        && expected != row.version
+    {
+        return Err(ApplyError::Stale { stored: row.version });
+    }
+    let facts = unit.facts(id).await?;
+    let cx = Context {
+        now: clock.now(),
+        actor: wish.actor,
+        facts: &facts,
+    };
+    let stepped = read_state(&row)?.step(Input::Command(wish.command), &cx)?;
+    if stepped.events.is_empty() && wish.remember.is_none() {
+        return Ok(stepped.state);
+    }
+    write(
+        unit.as_mut(),
+        row.tenant,
+        Some(row.version),
+        &stepped,
+        wish.actor,
+        cx.now,
+    )
+    .await?;
+    if let Some(remember) = wish.remember {
+        unit.put_answer(wish.tenant, remember.key, &(remember.answer)(&stepped.state))
+            .await?;
+    }
+    unit.commit().await?;
+    Ok(stepped.state)
+}
+
+const fn word(id: AggregateId) -> &'static str {
+    match id.kind {
+        AggregateKind::Release => "release",
+        AggregateKind::Submission => "submission",
+        AggregateKind::Rollout => "rollout",
+    }
+}
+
+/// Creates a release; its number comes from the tenant's counter in the same transaction.
+///
+/// # Errors
+/// See [`ApplyError`].
+pub async fn create(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    mut draft: Draft,
+    actor: &str,
+    remember: Option<&Remember<'_>>,
+) -> Result<Aggregate, ApplyError> {
+    let mut unit = store.begin().await?;
+    draft.number = unit.next_number(draft.tenant, "release").await?;
+    let tenant = draft.tenant;
+    let facts = std::collections::BTreeMap::new();
+    let cx = Context {
+        now: clock.now(),
+        actor,
+        facts: &facts,
+    };
+    let stepped = Aggregate::create(draft, &cx);
+    write(unit.as_mut(), tenant, None, &stepped, actor, cx.now).await?;
+    if let Some(remember) = remember {
+        unit.put_answer(tenant, remember.key, &(remember.answer)(&stepped.state))
+            .await?;
+    }
+    unit.commit().await?;
+    Ok(stepped.state)
+}
+
+/// What a report came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// It changed the aggregate.
+    Changed,
+    /// It changed nothing; the claim, if any, is finished.
+    Unchanged,
+}
+
+/// A report with the claim it ends and the fact it brings, if any.
+#[derive(Debug)]
+pub struct Delivery<'a> {
+    /// To whom.
+    pub to: AggregateId,
+    /// What.
+    pub report: &'a Report,
+    /// The claim that ends with it.
+    pub claim: Option<(&'a Claim, RowEnd)>,
+    /// A fact observed, recorded beside the aggregate.
+    pub fact: Option<(FactKind, Fact)>,
+    /// The tenant of the row the report comes from: names the tenant of an aggregate that is born by it.
+    pub tenant: Option<TenantId>,
+}
+
+/// Applies a report. Never rejected; an unknown receiver only ends the claim.
+///
+/// # Errors
+/// [`StoreError`]: `Fenced` when another attempt has taken over (nothing is changed), `Conflict` after too many races.
+pub async fn report(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    delivery: &Delivery<'_>,
+) -> Result<Reported, StoreError> {
+    let mut races = 0;
+    loop {
+        match try_report(store, clock, delivery).await {
+            Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
+            // The commit's answer may have been lost: with a claim the repetition finds out by its own attempt.
+            Err(StoreError::Unavailable { source }) if races < 2 && delivery.claim.is_some() => {
+                tracing::debug!(error = %source, "repeating a report whose commit answer is unknown");
+                races += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn try_report(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    delivery: &Delivery<'_>,
+) -> Result<Reported, StoreError> {
+    let mut unit = store.begin().await?;
+    let row = unit.load_for_update(delivery.to).await?;
+    if let Some((claim, end)) = delivery.claim
+        && unit.finish(claim, end).await? == Finished::Before
+    {
+        return Ok(Reported::Changed);
+    }
+    let changed_fact = match &delivery.fact {
+        Some((kind, fact)) => unit.put_fact(delivery.to, *kind, fact).await?,
+        None => false,
+    };
+    let facts = unit.facts(delivery.to).await?;
+    let wake_at = row.as_ref().and_then(|row| row.wake_at);
+    let now = match (delivery.report, wake_at) {
+        (Report::Tick, Some(wake_at)) => clock.now().max(wake_at),
+        (_, _) => clock.now(),
+    };
+    let cx = Context {
+        now,
+        actor: "system",
+        facts: &facts,
+    };
+    let fact_report = match (&delivery.fact, changed_fact) {
+        (Some((kind, fact)), true) => Some(Report::FactChanged {
+            fact: *kind,
+            value: fact.value.clone(),
+        }),
+        (_, _) => None,
+    };
+    let report = fact_report.as_ref().unwrap_or(delivery.report);
+    let (tenant, expected, stepped) = match row {
+        Some(row) => {
+            let stepped = read_state(&row)?
+                .step(Input::Report(report), &cx)
+                .map_err(|rejection| StoreError::Corrupt {
+                    what: "report",
+                    why: rejection.to_string(),
+                })?;
+            (row.tenant, Some(row.version), stepped)
+        }
+        None => match (delivery.tenant, Aggregate::birth(report, &cx)) {
+            (Some(tenant), Some(stepped)) => (tenant, None, stepped),
+            (_, _) => {
+                unit.commit().await?;
+                return Ok(Reported::Unchanged);
+            }
+        },
+    };
+    let changed = !stepped.events.is_empty();
+    // A Tick that changes nothing must not leave its wake-up behind, or it would come again at once.
+    let stale_wake = wake_at.is_some() && wake_at != stepped.state.wake_at();
+    if changed || stale_wake {
+        write(unit.as_mut(), tenant, expected, &stepped, "system", now).await?;
+    }
+    if delivery.fact.is_some() {
+        for probe in stepped.state.outstanding() {
+            if matches!((&probe, &delivery.fact), (Effect::Probe { fact, .. }, Some((kind, _))) if fact == kind)
+            {
+                unit.enqueue(tenant, &probe, PROBE_EVERY, GIVE_UP_AFTER).await?;
+            }
+        }
+    }
+    unit.commit().await?;
+    Ok(if changed {
+        Reported::Changed
+    } else {
+        Reported::Unchanged
+    })
+}
+
+/// Ends a claim without telling anybody.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn finish_only(store: &dyn Store, claim: &Claim, end: RowEnd) -> Result<(), StoreError> {
+    let mut unit = store.begin().await?;
+    if unit.finish(claim, end).await? == Finished::Now {
+        unit.commit().await?;
+    }
+    Ok(())
+}
+
+async fn write(
+    unit: &mut dyn UnitOfWork,
+    tenant: TenantId,
+    expected: Option<u64>,
+    stepped: &Stepped,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let state = &stepped.state;
+    let id = state.id();
+    let row = AggregateRow {
+        id,
+        tenant,
+        version: state.version(),
+        wake_at: state.wake_at(),
+        state: encode("aggregate state", state)?,
+        projection: state.projection(),
+    };
+    unit.save(&row, expected).await?;
+    let first = expected.unwrap_or(0);
+    let mut events = Vec::with_capacity(stepped.events.len());
+    for (sequence, event) in (first.saturating_add(1)..).zip(&stepped.events) {
+        let envelope = Envelope {
+            format: FORMAT,
+            event: event.clone(),
+        };
+        events.push(StoredEvent {
+            owner: id,
+            sequence,
+            kind: event.word().to_owned(),
+            payload: encode("event", &envelope)?,
+            actor: actor.to_owned(),
+            at: now,
+            position: 0,
+        });
+    }
+    unit.append(tenant, &events).await?;
+    for reaction in &stepped.reactions {
+        match reaction {
+            Reaction::Enqueue(effect) => {
+                unit.enqueue(tenant, effect, Duration::ZERO, GIVE_UP_AFTER)
+                    .await?;
+            }
+            Reaction::End(effect) => {
+                unit.end(*effect).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Open vendor connections, made from stored integrations and kept until the integration changes.
+
+use crate::vault::Vault;
+use delivr_domain::ids::{IntegrationId, TenantId};
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::provider::{Connection, Registry};
+use delivr_domain::ports::store::{Integration, Store};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The integration cannot be used; the cause says who must do what.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store fails.
+    #[error("reading the integration")]
+    Store(#[from] StoreError),
+}
+
+/// The cache of open connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: Mutex<BTreeMap<IntegrationId, (u64, Connection)>>,
+}
+
+impl Connections {
+    /// The connection of a tenant's integration.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: gone, unknown provider, unusable configuration or credentials.
+    pub async fn open(
+        &self,
+        store: &dyn Store,
+        registry: &Registry,
+        vault: &Vault,
+        tenant: TenantId,
+        id: IntegrationId,
+    ) -> Result<Connection, ConnectError> {
+        let integration = store.integration(tenant, id).await?.ok_or_else(|| {
+            unusable(
+                ProviderErrorKind::Misconfigured,
+                "the integration no longer exists; connect it again and re-plan the release",
+            )
+        })?;
+        if let Some((version, connection)) = self.lock().get(&id)
+            && *version == integration.version
+        {
+            return Ok(connection.clone());
+        }
+        let connection = connect(registry, vault, &integration)?;
+        self.lock().insert(id, (integration.version, connection.clone()));
+        Ok(connection)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IntegrationId, (u64, Connection)>> {
+        // A panic while the map is held leaves it whole: every change is one insert.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new connection of an integration.
+///
+/// # Errors
+/// [`ProviderError`] of kind `Misconfigured`, saying what to change.
+pub fn connect(
+    registry: &Registry,
+    vault: &Vault,
+    integration: &Integration,
+) -> Result<Connection, ProviderError> {
+    let descriptor = registry
+        .find(integration.port, &integration.provider)
+        .ok_or_else(|| {
+            unusable(
+                ProviderErrorKind::Misconfigured,
+                &format!("this build has no provider `{}`", integration.provider),
+            )
+        })?;
+    let credentials = vault
+        .credentials(integration.tenant, integration.id, &integration.sealed)
+        .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))?;
+    (descriptor.connect)(&integration.config, &credentials)
+        .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))
+}
+
+fn unusable(kind: ProviderErrorKind, sentence: &str) -> ProviderError {
+    ProviderError::new("delivr", "connect", kind, sentence)
+}
+
+/// A shared cache.
+#[must_use]
+pub fn cache() -> Arc<Connections> {
+    Arc::new(Connections::default())
+}

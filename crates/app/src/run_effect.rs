@@ -1,0 +1,312 @@
+//! Running one claimed effect: look up, wait out the quiet time, check the send deadline, create; then apply the report.
+//!
+//! The only place where a look-up and a creating call meet. It holds no transaction while a vendor is asked. Fencing
+//! protects our rows; what protects the vendor is the look-up, the send deadline and the quiet time together.
+
+mod call;
+mod perform;
+mod read;
+
+pub use read::read_fact;
+
+use crate::App;
+use crate::apply::{self, Delivery};
+use crate::connections::ConnectError;
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::ids::{IntegrationId, TenantId};
+use delivr_domain::key::AggregateId;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::provider::Connection;
+use delivr_domain::ports::store::{AttemptRecord, Claimed, Fact, PutBack, RowEnd};
+use delivr_domain::report::{Cause, Class, Outcome, Report};
+use std::time::Duration;
+
+/// Failures a row may have before its task fails.
+pub const BUDGET: u16 = 5;
+/// Name of the setting that holds the instant before which no marker-recognised write is sent after a restore.
+pub const QUIET_FLOOR: &str = "quiet_floor";
+
+/// How an attempt ended, for the worker's limits and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// The effect came to its end (or changed something).
+    Done,
+    /// It was given back for later.
+    PutBack,
+    /// Another attempt has taken over.
+    Fenced,
+    /// The vendor could not be reached or is broken.
+    VendorTrouble,
+    /// The store failed; the lease will run out.
+    StoreTrouble,
+}
+
+/// What to do with a claimed row.
+enum Verdict {
+    /// Tell the aggregate and end the row.
+    Report(AggregateId, Box<Report>, RowEnd, Option<(FactKind, Fact)>),
+    /// End the row, tell nobody.
+    End(RowEnd),
+    /// Give it back.
+    Back(PutBack),
+    /// It was a watch: nothing to end.
+    Leave,
+}
+
+struct Ended {
+    verdict: Verdict,
+    word: &'static str,
+    reference: Option<String>,
+    detail: Option<String>,
+    vendor_trouble: bool,
+}
+
+impl Ended {
+    const fn new(verdict: Verdict, word: &'static str) -> Self {
+        Self {
+            verdict,
+            word,
+            reference: None,
+            detail: None,
+            vendor_trouble: false,
+        }
+    }
+}
+
+/// Limits of a vendor call.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Total time-out of one call.
+    pub call_timeout: Duration,
+}
+
+/// Runs one claimed effect to its report.
+pub async fn run(app: &App, claimed: Claimed, limits: CallLimits) -> Ran {
+    let ended = run_inner(app, &claimed, limits).await;
+    let trouble = ended.vendor_trouble;
+    record(app, &claimed, &ended).await;
+    match close(app, &claimed, ended.verdict).await {
+        Ok(ran) => {
+            if trouble {
+                Ran::VendorTrouble
+            } else {
+                ran
+            }
+        }
+        Err(StoreError::Fenced) => {
+            tracing::info!(effect.id = %claimed.row.id, effect.attempt = claimed.row.attempt, "another attempt has taken over");
+            Ran::Fenced
+        }
+        Err(error) => {
+            tracing::warn!(effect.id = %claimed.row.id, error = %error, "the report could not be stored; its lease will run out");
+            Ran::StoreTrouble
+        }
+    }
+}
+
+async fn close(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<Ran, StoreError> {
+    let store = app.store.as_ref();
+    match verdict {
+        Verdict::Leave => Ok(Ran::Done),
+        Verdict::Back(how) => match &claimed.claim {
+            Some(claim) => store.put_back(claim, &how).await.map(|()| Ran::PutBack),
+            None => Ok(Ran::PutBack),
+        },
+        Verdict::End(end) => match &claimed.claim {
+            Some(claim) => apply::finish_only(store, claim, end).await.map(|()| Ran::Done),
+            None => Ok(Ran::Done),
+        },
+        Verdict::Report(to, report, end, fact) => {
+            let claim = claimed.claim.as_ref().map(|claim| (claim, end));
+            let delivery = Delivery {
+                to,
+                report: &report,
+                claim,
+                fact,
+                tenant: Some(claimed.row.tenant),
+            };
+            apply::report(store, app.clock.as_ref(), &delivery)
+                .await
+                .map(|_| Ran::Done)
+        }
+    }
+}
+
+/// One line about the attempt, best effort: correctness rests on the successor's look-up, not on this.
+async fn record(app: &App, claimed: &Claimed, ended: &Ended) {
+    if matches!(ended.verdict, Verdict::Leave) && ended.detail.is_none() {
+        return;
+    }
+    let line = AttemptRecord {
+        effect: claimed.row.id,
+        attempt: claimed.row.attempt,
+        outcome: ended.word.to_owned(),
+        reference: ended.reference.clone(),
+        detail: ended.detail.clone(),
+        at: app.clock.now(),
+    };
+    if let Err(error) = app.store.record_attempt(claimed.row.tenant, &line).await {
+        tracing::debug!(error = %error, "an attempt could not be recorded");
+    }
+}
+
+async fn run_inner(app: &App, claimed: &Claimed, limits: CallLimits) -> Ended {
+    match &claimed.row.effect {
+        Effect::Perform {
+            key,
+            integration,
+            operation,
+        } => perform::perform(app, claimed, limits, key, *integration, operation).await,
+        Effect::Resolve {
+            key,
+            integration,
+            reading,
+        } => read::resolve(app, claimed, limits, key, *integration, reading).await,
+        Effect::Watch {
+            key,
+            integration,
+            watched,
+            ..
+        } => read::watch(app, claimed, limits, key, *integration, watched).await,
+        Effect::Probe {
+            owner,
+            integration,
+            fact,
+            subject,
+        } => read::probe(app, claimed, limits, *owner, *integration, *fact, subject).await,
+        Effect::CancelRun {
+            key,
+            integration,
+            run,
+        } => read::cancel_run(app, claimed, limits, key, *integration, run).await,
+        Effect::Tell { to, report, .. } => {
+            Ended::new(Verdict::Report(*to, report.clone(), RowEnd::Done, None), "told")
+        }
+        Effect::Message {
+            integration,
+            topic,
+            note,
+            ..
+        } => perform::message(app, claimed, limits, *integration, *topic, note).await,
+    }
+}
+
+/// The state the effect belongs to, read without lock.
+async fn state_of(app: &App, owner: AggregateId) -> Result<Option<Aggregate>, StoreError> {
+    match app.store.peek(owner).await? {
+        Some(row) => apply::read_state(&row).map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn connection(
+    app: &App,
+    tenant: TenantId,
+    integration: IntegrationId,
+) -> Result<Connection, ConnectError> {
+    app.connections
+        .open(app.store.as_ref(), &app.registry, &app.vault, tenant, integration)
+        .await
+}
+
+/// The cause of a failure, with the integration where its credential or configuration is what must be mended.
+fn cause_of(error: &ProviderError, integration: IntegrationId) -> Cause {
+    let mut cause = error.cause();
+    let credential = matches!(
+        error.kind,
+        ProviderErrorKind::Unauthenticated
+            | ProviderErrorKind::Forbidden
+            | ProviderErrorKind::Misconfigured
+            | ProviderErrorKind::Refused
+    );
+    if credential {
+        cause.integration = Some(integration);
+    }
+    cause
+}
+
+/// What happens to a row after a failed call.
+enum Next {
+    Fail(Cause, Outcome),
+    Back(PutBack),
+}
+
+/// Retry by class: full jitter, the vendor's hint, the budget, and the end of waiting.
+fn after_failure(
+    app: &App,
+    claimed: &Claimed,
+    error: &ProviderError,
+    integration: IntegrationId,
+    unknown: bool,
+) -> Next {
+    let row = &claimed.row;
+    let outcome = if unknown || row.unknown_since.is_some() {
+        Outcome::Unknown
+    } else {
+        Outcome::NotDone
+    };
+    let cause = cause_of(error, integration);
+    if claimed.now >= row.give_up_at {
+        let sentence = format!("waiting came to its end: {}", cause.sentence);
+        return Next::Fail(
+            Cause {
+                sentence,
+                class: Class::NeedsHuman,
+                ..cause
+            },
+            outcome,
+        );
+    }
+    if !unknown && error.class() != Class::Transient {
+        return Next::Fail(cause, outcome);
+    }
+    let hinted = error.kind == ProviderErrorKind::Throttled && error.retry_after.is_some();
+    let failures = u16::from(!hinted);
+    if row.failures.saturating_add(failures) >= BUDGET {
+        let sentence = format!("{} (given up after {BUDGET} failed tries)", cause.sentence);
+        return Next::Fail(
+            Cause {
+                sentence,
+                class: Class::NeedsHuman,
+                ..cause
+            },
+            outcome,
+        );
+    }
+    let after = error.retry_after.unwrap_or_else(|| backoff(app, row.failures));
+    Next::Back(PutBack {
+        after,
+        failures,
+        unknown,
+        trouble: Some(error.to_string()),
+    })
+}
+
+/// Exponential from one second to five minutes, with full jitter.
+fn backoff(app: &App, failures: u16) -> Duration {
+    let ceiling =
+        Duration::from_secs(300).min(Duration::from_secs(1).saturating_mul(1u32 << failures.min(9)));
+    Duration::from_millis(250).saturating_add(ceiling.mul_f64(app.entropy.fraction().clamp(0.0, 1.0)))
+}
+
+fn is_vendor_trouble(error: &ProviderError) -> bool {
+    matches!(
+        error.kind,
+        ProviderErrorKind::Unavailable | ProviderErrorKind::Malformed
+    )
+}
+
+/// A row that cannot be run because our own store failed goes back at once and costs nothing.
+fn store_trouble(error: &StoreError) -> Ended {
+    let how = PutBack {
+        after: Duration::from_secs(2),
+        failures: 0,
+        unknown: false,
+        trouble: Some(error.to_string()),
+    };
+    Ended {
+        detail: Some(error.to_string()),
+        ..Ended::new(Verdict::Back(how), "store_unavailable")
+    }
+}

@@ -1,0 +1,486 @@
+//! Vendor writes and messages: the protected path.
+
+use super::call::guarded;
+use super::{
+    BUDGET, CallLimits, Ended, Next, QUIET_FLOOR, Verdict, after_failure, connection, is_vendor_trouble,
+    state_of, store_trouble,
+};
+use crate::App;
+use crate::connections::ConnectError;
+use delivr_domain::board::Permit;
+use delivr_domain::effect::{Note, Operation, Reference, Topic};
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::key::EffectKey;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::provider::Connection;
+use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
+use delivr_domain::ports::vendor::{ChatMessage, Declared, Lookup, Recognition};
+use delivr_domain::report::{Cause, Class, Outcome, Performed, Report};
+use delivr_domain::time::{Span, Timestamp};
+use std::time::Duration;
+
+fn report(key: &EffectKey, performed: Performed, end: RowEnd, word: &'static str) -> Ended {
+    let report = Box::new(Report::Performed { key: *key, performed });
+    Ended::new(Verdict::Report(key.owner, report, end, None), word)
+}
+
+fn done(key: &EffectKey, reference: Reference, word: &'static str) -> Ended {
+    let id = reference.id.clone();
+    Ended {
+        reference: Some(id),
+        ..report(key, Performed::Done { reference }, RowEnd::Done, word)
+    }
+}
+
+fn failed(key: &EffectKey, cause: Cause, outcome: Outcome) -> Ended {
+    let detail = Some(cause.sentence.clone());
+    Ended {
+        detail,
+        ..report(key, Performed::Failed { cause, outcome }, RowEnd::Dead, "failed")
+    }
+}
+
+fn conflict(key: &EffectKey, sentence: String, outcome: Outcome) -> Ended {
+    failed(key, Cause::new("conflict", sentence, Class::NeedsHuman), outcome)
+}
+
+/// Nothing is created before this instant of the database's clock.
+pub(super) fn quiet_until(
+    unknown_since: Option<Timestamp>,
+    declared: Declared,
+    floor: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let lag = match declared.recognition {
+        // A name or a state cannot be doubled, however late the earlier send arrives.
+        Recognition::ByName => return None,
+        Recognition::ByMarker { visible_after } => visible_after,
+        Recognition::ByState | Recognition::Window | Recognition::None => Duration::ZERO,
+    };
+    let span = declared.delivery_bound.saturating_add(lag);
+    let after_send = unknown_since.map(|since| since + Span::from_std(span).unwrap_or(Span::MAX));
+    match (declared.recognition, floor) {
+        (Recognition::ByMarker { .. }, Some(floor)) => Some(after_send.map_or(floor, |at| at.max(floor))),
+        (_, _) => after_send,
+    }
+}
+
+pub(super) async fn perform(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    key: &EffectKey,
+    integration: IntegrationId,
+    operation: &Operation,
+) -> Ended {
+    let row = &claimed.row;
+    let permit = match state_of(app, key.owner).await {
+        Ok(Some(state)) => state.permit(key),
+        Ok(None) => Permit::Stale,
+        Err(error) => return store_trouble(&error),
+    };
+    if permit == Permit::Stale {
+        return Ended::new(Verdict::End(RowEnd::Dead), "stale");
+    }
+    if row.failures >= BUDGET {
+        // A take-over spent the budget: no call is made, and what the lost attempts did is not known.
+        let sentence = format!(
+            "no attempt came back with an answer ({BUDGET} tries); look at the vendor, then try again"
+        );
+        return failed(
+            key,
+            Cause::new("budget_exhausted", sentence, Class::NeedsHuman),
+            Outcome::Unknown,
+        );
+    }
+    let connection = match connection(app, row.tenant, integration).await {
+        Ok(connection) => connection,
+        Err(ConnectError::Provider(error)) => {
+            return close_failure(app, claimed, key, &error, integration, false);
+        }
+        Err(ConnectError::Store(error)) => return store_trouble(&error),
+    };
+    let declared = declared(&connection, operation);
+    let floor = match app.store.setting(QUIET_FLOOR).await {
+        Ok(text) => text.and_then(|text| text.parse::<Timestamp>().ok()),
+        Err(error) => return store_trouble(&error),
+    };
+    match guarded(app, limits, find(&connection, key, operation)).await {
+        Err(error) => close_failure(app, claimed, key, &error, integration, false),
+        Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
+        Ok(Lookup::Unsure) => unsure(claimed, key, declared),
+        Ok(Lookup::Found(found)) => match (found.len(), found.into_iter().next()) {
+            (0, _) | (_, None) => {
+                let quiet = quiet_until(row.unknown_since, declared, floor);
+                absent(
+                    app,
+                    claimed,
+                    limits,
+                    key,
+                    integration,
+                    operation,
+                    &connection,
+                    permit,
+                    quiet,
+                )
+                .await
+            }
+            (1, Some(reference)) => done(key, reference, "adopted"),
+            (count, Some(reference)) => {
+                let sentence = format!(
+                    "{count} objects stand under this step's mark, the first is {}; remove the surplus ones, then try again",
+                    reference.id
+                );
+                conflict(key, sentence, Outcome::Unknown)
+            }
+        },
+    }
+}
+
+fn unsure(claimed: &Claimed, key: &EffectKey, declared: Declared) -> Ended {
+    let lag = match declared.recognition {
+        Recognition::ByMarker { visible_after } => visible_after,
+        Recognition::ByName | Recognition::ByState => Duration::ZERO,
+        Recognition::Window | Recognition::None => {
+            let sentence = "whether this was done before cannot be told from the vendor's list; look there, then complete, skip or force it";
+            return failed(
+                key,
+                Cause::new("unsure", sentence, Class::NeedsHuman),
+                Outcome::Unknown,
+            );
+        }
+    };
+    if claimed.now >= claimed.row.give_up_at {
+        let sentence =
+            "the vendor's look-up has given no certain answer for a day; look there, then try again";
+        return failed(
+            key,
+            Cause::new("unsure", sentence, Class::NeedsHuman),
+            Outcome::Unknown,
+        );
+    }
+    back(lag.max(Duration::from_secs(2)), "look-up unsure")
+}
+
+fn back(after: Duration, trouble: &str) -> Ended {
+    let how = PutBack {
+        after,
+        failures: 0,
+        unknown: false,
+        trouble: Some(trouble.to_owned()),
+    };
+    Ended::new(Verdict::Back(how), "waiting")
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different thing the last check before a write needs"
+)]
+async fn absent(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    key: &EffectKey,
+    integration: IntegrationId,
+    operation: &Operation,
+    connection: &Connection,
+    permit: Permit,
+    quiet: Option<Timestamp>,
+) -> Ended {
+    if let Some(quiet) = quiet
+        && claimed.now < quiet
+    {
+        return back(
+            (quiet - claimed.now).to_std().unwrap_or_default(),
+            "waiting out the quiet time of an earlier send",
+        );
+    }
+    if permit == Permit::LookUpOnly {
+        let skipping =
+            matches!(state_of(app, key.owner).await, Ok(Some(state)) if waits_for_skip(&state, key));
+        return if skipping {
+            report(key, Performed::Absent, RowEnd::Dead, "absent")
+        } else {
+            report(key, Performed::Parked, RowEnd::Parked, "parked")
+        };
+    }
+    let Some(claim) = &claimed.claim else {
+        return Ended::new(Verdict::End(RowEnd::Dead), "unclaimed");
+    };
+    if app.clock.monotonic() >= claim.send_before() {
+        return back(Duration::ZERO, "too late to send under this lease");
+    }
+    match guarded(app, limits, create(connection, key, operation)).await {
+        Ok(reference) => done(key, reference, "created"),
+        Err(error) if error.kind == ProviderErrorKind::Conflict => {
+            after_conflict(
+                app,
+                claimed,
+                limits,
+                key,
+                integration,
+                operation,
+                connection,
+                &error,
+            )
+            .await
+        }
+        Err(error) => {
+            let unknown = error.certainty == delivr_domain::ports::error::Certainty::Unknown;
+            close_failure(app, claimed, key, &error, integration, unknown)
+        }
+    }
+}
+
+/// "Exists already" is success only when what exists is ours.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the same things as the write it follows"
+)]
+async fn after_conflict(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    key: &EffectKey,
+    integration: IntegrationId,
+    operation: &Operation,
+    connection: &Connection,
+    error: &ProviderError,
+) -> Ended {
+    match guarded(app, limits, find(connection, key, operation)).await {
+        Ok(Lookup::Found(found)) if found.len() == 1 => match found.into_iter().next() {
+            Some(reference) => done(key, reference, "adopted"),
+            None => close_failure(app, claimed, key, error, integration, false),
+        },
+        Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
+        Ok(Lookup::Found(_) | Lookup::Unsure) | Err(_) => {
+            close_failure(app, claimed, key, error, integration, false)
+        }
+    }
+}
+
+fn waits_for_skip(state: &delivr_domain::aggregate::Aggregate, key: &EffectKey) -> bool {
+    state
+        .owner()
+        .board()
+        .find(&key.task)
+        .is_some_and(|task| task.skip_after_look_up.is_some())
+}
+
+fn close_failure(
+    app: &App,
+    claimed: &Claimed,
+    key: &EffectKey,
+    error: &ProviderError,
+    integration: IntegrationId,
+    unknown: bool,
+) -> Ended {
+    let vendor_trouble = is_vendor_trouble(error);
+    let ended = match after_failure(app, claimed, error, integration, unknown) {
+        Next::Fail(cause, outcome) => failed(key, cause, outcome),
+        Next::Back(how) => Ended {
+            detail: Some(error.to_string()),
+            ..Ended::new(Verdict::Back(how), if unknown { "unknown" } else { "not_done" })
+        },
+    };
+    Ended {
+        vendor_trouble,
+        ..ended
+    }
+}
+
+fn mismatch() -> ProviderError {
+    ProviderError::new(
+        "delivr",
+        "call",
+        ProviderErrorKind::Misconfigured,
+        "the integration is of another category than this step needs",
+    )
+}
+
+fn declared(connection: &Connection, operation: &Operation) -> Declared {
+    let kind = operation.kind();
+    match connection {
+        Connection::Scm(it) => it.declared(kind),
+        Connection::Cicd(it) => it.declared(kind),
+        Connection::Tracker(it) => it.declared(kind),
+        Connection::Testing(it) => it.declared(kind),
+        Connection::Store(it) => it.declared(kind),
+        Connection::Chat(it) => it.declared(),
+    }
+}
+
+async fn find(
+    connection: &Connection,
+    key: &EffectKey,
+    operation: &Operation,
+) -> Result<Lookup, ProviderError> {
+    match (connection, operation) {
+        (Connection::Scm(it), Operation::Scm(write)) => it.find(key, write).await,
+        (Connection::Cicd(it), Operation::Cicd(write)) => it.find(key, write).await,
+        (Connection::Tracker(it), Operation::Tracker(write)) => it.find(key, write).await,
+        (Connection::Testing(it), Operation::Testing(write)) => it.find(key, write).await,
+        (Connection::Store(it), Operation::Store(write)) => it.find(key, write).await,
+        (
+            _,
+            Operation::Scm(_)
+            | Operation::Cicd(_)
+            | Operation::Tracker(_)
+            | Operation::Testing(_)
+            | Operation::Store(_),
+        ) => Err(mismatch()),
+    }
+}
+
+async fn create(
+    connection: &Connection,
+    key: &EffectKey,
+    operation: &Operation,
+) -> Result<Reference, ProviderError> {
+    match (connection, operation) {
+        (Connection::Scm(it), Operation::Scm(write)) => it.create(key, write).await,
+        (Connection::Cicd(it), Operation::Cicd(write)) => it.create(key, write).await,
+        (Connection::Tracker(it), Operation::Tracker(write)) => it.create(key, write).await,
+        (Connection::Testing(it), Operation::Testing(write)) => it.create(key, write).await,
+        (Connection::Store(it), Operation::Store(write)) => it.create(key, write).await,
+        (
+            _,
+            Operation::Scm(_)
+            | Operation::Cicd(_)
+            | Operation::Tracker(_)
+            | Operation::Testing(_)
+            | Operation::Store(_),
+        ) => Err(mismatch()),
+    }
+}
+
+/// Posts a message: looked up like a write, but never anybody's failure. It is given up quietly and shown in the log.
+pub(super) async fn message(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    integration: IntegrationId,
+    topic: Topic,
+    note: &Note,
+) -> Ended {
+    let row = &claimed.row;
+    let chat = match connection(app, row.tenant, integration).await {
+        Ok(Connection::Chat(chat)) => chat,
+        Ok(_) => return given_up(mismatch().to_string()),
+        Err(ConnectError::Provider(error)) => return given_up(error.to_string()),
+        Err(ConnectError::Store(error)) => return store_trouble(&error),
+    };
+    // The row gives up a day after it was written: that is when it was first tried, as near as matters.
+    let since = row.give_up_at - Span::from_std(crate::apply::GIVE_UP_AFTER).unwrap_or(Span::zero());
+    let message = ChatMessage {
+        topic,
+        note: note.clone(),
+        link: None,
+        since,
+    };
+    let key = row.id.uuid().simple().to_string();
+    let declared = chat.declared();
+    let unrecognisable = declared.recognition == Recognition::None;
+    if row.failures >= BUDGET || (unrecognisable && row.unknown_since.is_some()) {
+        return given_up("delivery unknown".to_owned());
+    }
+    if !unrecognisable {
+        match guarded(app, limits, chat.find(&key, &message)).await {
+            Ok(Lookup::Found(found)) if !found.is_empty() => {
+                return posted(found.into_iter().next(), "adopted");
+            }
+            Ok(Lookup::Found(_)) => {}
+            Ok(Lookup::Unsure) => return back(Duration::from_secs(3), "look-up unsure"),
+            Ok(Lookup::Foreign(sentence)) => return given_up(sentence),
+            Err(error) => return message_failure(app, claimed, &error, integration, false),
+        }
+    }
+    if let Some(quiet) = quiet_until(row.unknown_since, declared, None)
+        && claimed.now < quiet
+    {
+        return back(
+            (quiet - claimed.now).to_std().unwrap_or_default(),
+            "waiting out the quiet time of an earlier send",
+        );
+    }
+    let Some(claim) = &claimed.claim else {
+        return Ended::new(Verdict::End(RowEnd::Dead), "unclaimed");
+    };
+    if app.clock.monotonic() >= claim.send_before() {
+        return back(Duration::ZERO, "too late to send under this lease");
+    }
+    match guarded(app, limits, chat.post(&key, &message)).await {
+        Ok(reference) => posted(Some(reference), "posted"),
+        Err(error) => {
+            let unknown = error.certainty == delivr_domain::ports::error::Certainty::Unknown;
+            message_failure(app, claimed, &error, integration, unknown)
+        }
+    }
+}
+
+fn posted(reference: Option<Reference>, word: &'static str) -> Ended {
+    Ended {
+        reference: reference.map(|it| it.id),
+        ..Ended::new(Verdict::End(RowEnd::Done), word)
+    }
+}
+
+fn given_up(detail: String) -> Ended {
+    Ended {
+        detail: Some(detail),
+        ..Ended::new(Verdict::End(RowEnd::Dead), "not_delivered")
+    }
+}
+
+fn message_failure(
+    app: &App,
+    claimed: &Claimed,
+    error: &ProviderError,
+    integration: IntegrationId,
+    unknown: bool,
+) -> Ended {
+    let vendor_trouble = is_vendor_trouble(error);
+    let ended = match after_failure(app, claimed, error, integration, unknown) {
+        Next::Fail(cause, _) => given_up(cause.sentence),
+        Next::Back(how) => Ended {
+            detail: Some(error.to_string()),
+            ..Ended::new(Verdict::Back(how), "not_done")
+        },
+    };
+    Ended {
+        vendor_trouble,
+        ..ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_name_needs_no_quiet_time_a_mark_does() {
+        let by_name = Declared::new(Recognition::ByName);
+        let by_mark = Declared::new(Recognition::ByMarker {
+            visible_after: Duration::from_secs(30),
+        });
+        assert_eq!(quiet_until(Some(at(100)), by_name, None), None);
+        assert_eq!(quiet_until(Some(at(100)), by_mark, None), Some(at(140)));
+        assert_eq!(quiet_until(None, by_mark, None), None);
+    }
+
+    #[test]
+    fn after_a_restore_no_marked_write_is_sent_before_the_floor() {
+        let by_mark = Declared::new(Recognition::ByMarker {
+            visible_after: Duration::ZERO,
+        });
+        assert_eq!(quiet_until(None, by_mark, Some(at(500))), Some(at(500)));
+        assert_eq!(quiet_until(Some(at(900)), by_mark, Some(at(500))), Some(at(910)));
+        assert_eq!(
+            quiet_until(None, Declared::new(Recognition::ByState), Some(at(500))),
+            None
+        );
+    }
+}

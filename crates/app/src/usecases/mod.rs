@@ -1,0 +1,1 @@
+//! What the API and the pages ask for, one module per kind of thing.

@@ -1,0 +1,275 @@
+//! The worker: claims due effects, runs them with bounded concurrency, ticks agendas.
+//!
+//! One `FuturesUnordered` holds everything under way; nothing is spawned, so that dropping the worker is the same as
+//! killing it and a simulation can replay any interleaving. It must never decide anything about a release itself.
+
+mod limits;
+
+use delivr_app::App;
+use delivr_app::apply::{self, Delivery};
+use delivr_app::run_effect::{self, CallLimits, Ran};
+use delivr_domain::effect::Effect;
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{ClaimRequest, Claimed};
+use delivr_domain::report::Report;
+use futures_util::future::{Either, FutureExt as _, select};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use limits::Limits;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+pub use limits::{BREAKER_FAILURES, BREAKER_OPEN};
+
+/// Settings of a worker.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Name shown to operators.
+    pub name: String,
+    /// Effects run at the same time, at most.
+    pub concurrency: u16,
+    /// Effects run at the same time through one integration, at most.
+    pub per_integration: u16,
+    /// Length of a lease.
+    pub lease: Duration,
+    /// A lease is taken over only this long after its end.
+    pub margin: Duration,
+    /// Total time-out of one vendor call; at most a third of the lease.
+    pub call_timeout: Duration,
+    /// Longest pause between two sweeps.
+    pub sweep: Duration,
+    /// How long a shutdown waits for what is under way.
+    pub drain: Duration,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            name: "worker".to_owned(),
+            concurrency: 16,
+            per_integration: 4,
+            lease: Duration::from_secs(60),
+            margin: Duration::from_secs(2),
+            call_timeout: Duration::from_secs(20),
+            sweep: Duration::from_secs(60),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// A worker over one store.
+#[derive(Debug)]
+pub struct Worker {
+    app: App,
+    settings: WorkerSettings,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = (Option<IntegrationId>, Ran)> + Send + 'a>>;
+
+impl Worker {
+    /// A worker; a call time-out over a third of the lease is cut to it.
+    #[must_use]
+    pub fn new(app: App, mut settings: WorkerSettings) -> Self {
+        settings.call_timeout = settings.call_timeout.min(settings.lease / 3);
+        Self { app, settings }
+    }
+
+    /// Works until `stop` is ready, then lets what is under way finish within the drain time. What does not finish
+    /// keeps its lease, which runs out; nothing is lost.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let mut limits = Limits::new(self.settings.per_integration);
+        let mut running: FuturesUnordered<Running<'_>> = FuturesUnordered::new();
+        let mut stop = pin!(stop.fuse());
+        let mut swept = self.app.clock.monotonic();
+        loop {
+            let busy = self.pass(&mut limits, &mut running).await;
+            let now = self.app.clock.monotonic();
+            if now >= swept.plus(Duration::from_secs(10)) {
+                swept = now;
+                self.beat().await;
+            }
+            if busy && (&mut stop).now_or_never().is_none() {
+                // More may be due right now: only look at what has finished meanwhile, do not wait.
+                while let Some(Some((integration, ran))) = running.next().now_or_never() {
+                    limits.ended(integration, ran, self.app.clock.monotonic());
+                }
+                continue;
+            }
+            let idle = self.idle(&mut running).boxed();
+            match select(idle, &mut stop).await {
+                Either::Left((Some((integration, ran)), _)) => {
+                    limits.ended(integration, ran, self.app.clock.monotonic());
+                }
+                Either::Left((None, _)) => {}
+                Either::Right(((), idle)) => {
+                    drop(idle);
+                    break;
+                }
+            }
+        }
+        self.drain(running).await;
+    }
+
+    /// Waits for the next thing: something under way ends, or something becomes due.
+    async fn idle(
+        &self,
+        running: &mut FuturesUnordered<Running<'_>>,
+    ) -> Option<(Option<IntegrationId>, Ran)> {
+        let at_most = self.until_next_due().await;
+        let waiting = pin!(self.app.store.wait_for_work(at_most));
+        if running.is_empty() {
+            waiting.await;
+            return None;
+        }
+        match select(running.next(), waiting).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), _)) => None,
+        }
+    }
+
+    async fn until_next_due(&self) -> Duration {
+        let sweep = self.settings.sweep;
+        let (Ok(Some(due)), Ok(now)) = (self.app.store.next_due().await, self.app.store.now().await) else {
+            return sweep;
+        };
+        // What is due but cannot be claimed now (limits, circuit) is asked for again soon, not at once.
+        (due - now)
+            .to_std()
+            .unwrap_or(Duration::ZERO)
+            .clamp(Duration::from_millis(50), sweep)
+    }
+
+    async fn drain(&self, mut running: FuturesUnordered<Running<'_>>) {
+        let until = self.app.clock.monotonic().plus(self.settings.drain);
+        while !running.is_empty() {
+            let timer = pin!(self.app.clock.sleep_until(until));
+            match select(running.next(), timer).await {
+                Either::Left(_) => {}
+                Either::Right(_) => {
+                    tracing::warn!(
+                        left = running.len(),
+                        "stopped before everything under way had ended; the leases will run out"
+                    );
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn beat(&self) {
+        if let Err(error) = self.app.store.beat(&self.settings.name).await {
+            tracing::warn!(error = %error, "the worker could not say that it is alive");
+        }
+    }
+
+    /// One sweep: agendas, then as many claims as there are free slots. Says whether anything was found.
+    async fn pass<'a>(&'a self, limits: &mut Limits, running: &mut FuturesUnordered<Running<'a>>) -> bool {
+        let ticked = match self.tick().await {
+            Ok(ticked) => ticked > 0,
+            Err(error) => return self.trouble(&error),
+        };
+        let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
+        if free == 0 {
+            return false;
+        }
+        match self.claim(limits, u16::try_from(free).unwrap_or(u16::MAX)).await {
+            Ok(claimed) => {
+                let found = !claimed.is_empty();
+                for one in claimed {
+                    limits.started(one.row.effect.integration());
+                    running.push(Box::pin(self.run_one(one)));
+                }
+                found || ticked
+            }
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    fn trouble(&self, error: &StoreError) -> bool {
+        tracing::error!(worker = %self.settings.name, error = %error, "the store does not answer; trying again");
+        metrics::counter!("delivr_worker_store_errors_total").increment(1);
+        false
+    }
+
+    async fn run_one(&self, claimed: Claimed) -> (Option<IntegrationId>, Ran) {
+        let integration = claimed.row.effect.integration();
+        let word = claimed.row.effect.word();
+        let ran = run_effect::run(
+            &self.app,
+            claimed,
+            CallLimits {
+                call_timeout: self.settings.call_timeout,
+            },
+        )
+        .await;
+        metrics::counter!("delivr_effects_total", "effect" => word, "outcome" => outcome(ran)).increment(1);
+        (integration, ran)
+    }
+
+    async fn claim(&self, limits: &Limits, limit: u16) -> Result<Vec<Claimed>, StoreError> {
+        let started = self.app.clock.monotonic();
+        let request = ClaimRequest {
+            worker: self.settings.name.clone(),
+            limit,
+            lease: self.settings.lease,
+            margin: self.settings.margin,
+            call_timeout: self.settings.call_timeout,
+            started,
+            skip_integrations: limits.closed(started),
+        };
+        self.app.store.claim(&request).await
+    }
+
+    /// Ticks every aggregate whose agenda is due; returns how many changed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn tick(&self) -> Result<usize, StoreError> {
+        let due = self.app.store.due_aggregates(64).await?;
+        let mut changed = 0;
+        for (id, _) in due {
+            let delivery = Delivery {
+                to: id,
+                report: &Report::Tick,
+                claim: None,
+                fact: None,
+                tenant: None,
+            };
+            match apply::report(self.app.store.as_ref(), self.app.clock.as_ref(), &delivery).await {
+                Ok(apply::Reported::Changed) => changed += 1,
+                Ok(apply::Reported::Unchanged) => {}
+                // One damaged or contended aggregate must not keep the others from their time.
+                Err(error) => {
+                    tracing::error!(aggregate = %id, error = %error, "an agenda could not be worked on");
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Claims and runs everything that is due now, once, one after the other; for tests and simulations.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn run_due_once(&self) -> Result<usize, StoreError> {
+        let mut worked = self.tick().await?;
+        let limits = Limits::new(self.settings.per_integration);
+        for claimed in self.claim(&limits, self.settings.concurrency).await? {
+            // A watch that is not due again counts as work: it looked.
+            worked += usize::from(!matches!(claimed.row.effect, Effect::Watch { .. }));
+            self.run_one(claimed).await;
+        }
+        Ok(worked)
+    }
+}
+
+const fn outcome(ran: Ran) -> &'static str {
+    match ran {
+        Ran::Done => "done",
+        Ran::PutBack => "put_back",
+        Ran::Fenced => "fenced",
+        Ran::VendorTrouble => "vendor_trouble",
+        Ran::StoreTrouble => "store_trouble",
+    }
+}
