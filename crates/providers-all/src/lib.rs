@@ -8,7 +8,12 @@ use delivr_provider_kit::Deps;
 /// # Errors
 /// When two of them take the same key for one port.
 pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
-    Registry::new([delivr_cicd_jenkins::descriptor(deps)])
+    Registry::new([
+        delivr_cicd_jenkins::descriptor(deps),
+        delivr_pm_jira::descriptor(deps),
+        delivr_comm_slack::descriptor(deps),
+        delivr_test_checkmate::descriptor(deps),
+    ])
 }
 
 #[cfg(test)]
