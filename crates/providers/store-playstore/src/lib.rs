@@ -1,0 +1,58 @@
+//! Google Play as a [`Storefront`]: one release on one track, staged, halted, resumed and completed.
+//!
+//! Every write opens a fresh edit, reads the track and commits only what is not yet so; the track's state recognises
+//! earlier work. The domain uses `Submit` and `ChangeRollout`; version, build and notes travel with `Submit`.
+
+mod auth;
+mod client;
+mod config;
+mod errors;
+mod notes;
+mod store;
+mod track;
+
+use crate::client::Client;
+use crate::store::App;
+use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
+use delivr_provider_kit::{Deps, schema};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Key of the provider.
+const PROVIDER: &str = "playstore";
+
+/// What the crate exports.
+#[must_use]
+pub fn descriptor(deps: &Deps) -> Descriptor {
+    let deps = deps.clone();
+    Descriptor {
+        key: PROVIDER,
+        port: Port::Stores,
+        display_name: "Google Play",
+        config_schema: config::config_schema(),
+        credentials_schema: config::credentials_schema(),
+        capabilities: json!({
+            "targets": ["ANDROID_PLAY_STORE"],
+            "notes": {"maxLength": 500, "perLocale": true},
+            "reviewState": "native", "rollout": "percent", "pause": false, "resume": true, "complete": true,
+            "halt": true, "setExposure": true, "canLower": false, "withdraw": false, "manualRelease": false,
+            "scheduledRelease": false, "upload": false, "webhooks": false,
+        }),
+        connect: Arc::new(move |config, credentials| connect(&deps, config, credentials)),
+        webhook: None,
+    }
+}
+
+fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Connection, ConfigError> {
+    let (config, tokens) = config::read(deps, config, credentials)?;
+    let client = Client {
+        http: deps.http.clone(),
+        base: schema::base_url(&deps.policy, "baseUrl", &config.base_url)?,
+        tokens: Arc::new(tokens),
+        package: config.package_name,
+    };
+    Ok(Connection::Store(Arc::new(App {
+        client,
+        track: config.track,
+    })))
+}
