@@ -9,9 +9,12 @@ use delivr_provider_kit::Deps;
 /// When two of them take the same key for one port.
 pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
     Registry::new([
+        delivr_scm_git::descriptor(deps),
         delivr_cicd_jenkins::descriptor(deps),
         delivr_pm_jira::descriptor(deps),
         delivr_comm_slack::descriptor(deps),
+        delivr_store_appstore::descriptor(deps),
+        delivr_store_playstore::descriptor(deps),
         delivr_test_checkmate::descriptor(deps),
     ])
 }
@@ -42,5 +45,6 @@ mod tests {
         }
         assert!(count > 0);
         assert!(registry.find(Port::Cicd, "jenkins").is_some());
+        assert!(registry.find(Port::Scm, "git").is_some());
     }
 }
