@@ -14,7 +14,7 @@ use delivr_migrations::{Migrator, MigratorTrait};
 use delivr_persistence::{Options, SqlStore, connect};
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::conformance::store::{self, StoreFixture, Subject, samples};
-use delivr_testkit::postgres;
+use delivr_testkit::postgres::{self, NoServer};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
 use std::future::Future;
 use std::sync::Arc;
@@ -92,7 +92,8 @@ impl StoreFixture for Postgres {
 async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(&'static postgres::Server) -> F) {
     match postgres::server() {
         Ok(server) => test(server).await,
-        Err(why) => println!("SKIPPED: PostgreSQL not found ({why})"),
+        Err(NoServer::NotFound(why)) => println!("SKIPPED: PostgreSQL not found ({why})"),
+        Err(NoServer::Broken(why)) => panic!("PostgreSQL is here but does not work: {why}"),
     }
 }
 

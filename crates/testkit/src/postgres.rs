@@ -31,12 +31,21 @@ pub struct Server {
 /// How long a server may take to come up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The server of this process, started at the first call; or why there is none.
+/// Why there is no server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoServer {
+    /// This machine has no PostgreSQL: tests that need one are skipped and say so.
+    NotFound(String),
+    /// It has one that does not come up: a failure, not a reason to skip.
+    Broken(String),
+}
+
+/// The server of this process, started at the first call.
 ///
 /// # Errors
-/// A sentence that says what is missing or went wrong.
-pub fn server() -> Result<&'static Server, String> {
-    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+/// What is missing or went wrong.
+pub fn server() -> Result<&'static Server, NoServer> {
+    static SERVER: OnceLock<Result<Server, NoServer>> = OnceLock::new();
     SERVER.get_or_init(start).as_ref().map_err(Clone::clone)
 }
 
@@ -95,16 +104,18 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|directory| directory.join(program).is_file())
 }
 
-fn start() -> Result<Server, String> {
-    let psql = find("psql")
-        .ok_or("no psql on the path or under /usr/lib/postgresql")?
-        .join("psql");
+fn missing(program: &str) -> NoServer {
+    NoServer::NotFound(format!("no {program} on the path or under /usr/lib/postgresql"))
+}
+
+fn start() -> Result<Server, NoServer> {
+    let psql = find("psql").ok_or_else(|| missing("psql"))?.join("psql");
     if let Ok(url) = env::var("DELIVR_TEST_POSTGRES_URL") {
         let bare = url.split('?').next().unwrap_or(&url);
         let (base, _database) = bare
             .rsplit_once('/')
             .filter(|(base, _)| !base.ends_with('/'))
-            .ok_or("DELIVR_TEST_POSTGRES_URL must name a database")?;
+            .ok_or_else(|| NoServer::Broken("DELIVR_TEST_POSTGRES_URL must name a database".to_owned()))?;
         return Ok(Server {
             base: format!("{base}/"),
             admin: url.clone(),
@@ -112,14 +123,14 @@ fn start() -> Result<Server, String> {
             _keeper: None,
         });
     }
-    let programs = find("initdb").ok_or("no initdb on the path or under /usr/lib/postgresql")?;
+    let programs = find("initdb").ok_or_else(|| missing("initdb"))?;
     let port = TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
-        .map_err(|error| format!("no free port: {error}"))?
+        .map_err(|error| NoServer::Broken(format!("no free port: {error}")))?
         .port();
     let home = env::temp_dir().join(format!("delivr-postgres-{}-{port}", std::process::id()));
-    fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-    let keeper = spawn(&programs, &home, port)?;
+    fs::create_dir_all(&home).map_err(|error| NoServer::Broken(format!("{}: {error}", home.display())))?;
+    let keeper = spawn(&programs, &home, port).map_err(NoServer::Broken)?;
     let base = format!("postgres://postgres@127.0.0.1:{port}/");
     let server = Server {
         admin: format!("{base}postgres"),
@@ -132,7 +143,7 @@ fn start() -> Result<Server, String> {
         match server.run(&server.admin, "select 1") {
             Ok(()) => return Ok(server),
             Err(error) if began.elapsed() > PATIENCE => {
-                return Err(format!("the server did not come up: {error}"));
+                return Err(NoServer::Broken(format!("the server did not come up: {error}")));
             }
             Err(_not_yet) => thread::sleep(Duration::from_millis(50)),
         }
