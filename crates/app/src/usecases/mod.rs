@@ -1,1 +1,4 @@
 //! What the API and the pages ask for, one module per kind of thing.
+
+pub mod access;
+pub mod keys;

@@ -1,0 +1,219 @@
+//! Tenants, tokens and roles: who may ask for what.
+
+use crate::App;
+use delivr_domain::ids::{TenantId, TokenId};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::{Tenant, Token};
+use delivr_domain::time::{Span, Timestamp};
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a principal may do; each role includes the ones below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Runs releases.
+    Member,
+    /// Configures, and overrides gates.
+    Admin,
+    /// Everything.
+    Owner,
+}
+
+impl Role {
+    /// Every role, the lowest first.
+    pub const ALL: &'static [Self] = &[Self::Viewer, Self::Member, Self::Admin, Self::Owner];
+
+    /// The word of the API and of stored tokens.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "VIEWER",
+            Self::Member => "MEMBER",
+            Self::Admin => "ADMIN",
+            Self::Owner => "OWNER",
+        }
+    }
+
+    /// The bundles of permissions the role has.
+    #[must_use]
+    pub const fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Viewer => &["read"],
+            Self::Member => &["read", "release:write", "rollout:write"],
+            Self::Admin | Self::Owner => &[
+                "read",
+                "release:write",
+                "rollout:write",
+                "integrations:write",
+                "admin",
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|role| role.word() == text)
+            .ok_or_else(|| "the role must be one of OWNER, ADMIN, MEMBER, VIEWER".to_owned())
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The token used.
+    pub token: TokenId,
+    /// The token's name: what events call the actor.
+    pub name: String,
+    /// Whose things are seen and touched.
+    pub tenant: Tenant,
+    /// What is allowed.
+    pub role: Role,
+}
+
+/// What every token begins with, so that scanners find leaked ones.
+pub const TOKEN_PREFIX: &str = "dlv_";
+
+/// The digest a secret is looked up by.
+#[must_use]
+pub fn token_digest(secret: &str) -> String {
+    hex(digest(&SHA256, secret.as_bytes()).as_ref())
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The principal of a token's secret; none when there is no such token, or it is revoked or expired. The three are
+/// not told apart.
+///
+/// # Errors
+/// When the store fails.
+pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, StoreError> {
+    // Looked up by digest: a comparison of secrets, whose time could tell something, does not take place.
+    let Some(token) = app.store.token_by_digest(&token_digest(secret)).await? else {
+        return Ok(None);
+    };
+    let expired = token.expires_at.is_some_and(|at| at <= app.clock.now());
+    if token.revoked_at.is_some() || expired {
+        return Ok(None);
+    }
+    let role = token.role.parse().map_err(|why| StoreError::Corrupt {
+        what: "token role",
+        why,
+    })?;
+    let Some(tenant) = app.store.tenant(token.tenant).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Principal {
+        token: token.id,
+        name: token.name,
+        tenant,
+        role,
+    }))
+}
+
+/// A new token and, this once, its secret.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token as stored.
+    pub token: Token,
+    /// What its holder sends.
+    pub secret: SecretString,
+}
+
+/// Issues a token.
+///
+/// # Errors
+/// When the store fails.
+pub async fn issue(
+    app: &App,
+    tenant: TenantId,
+    name: &str,
+    role: Role,
+    expires_at: Option<Timestamp>,
+) -> Result<Issued, StoreError> {
+    let mut bytes = [0; 32];
+    app.entropy.fill(&mut bytes);
+    let secret = SecretString::from(format!("{TOKEN_PREFIX}{}", hex(&bytes)));
+    let token = Token {
+        id: TokenId::from_uuid(app.entropy.uuid()),
+        tenant,
+        name: name.to_owned(),
+        role: role.word().to_owned(),
+        digest: token_digest(secret.expose_secret()),
+        expires_at,
+        revoked_at: None,
+        created_at: app.clock.now(),
+    };
+    app.store.insert_token(&token).await?;
+    Ok(Issued { token, secret })
+}
+
+/// Whether a text can be a slug: lower-case letters, digits and hyphens, not at its ends, at most 63.
+#[must_use]
+pub fn is_slug(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// The tenant of the slug, made if there is none.
+///
+/// # Errors
+/// When the store fails.
+pub async fn ensure_tenant(app: &App, slug: &str) -> Result<Tenant, StoreError> {
+    if let Some(tenant) = app.store.tenant_by_slug(slug).await? {
+        return Ok(tenant);
+    }
+    let tenant = Tenant {
+        id: TenantId::from_uuid(app.entropy.uuid()),
+        slug: slug.to_owned(),
+        name: slug.to_owned(),
+    };
+    match app.store.insert_tenant(&tenant).await {
+        Ok(()) => Ok(tenant),
+        // Somebody else was faster.
+        Err(StoreError::Duplicate(what)) => app
+            .store
+            .tenant_by_slug(slug)
+            .await?
+            .ok_or(StoreError::Duplicate(what)),
+        Err(error) => Err(error),
+    }
+}
+
+/// After a restore, vendors may already have what the database forgot: no marker-recognised write is sent for this
+/// span, and claims look first.
+pub const RESTORE_QUIET: Span = Span::minutes(2);
+
+/// Says that the database was restored: the quiet time begins. Returns its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn restore_epoch(app: &App) -> Result<Timestamp, StoreError> {
+    let until = app.store.now().await? + RESTORE_QUIET;
+    app.store
+        .put_setting(crate::run_effect::QUIET_FLOOR, &until.to_rfc3339())
+        .await?;
+    Ok(until)
+}

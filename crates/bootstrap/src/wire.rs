@@ -1,0 +1,110 @@
+//! Putting the application together: store, vault, providers.
+
+use crate::entropy::SystemEntropy;
+use crate::settings::{Migrate, Settings, without_password};
+use anyhow::{Context as _, anyhow};
+use delivr_app::usecases::keys;
+use delivr_app::vault::Vault;
+use delivr_app::{App, connections};
+use delivr_persistence::{Options, SqlStore};
+use delivr_provider_kit::{AddressPolicy, Deps, HttpSettings, SystemClock};
+use secrecy::ExposeSecret as _;
+use std::sync::Arc;
+
+/// The one TLS provider. Must come before any client is made; repeating it changes nothing.
+pub fn install_tls() {
+    // The error says that a provider is there already: ours, since no other is compiled in.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Opens the database without touching its schema.
+///
+/// # Errors
+/// When it cannot be reached; the sentence names the address without its password.
+pub async fn store(settings: &Settings) -> anyhow::Result<SqlStore> {
+    let mut options = Options::new(Arc::new(SystemClock));
+    options.max_connections = settings.database_connections;
+    let address = settings.database_url.expose_secret();
+    delivr_persistence::connect(address, options)
+        .await
+        .with_context(|| format!("opening the database {}", without_password(address)))
+}
+
+/// The key ring.
+///
+/// # Errors
+/// When it is missing or not usable; never shows it.
+pub fn vault(settings: &Settings) -> anyhow::Result<Vault> {
+    let key = settings.master_key.as_ref().ok_or_else(|| {
+        anyhow!(
+            "the master key is missing: set DELIVR_MASTER_KEY or DELIVR_MASTER_KEY_FILE; \
+             `delivr-api keys generate` makes one. Keep it: credentials sealed with it open with nothing else"
+        )
+    })?;
+    Ok(Vault::new(key)?)
+}
+
+/// What providers need of the installation.
+///
+/// # Errors
+/// When the allowed hosts or the certificates are not usable.
+pub fn deps(settings: &Settings) -> anyhow::Result<Deps> {
+    let policy = AddressPolicy::new(&settings.allowed_hosts).context("the setting `allowed_hosts`")?;
+    let ca_bundle = match &settings.ca_bundle {
+        Some(path) => {
+            Some(std::fs::read(path).with_context(|| format!("the certificates in {}", path.display()))?)
+        }
+        None => None,
+    };
+    let http = HttpSettings {
+        ca_bundle,
+        ..HttpSettings::default()
+    };
+    Deps::new(
+        policy,
+        &http,
+        Arc::new(SystemClock),
+        settings.git_file_root.clone(),
+        settings.cache_dir.clone(),
+    )
+    .context("preparing the HTTP client")
+}
+
+/// The application on an open store.
+///
+/// # Errors
+/// When the key ring, the allowed hosts or the certificates are not usable.
+pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result<App> {
+    let registry = delivr_providers_all::registry(&deps(settings)?)?;
+    Ok(App {
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::new()),
+        registry: Arc::new(registry),
+        vault: Arc::new(vault),
+        connections: connections::cache(),
+    })
+}
+
+/// The application, ready to serve: TLS provider installed, schema current (unless migrating is off), key proved.
+///
+/// # Errors
+/// With a sentence that says what to change.
+pub async fn start(settings: &Settings) -> anyhow::Result<App> {
+    install_tls();
+    let vault = vault(settings)?;
+    let store = store(settings).await?;
+    match settings.migrate {
+        Migrate::Auto => store
+            .migrate()
+            .await
+            .context("bringing the database's schema up to date")?,
+        Migrate::Off => {}
+    }
+    let app = app(settings, store, vault)?;
+    match app.store.ready().await {
+        Ok(()) => keys::check(&app).await?,
+        Err(error) => tracing::warn!(%error, "the database is not ready: run `delivr-api migrate`"),
+    }
+    Ok(app)
+}
