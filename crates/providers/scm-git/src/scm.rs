@@ -138,8 +138,7 @@ impl GitScm {
             Lookup::Found(found) => match found.into_iter().next() {
                 Some(reference) => Ok(reference),
                 None => {
-                    let sentence =
-                        format!(
+                    let sentence = format!(
                         "the server does not make {name} although it does not exist; either somebody just deleted \
                          it, or a ref whose name is a part of it (or the other way round) is in the way"
                     );
