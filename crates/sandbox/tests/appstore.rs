@@ -210,11 +210,12 @@ impl Account {
     }
 
     async fn wait_for(&self, version: &str, wanted: &str) {
+        let mut looks = tokio::time::interval(std::time::Duration::from_millis(30));
         for _ in 0..100 {
+            looks.tick().await;
             if self.state(version).await == wanted {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
         panic!(
             "the version never became {wanted}, it is {}",
@@ -687,14 +688,20 @@ async fn a_lost_answer_leaves_the_effect_and_lists_may_lag() {
         account.get(&path, "AppStoreVersionsResponse").await["data"],
         json!([])
     );
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    assert_eq!(
-        account.get(&path, "AppStoreVersionsResponse").await["data"]
+    // The lag ends by itself: look until the version shows.
+    let mut looks = tokio::time::interval(std::time::Duration::from_millis(50));
+    let mut shown = 0;
+    for _ in 0..100 {
+        looks.tick().await;
+        shown = account.get(&path, "AppStoreVersionsResponse").await["data"]
             .as_array()
             .unwrap()
-            .len(),
-        1
-    );
+            .len();
+        if shown == 1 {
+            break;
+        }
+    }
+    assert_eq!(shown, 1);
     account.advance("rate", json!({"remaining": 0})).await;
     let (status, throttled) = account.send(Method::GET, "/apps", None).await;
     assert_eq!(

@@ -425,13 +425,14 @@ async fn auto_mode_needs_no_hands_and_reset_forgets() {
         .await;
     bench.trigger("ios-regression", &[("VERSION", "1")]).await;
     let mut result = Value::Null;
+    let mut looks = tokio::time::interval(std::time::Duration::from_millis(50));
     for _ in 0..100 {
+        looks.tick().await;
         let job = bench.read("/job/ios-regression/api/json").await;
         result = job["builds"][0]["result"].clone();
         if result == "SUCCESS" {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(result, "SUCCESS");
     bench.request(Method::POST, "/_reset").send().await.unwrap();

@@ -1,5 +1,7 @@
 //! What people may ask of a release, and when it is refused.
 
+mod edit;
+
 use super::event::{Edit, Event};
 use super::gate::{self, Blocker, Context};
 use super::hold::{Hold, Scope};
@@ -382,13 +384,13 @@ pub fn decide_command(
                 }]
             })
         }
-        Command::Edit { edit } => edit_release(release, edit, cx.now),
+        Command::Edit { edit } => edit::edit_release(release, edit, cx.now),
         Command::IntegrationRestored { integration } => Ok(release
             .failures()
             .filter(|(_, cause)| cause.integration == Some(*integration))
             .map(|(task, _)| rearm(task, false))
             .collect()),
-        Command::CloseRolledBack { reason } => close(release, reason),
+        Command::CloseRolledBack { reason } => edit::close(release, reason),
     }
 }
 
@@ -763,81 +765,4 @@ fn upload(
             },
         },
     ])
-}
-
-fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-    let mut draft = release.draft.clone();
-    edit.apply(&mut draft);
-    if draft == release.draft {
-        return Ok(Vec::new());
-    }
-    let started = release.stage != Stage::NotStarted;
-    if started && (edit.kickoff_at.is_some() || edit.kickoff_reminder_at.is_some()) {
-        return illegal(
-            "already_started",
-            "the kickoff is over; its dates can no longer change",
-        );
-    }
-    let past = now - Span::seconds(PAST_TOLERANCE_SECONDS);
-    if draft.kickoff_at != release.draft.kickoff_at && draft.kickoff_at < past {
-        return Err(Rejection::Unsuitable {
-            pointer: "/kickoffAt",
-            sentence: "the kickoff lies in the past".to_owned(),
-        });
-    }
-    if draft.target_date != release.draft.target_date && draft.target_date.is_some_and(|date| date < now) {
-        return Err(Rejection::Unsuitable {
-            pointer: "/targetDate",
-            sentence: "the target date lies in the past".to_owned(),
-        });
-    }
-    if draft.kickoff_reminder_at.is_some_and(|at| at >= draft.kickoff_at) {
-        return Err(Rejection::Unsuitable {
-            pointer: "/kickoffReminderAt",
-            sentence: "the reminder must come before the kickoff".to_owned(),
-        });
-    }
-    if draft.target_date.is_some_and(|date| date < draft.kickoff_at) {
-        return Err(Rejection::Unsuitable {
-            pointer: "/targetDate",
-            sentence: "the target date must not come before the kickoff".to_owned(),
-        });
-    }
-    let mut events = vec![Event::Edited {
-        edit: Box::new(edit.clone()),
-    }];
-    let moved = draft.kickoff_reminder_at != release.draft.kickoff_reminder_at
-        || draft.kickoff_at != release.draft.kickoff_at;
-    if let (true, Some(at)) = (moved, draft.kickoff_reminder_at)
-        && at <= now
-    {
-        events.push(Event::ReminderSkipped {
-            reminder: format!("PRE_KICKOFF_REMINDER/{}", draft.kickoff_at.to_rfc3339()),
-        });
-    }
-    Ok(events)
-}
-
-fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejection> {
-    if !matches!(release.stage, Stage::Distribution | Stage::Completed) {
-        return illegal("wrong_stage", "only a release in distribution can be rolled back");
-    }
-    let exposed = release
-        .shipments
-        .values()
-        .any(|it| it.state.exposure > 0 && !matches!(it.state.status.as_str(), "HALTED" | "ROLLED_BACK"));
-    if exposed {
-        return illegal(
-            "still_exposed",
-            "halt every rollout first: users still get this version",
-        );
-    }
-    let mut events = cancel_open(release.board.iter());
-    events.push(Event::Archived {
-        reason: reason.to_owned(),
-    });
-    events.push(Event::StageEntered {
-        stage: Stage::RolledBack,
-    });
-    Ok(events)
 }
