@@ -19,8 +19,9 @@ use crate::time::Timestamp;
 pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Vec<Event> {
     match report {
         Report::Performed { .. } | Report::Resolved { .. } => {
-            let mut events: Vec<Event> = board::decide_report(release, report, cx.now)
-                .into_iter()
+            let decided = board::decide_report(release, report, cx.now).into_iter();
+            let mut events: Vec<Event> = decided
+                .filter(|event| !completes_automation(event))
                 .map(|event| Event::Task { event })
                 .collect();
             if let Some(build) = build_of_store(release, report, cx.now) {
@@ -110,6 +111,11 @@ fn seen(release: &Release, key: &EffectKey, sighting: &Sighting, now: Timestamp)
     }
 }
 
+/// Automation's completion carries a verdict: settle adds it once the run has ended and the totals are there.
+fn completes_automation(event: &TaskEvent) -> bool {
+    matches!(event, TaskEvent::Completed { task, .. } if task.kind == TaskKind::AutomationRuns)
+}
+
 fn is_automation(task: &Task) -> bool {
     task.key.kind == TaskKind::AutomationRuns
 }
@@ -134,10 +140,7 @@ fn run_succeeded(release: &Release, task: &Task, product: &RunProduct, now: Time
         product: product.clone(),
     };
     let done = board::step_done(release, task, task.next_step, step, now);
-    // Automation's completion carries a verdict; settle adds it once the totals are there.
-    let done = done
-        .into_iter()
-        .filter(|event| !(is_automation(task) && matches!(event, TaskEvent::Completed { .. })));
+    let done = done.into_iter().filter(|event| !completes_automation(event));
     events.extend(done.map(|event| Event::Task { event }));
     events
 }

@@ -1,0 +1,621 @@
+//! The machine as a whole: a release runs to its end, and no order of inputs breaks the engine's properties.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod common;
+
+use common::{World, answer, plan, slot, start};
+use delivr_domain::aggregate::Input;
+use delivr_domain::board::TaskState;
+use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::key::{EffectId, TargetKey, TaskKey, TaskKind};
+use delivr_domain::plan::GatedStage;
+use delivr_domain::ports::store::Fact;
+use delivr_domain::release::command::{Command, Force};
+use delivr_domain::release::hold::{Hold, Scope, holds};
+use delivr_domain::release::state::{Decision, Phase, Verdict};
+use delivr_domain::report::{
+    Cause, Class, Outcome, Performed, Report, RunProduct, RunResult, RunState, Sighting,
+};
+use delivr_domain::time::Span;
+use proptest::prelude::*;
+
+const BOTH: [TargetKey; 2] = [TargetKey::AndroidPlayStore, TargetKey::IosAppStore];
+
+fn fresh_facts(world: &mut World) {
+    let now = world.now;
+    for (kind, value) in [
+        (FactKind::BranchHead, "a".repeat(40)),
+        (FactKind::TicketsApproved, "approved".to_owned()),
+    ] {
+        world.facts.insert(
+            kind,
+            Fact {
+                value,
+                observed_at: now,
+            },
+        );
+    }
+}
+
+/// Answers the row and ends it, as the worker would.
+fn run_row(world: &mut World, row: EffectId) {
+    let effect = world.live[&row].clone();
+    if let Effect::Probe { .. } = effect {
+        // A probe's row is re-armed while it is wanted: it stays.
+        fresh_facts(world);
+        let release = world.release;
+        world.input(release, Input::Report(&Report::Tick), None);
+        return;
+    }
+    let Some((to, report)) = answer(&effect) else {
+        world.live.remove(&row);
+        return;
+    };
+    let ends = (!matches!(effect, Effect::Watch { .. })).then_some(row);
+    if matches!(effect, Effect::Perform { .. }) {
+        *world.made.entry(row.to_string()).or_default() += 1;
+    }
+    world.input(to, Input::Report(&report), ends);
+}
+
+/// Runs everything that is live or due until nothing moves any more.
+fn run_to_rest(world: &mut World) {
+    for _ in 0..500 {
+        world.tick();
+        if let Some(row) = world.live.keys().next().copied() {
+            run_row(world, row);
+            continue;
+        }
+        match world.next_wake() {
+            Some(at) if at > world.now => world.now = at,
+            Some(_) => {}
+            None => return,
+        }
+    }
+    let cx = delivr_domain::release::gate::Context {
+        now: world.now,
+        actor: "pat",
+        facts: &world.facts,
+    };
+    let closed = |stage: &GatedStage| delivr_domain::release::gate::blockers(world.release(), *stage, &cx);
+    panic!(
+        "no rest after 500 rounds in {}: {:?}",
+        world.release().phase(),
+        GatedStage::ALL.iter().map(closed).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_release_with_both_stores_runs_from_kickoff_to_completed() {
+    let mut world = World::new(plan(&BOTH));
+    world.tick();
+    run_to_rest(&mut world);
+    let release = world.release();
+    assert_eq!(release.phase(), Phase::Completed, "{:?}", holds(release));
+    assert_eq!(release.cycles.len(), 2, "two slots an hour apart make two cycles");
+    assert!(
+        release
+            .cycles
+            .iter()
+            .all(|cycle| cycle.verdict == Verdict::Passed)
+    );
+    assert_eq!(release.tag.as_ref().unwrap().as_str(), "v1.4.0");
+    assert!(
+        world.made.values().all(|times| *times == 1),
+        "every write ran once"
+    );
+}
+
+#[test]
+fn two_overdue_slots_coalesce_into_one_cycle() {
+    let mut world = World::new(plan(&[TargetKey::AndroidPlayStore]));
+    world.now = start() + Span::hours(5);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().cycles.len(), 1);
+    assert_eq!(world.release().phase(), Phase::Completed);
+}
+
+#[test]
+fn a_slot_added_after_regression_reopens_it() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::AwaitingPreRelease);
+    let at = world.now + Span::minutes(10);
+    assert!(world.command(Command::AddSlot { slot: slot(300, at) }));
+    assert_eq!(world.release().phase(), Phase::RegressionAwaitingNextCycle);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().cycles.len(), 3);
+    assert_eq!(world.release().phase(), Phase::AwaitingPreRelease);
+}
+
+#[test]
+fn an_untested_commit_closes_the_gate_until_it_is_overridden() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    let now = world.now;
+    world.facts.insert(
+        FactKind::BranchHead,
+        Fact {
+            value: "b".repeat(40),
+            observed_at: now,
+        },
+    );
+    assert!(!world.command(Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: None
+    }));
+    assert_eq!(world.release().phase(), Phase::AwaitingPreRelease);
+    assert!(world.command(Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: Some("known".to_owned())
+    }));
+    assert_eq!(world.release().phase(), Phase::PreRelease);
+}
+
+#[test]
+fn an_old_fact_is_no_fact() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    fresh_facts(&mut world);
+    world.now += Span::seconds(121);
+    assert!(!world.command(Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: None
+    }));
+    fresh_facts(&mut world);
+    assert!(world.command(Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: None
+    }));
+}
+
+#[test]
+fn a_quorum_counts_each_person_once_and_a_rejection_takes_it_back() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    settings.quorum.insert(GatedStage::PreRelease, 1);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    fresh_facts(&mut world);
+    let trigger = || Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: None,
+    };
+    assert!(!world.command(trigger()));
+    let decide = |decision| Command::Decide {
+        stage: GatedStage::PreRelease,
+        decision,
+        comment: None,
+    };
+    assert!(world.command(decide(Decision::Approved)));
+    assert!(world.command(decide(Decision::Rejected)));
+    assert!(!world.command(trigger()));
+    assert!(world.command(decide(Decision::Approved)));
+    assert!(world.command(trigger()));
+    assert_eq!(world.release().phase(), Phase::PreRelease);
+}
+
+fn fail(world: &mut World, kind: TaskKind, outcome: Outcome) {
+    let row = world
+        .live
+        .iter()
+        .find(|(_, effect)| effect.key().is_some_and(|key| key.task.kind == kind))
+        .map(|(id, _)| *id)
+        .unwrap();
+    let key = *world.live[&row].key().unwrap();
+    let cause = Cause::new("conflict", "a person must look", Class::NeedsHuman);
+    world.input(
+        key.owner,
+        Input::Report(&Report::Performed {
+            key,
+            performed: Performed::Failed { cause, outcome },
+        }),
+        Some(row),
+    );
+}
+
+#[test]
+fn a_pause_during_a_failure_and_a_retry_lift_only_their_own_hold() {
+    let mut world = World::new(plan(&[TargetKey::AndroidPlayStore]));
+    fail(&mut world, TaskKind::CreateTestSuite, Outcome::NotDone);
+    assert!(world.command(Command::Pause { note: None }));
+    let words = |world: &World| holds(world.release()).iter().map(Hold::word).collect::<Vec<_>>();
+    assert_eq!(words(&world), vec!["USER_PAUSED", "TASK_FAILED"]);
+    assert!(world.command(Command::Resume));
+    assert_eq!(words(&world), vec!["TASK_FAILED"]);
+    let task = TaskKey::once(TaskKind::CreateTestSuite).target(TargetKey::AndroidPlayStore);
+    assert!(world.command(Command::RetryTask {
+        task,
+        force: Force::No
+    }));
+    assert!(words(&world).is_empty());
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Completed);
+}
+
+#[test]
+fn a_retry_keeps_the_key_unless_the_object_is_spent() {
+    let mut world = World::new(plan(&[TargetKey::AndroidPlayStore]));
+    let task = TaskKey::once(TaskKind::CreateTestSuite).target(TargetKey::AndroidPlayStore);
+    let before: Vec<EffectId> = world.live.keys().copied().collect();
+    fail(&mut world, TaskKind::CreateTestSuite, Outcome::Unknown);
+    world.command(Command::RetryTask {
+        task,
+        force: Force::No,
+    });
+    assert_eq!(
+        before,
+        world.live.keys().copied().collect::<Vec<_>>(),
+        "same key, same row"
+    );
+    fail(&mut world, TaskKind::CreateTestSuite, Outcome::Spent);
+    world.command(Command::RetryTask {
+        task,
+        force: Force::No,
+    });
+    assert_ne!(
+        before,
+        world.live.keys().copied().collect::<Vec<_>>(),
+        "a spent object gets a new key"
+    );
+}
+
+#[test]
+fn a_failed_build_leaves_the_other_platform_alone_and_runs_anew_under_a_new_key() {
+    let mut settings = plan(&BOTH);
+    settings.pre_regression_builds = false;
+    let mut world = World::new(settings);
+    world.now = start() + Span::hours(1);
+    let build = TaskKey::once(TaskKind::TriggerRegressionBuilds)
+        .target(TargetKey::IosAppStore)
+        .cycle(1);
+    while !matches!(
+        world.release().task(&build).map(|task| &task.state),
+        Some(TaskState::AwaitingCallback { .. })
+    ) {
+        world.tick();
+        let row = world.live.keys().next().copied().unwrap();
+        let ios_run = matches!(world.live[&row].key(), Some(key) if key.task == build && matches!(world.live[&row], Effect::Watch { .. }));
+        assert!(!ios_run);
+        run_row(&mut world, row);
+    }
+    let (row, key) = world
+        .live
+        .iter()
+        .find_map(|(row, effect)| {
+            effect
+                .key()
+                .filter(|key| key.task == build)
+                .map(|key| (*row, *key))
+        })
+        .unwrap();
+    let state = RunState::Ended {
+        result: RunResult::Failed,
+        product: RunProduct::default(),
+    };
+    world.input(
+        world.release,
+        Input::Report(&Report::Seen {
+            key,
+            sighting: Sighting::Run { state },
+        }),
+        None,
+    );
+    assert!(!world.live.contains_key(&row), "the wait is over");
+    run_to_rest(&mut world);
+    let android = TaskKey::once(TaskKind::TriggerRegressionBuilds)
+        .target(TargetKey::AndroidPlayStore)
+        .cycle(1);
+    assert!(world.release().task(&android).unwrap().state.settled());
+    assert_eq!(world.release().phase(), Phase::Regression);
+    world.command(Command::RetryTask {
+        task: build,
+        force: Force::No,
+    });
+    assert_eq!(world.release().task(&build).unwrap().generation.0, 1);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Completed);
+}
+
+#[test]
+fn an_abandoned_cycle_is_not_what_the_gate_reads() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    assert!(world.command(Command::StartCycle));
+    assert_eq!(world.release().cycles.len(), 3);
+    assert!(world.command(Command::AbandonCycle {
+        cycle: 3,
+        reason: "wrong commit".to_owned()
+    }));
+    assert_eq!(world.release().judged_cycle().unwrap().number, 2);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::AwaitingPreRelease);
+}
+
+#[test]
+fn an_archive_cancels_runs_and_cleans_up_as_asked() {
+    let mut world = World::new(plan(&[TargetKey::AndroidPlayStore]));
+    let waiting = |world: &World| {
+        world
+            .release()
+            .board
+            .iter()
+            .any(|task| task.accepted_run().is_some())
+    };
+    while !waiting(&world) {
+        world.tick();
+        let row = world.live.keys().next().copied().unwrap();
+        run_row(&mut world, row);
+    }
+    assert!(world.command(Command::Archive {
+        reason: "not now".to_owned(),
+        close_tickets: true,
+        delete_branch: true
+    }));
+    assert!(
+        world
+            .live
+            .values()
+            .any(|effect| matches!(effect, Effect::CancelRun { .. }))
+    );
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Archived);
+    let cleaned = world
+        .release()
+        .board
+        .find(&TaskKey::once(TaskKind::CleanupDeleteBranch))
+        .unwrap();
+    assert!(cleaned.state.settled());
+    assert!(!world.command(Command::Resume), "an archived release is closed");
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Row(usize),
+    Doubled(usize),
+    Fail(usize, u8),
+    Park(usize),
+    BadRun(usize),
+    Clock(u32),
+    Tick,
+    Pause,
+    Resume,
+    Block,
+    Unblock,
+    Retry(usize, bool),
+    Skip(usize),
+    Cycle,
+    Abandon,
+    Slot(u8, u16),
+    Trigger(u8),
+    Facts,
+    Archive,
+    Upload(usize),
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        12 => any::<usize>().prop_map(Move::Row),
+        2 => any::<usize>().prop_map(Move::Doubled),
+        2 => (any::<usize>(), 0u8..3).prop_map(|(row, outcome)| Move::Fail(row, outcome)),
+        2 => any::<usize>().prop_map(Move::Park),
+        2 => any::<usize>().prop_map(Move::BadRun),
+        3 => (0u32..7_200).prop_map(Move::Clock),
+        3 => Just(Move::Tick),
+        1 => Just(Move::Pause),
+        2 => Just(Move::Resume),
+        1 => Just(Move::Block),
+        2 => Just(Move::Unblock),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(task, force)| Move::Retry(task, force)),
+        1 => any::<usize>().prop_map(Move::Skip),
+        1 => Just(Move::Cycle),
+        1 => Just(Move::Abandon),
+        1 => (any::<u8>(), any::<u16>()).prop_map(|(id, minutes)| Move::Slot(id, minutes)),
+        2 => (0u8..3).prop_map(Move::Trigger),
+        3 => Just(Move::Facts),
+        1 => any::<usize>().prop_map(Move::Upload),
+        1 => Just(Move::Archive),
+    ]
+}
+
+/// A row that can be claimed: a parked one waits for settle.
+fn pick(world: &World, index: usize) -> Option<EffectId> {
+    let parked = |key: &delivr_domain::key::EffectKey| {
+        world.aggregates[&key.owner]
+            .owner()
+            .board()
+            .find(&key.task)
+            .is_some_and(|task| task.parked)
+    };
+    let rows: Vec<EffectId> = world
+        .live
+        .iter()
+        .filter(|(_, effect)| !effect.key().is_some_and(parked))
+        .map(|(row, _)| *row)
+        .collect();
+    (!rows.is_empty()).then(|| rows[index % rows.len()])
+}
+
+fn task_at(world: &World, index: usize) -> Option<TaskKey> {
+    let board = &world.release().board;
+    let count = board.iter().count();
+    (count > 0).then(|| board.iter().nth(index % count).unwrap().key)
+}
+
+fn play(world: &mut World, step: &Move, archived: &mut bool) {
+    match step {
+        Move::Row(index) => {
+            if let Some(row) = pick(world, *index) {
+                run_row(world, row);
+            }
+        }
+        Move::Doubled(index) => {
+            // The same answer twice, the second one long after the row has ended.
+            if let Some((to, report)) = pick(world, *index)
+                .and_then(|row| answer(&world.live[&row].clone()).map(|it| (row, it)))
+                .map(|(row, it)| {
+                    run_row(world, row);
+                    it
+                })
+            {
+                world.input(to, Input::Report(&report), None);
+            }
+        }
+        Move::Fail(index, outcome) => {
+            let Some(row) = pick(world, *index) else { return };
+            if let Effect::Perform { key, .. } = world.live[&row].clone() {
+                let outcome = [Outcome::NotDone, Outcome::Unknown, Outcome::Spent][usize::from(*outcome)];
+                let cause = Cause::new("conflict", "a person must look", Class::NeedsHuman);
+                let report = Report::Performed {
+                    key,
+                    performed: Performed::Failed { cause, outcome },
+                };
+                world.input(key.owner, Input::Report(&report), Some(row));
+            }
+        }
+        Move::Park(index) => {
+            // A worker parks only what a hold reaches, and its row stays.
+            let Some(row) = pick(world, *index) else { return };
+            if let Effect::Perform { key, .. } = world.live[&row].clone()
+                && world.aggregates[&key.owner].permit(&key) == delivr_domain::board::Permit::LookUpOnly
+            {
+                let absent = world.aggregates[&key.owner]
+                    .owner()
+                    .board()
+                    .find(&key.task)
+                    .unwrap()
+                    .skip_after_look_up
+                    .is_some();
+                let performed = if absent {
+                    Performed::Absent
+                } else {
+                    Performed::Parked
+                };
+                let ends = absent.then_some(row);
+                world.input(
+                    key.owner,
+                    Input::Report(&Report::Performed { key, performed }),
+                    ends,
+                );
+            }
+        }
+        Move::BadRun(index) => {
+            let Some(row) = pick(world, *index) else { return };
+            if let Effect::Watch { key, .. } = world.live[&row].clone() {
+                let state = RunState::Ended {
+                    result: RunResult::Cancelled,
+                    product: RunProduct::default(),
+                };
+                world.input(
+                    key.owner,
+                    Input::Report(&Report::Seen {
+                        key,
+                        sighting: Sighting::Run { state },
+                    }),
+                    None,
+                );
+            }
+        }
+        Move::Clock(seconds) => {
+            world.now += Span::seconds(i64::from(*seconds));
+            world.tick();
+        }
+        Move::Tick => world.tick(),
+        Move::Pause => drop(world.command(Command::Pause { note: None })),
+        Move::Resume => drop(world.command(Command::Resume)),
+        Move::Block => drop(world.command(Command::Block {
+            reason: "x".to_owned(),
+            scope: Scope::Production,
+        })),
+        Move::Unblock => drop(world.command(Command::Unblock)),
+        Move::Retry(index, force) => {
+            let force = if *force { Force::AcceptDuplicate } else { Force::No };
+            if let Some(task) = task_at(world, *index) {
+                world.command(Command::RetryTask { task, force });
+            }
+        }
+        Move::Skip(index) => {
+            if let Some(task) = task_at(world, *index) {
+                world.command(Command::SkipTask {
+                    task,
+                    reason: "not needed".to_owned(),
+                });
+            }
+        }
+        Move::Cycle => drop(world.command(Command::StartCycle)),
+        Move::Abandon => {
+            if let Some(cycle) = world.release().active_cycle().map(|cycle| cycle.number) {
+                world.command(Command::AbandonCycle {
+                    cycle,
+                    reason: "no".to_owned(),
+                });
+            }
+        }
+        Move::Slot(id, minutes) => {
+            let at = world.now + Span::minutes(i64::from(*minutes));
+            world.command(Command::AddSlot {
+                slot: slot(1_000 + u128::from(*id), at),
+            });
+        }
+        Move::Trigger(stage) => {
+            let stage = GatedStage::ALL[usize::from(*stage)];
+            world.command(Command::Trigger {
+                stage,
+                override_reason: Some("test".to_owned()),
+            });
+        }
+        Move::Facts => fresh_facts(world),
+        Move::Archive => {
+            *archived |= world.command(Command::Archive {
+                reason: "x".to_owned(),
+                close_tickets: true,
+                delete_branch: true,
+            });
+        }
+        Move::Upload(index) => {
+            if let Some(task) = task_at(world, *index) {
+                let product = RunProduct {
+                    build_number: Some("9".to_owned()),
+                    sha: "a".repeat(40).parse().ok(),
+                    ..RunProduct::default()
+                };
+                world.command(Command::UploadBuild { task, product });
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order: settling ends, the fold of the events is the state, and the rows are exactly
+    /// what the state has outstanding (checked by `World` after every input).
+    #[test]
+    fn no_order_of_inputs_breaks_the_properties(steps in proptest::collection::vec(moves(), 1..90), android_only in any::<bool>()) {
+        let targets: &[TargetKey] = if android_only { &BOTH[..1] } else { &BOTH };
+        let mut world = World::new(plan(targets));
+        let mut archived = false;
+        for step in &steps {
+            play(&mut world, step, &mut archived);
+        }
+        world.check();
+        if archived {
+            prop_assert!(world.release().terminal());
+        }
+    }
+}
