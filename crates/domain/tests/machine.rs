@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+#[allow(unreachable_pub, reason = "shared by test binaries")]
 mod common;
 
 use common::{World, answer, plan, slot, start};
@@ -536,13 +537,21 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
             world.tick();
         }
         Move::Tick => world.tick(),
-        Move::Pause => drop(world.command(Command::Pause { note: None })),
-        Move::Resume => drop(world.command(Command::Resume)),
-        Move::Block => drop(world.command(Command::Block {
-            reason: "x".to_owned(),
-            scope: Scope::Production,
-        })),
-        Move::Unblock => drop(world.command(Command::Unblock)),
+        Move::Pause => {
+            let _ = world.command(Command::Pause { note: None });
+        }
+        Move::Resume => {
+            let _ = world.command(Command::Resume);
+        }
+        Move::Block => {
+            let _ = world.command(Command::Block {
+                reason: "x".to_owned(),
+                scope: Scope::Production,
+            });
+        }
+        Move::Unblock => {
+            let _ = world.command(Command::Unblock);
+        }
         Move::Retry(index, force) => {
             let force = if *force { Force::AcceptDuplicate } else { Force::No };
             if let Some(task) = task_at(world, *index) {
@@ -557,7 +566,9 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                 });
             }
         }
-        Move::Cycle => drop(world.command(Command::StartCycle)),
+        Move::Cycle => {
+            let _ = world.command(Command::StartCycle);
+        }
         Move::Abandon => {
             if let Some(cycle) = world.release().active_cycle().map(|cycle| cycle.number) {
                 world.command(Command::AbandonCycle {
