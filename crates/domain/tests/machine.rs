@@ -612,7 +612,7 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever happens in whatever order: settling ends, the fold of the events is the state, and the rows are exactly
     /// what the state has outstanding (checked by `World` after every input).

@@ -70,7 +70,8 @@ pub fn cycle(
         ),
     ];
     for target in plan.targets.keys().copied() {
-        let mut before_automation = BTreeSet::new();
+        // The tag too: an uploaded build may be there before it, and automation runs on the tag.
+        let mut before_automation = BTreeSet::from([tag]);
         if plan.testing.is_some() && number > 1 {
             let reset = TaskKey::once(TaskKind::ResetTestSuite)
                 .target(target)
@@ -86,9 +87,6 @@ pub fn cycle(
             before_automation.insert(build);
         }
         if runs_automation(plan, target) && automation == AutomationWanted::Run {
-            if before_automation.is_empty() {
-                before_automation.insert(tag);
-            }
             let trigger = TaskKey::once(TaskKind::TriggerAutomationRuns)
                 .target(target)
                 .cycle(number);

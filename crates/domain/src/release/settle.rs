@@ -9,10 +9,13 @@ use super::gate::{self, Context};
 use super::hold::{self, Scope};
 use super::state::{AutomationWanted, BuildsWanted, Cycle, CycleState, Release, Slot, Stage, Verdict};
 use super::work;
-use crate::board::{self, Begin, Lane, Manual, Output, Step, StepKind, Task, TaskEvent, TaskState};
+use crate::board::{
+    self, Begin, Lane, Manual, Output, Owner as _, Step, StepKind, Task, TaskEvent, TaskState,
+};
 use crate::ids::CycleId;
 use crate::key::TaskKind;
 use crate::plan::{GatedStage, MissedSlot};
+use crate::report::{Cause, Class, Outcome};
 use crate::time::Timestamp;
 
 /// How long before a slot people are reminded of it.
@@ -112,6 +115,16 @@ fn lane_open(release: &Release, task: &Task) -> bool {
 fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
     let key = task.key;
     if key.kind == TaskKind::SubmitToStore {
+        let connected = key
+            .target
+            .and_then(|target| release.plan().targets.get(&target))
+            .is_some_and(|plan| plan.store.is_some());
+        if !connected {
+            return Some(not_formed(
+                key,
+                "the plan names no store integration for this target",
+            ));
+        }
         let child = work::submission_aggregate(release, task);
         return Some(TaskEvent::Started {
             task: key,
@@ -164,13 +177,34 @@ fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
                 }
             }
         }
-        Some(_) | None => Begin::Step,
+        Some(_) | None => {
+            let mut ready = task.clone();
+            ready.steps.clone_from(&steps);
+            // A running task without a row would wait for ever: what cannot be formed fails and says so.
+            if release.step_effect(&ready, task.next_step).is_none() {
+                return Some(not_formed(
+                    key,
+                    "something it names is missing (branch, tag, test run or pipeline)",
+                ));
+            }
+            Begin::Step
+        }
     };
     Some(TaskEvent::Started {
         task: key,
         steps,
         begin,
     })
+}
+
+fn not_formed(task: crate::key::TaskKey, what: &str) -> TaskEvent {
+    let sentence =
+        format!("this step cannot be formed: {what}; complete the task by hand, or skip it with a reason");
+    TaskEvent::Failed {
+        task,
+        cause: Cause::new("step_not_formed", sentence, Class::NeedsHuman),
+        outcome: Outcome::NotDone,
+    }
 }
 
 fn stage(release: &Release, cx: &Context<'_>) -> Option<Event> {

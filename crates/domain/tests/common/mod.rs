@@ -276,8 +276,8 @@ impl World {
             assert!(state.settled(&cx), "{id} has more to say");
             let folded = Aggregate::fold(&self.history[id]).expect("a history");
             assert_eq!(&folded, state, "the fold of the events is the state");
-            let outstanding: BTreeSet<EffectId> = state.outstanding().iter().map(Effect::id).collect();
-            let live: BTreeSet<EffectId> = self
+            let outstanding: BTreeSet<String> = state.outstanding().iter().map(named).collect();
+            let live: BTreeSet<String> = self
                 .live
                 .iter()
                 .filter(|(_, effect)| {
@@ -287,7 +287,7 @@ impl World {
                             Effect::Tell { .. } | Effect::Message { .. } | Effect::CancelRun { .. }
                         )
                 })
-                .map(|(row, _)| *row)
+                .map(|(_, effect)| named(effect))
                 .collect();
             assert_eq!(outstanding, live, "{id}: rows are what the state has outstanding");
         }
@@ -389,4 +389,12 @@ pub fn answer(effect: &Effect) -> Option<(delivr_domain::key::AggregateId, Repor
         Effect::Tell { to, report, .. } => Some((*to, report.as_ref().clone())),
         Effect::Probe { .. } | Effect::CancelRun { .. } | Effect::Message { .. } => None,
     }
+}
+
+/// A row as people read it in a failed assertion.
+fn named(effect: &Effect) -> String {
+    effect.key().map_or_else(
+        || effect.word().to_owned(),
+        |key| format!("{} {key}", effect.word()),
+    )
 }
