@@ -1,7 +1,7 @@
 //! The store port on SQLite and PostgreSQL.
 //!
 //! One set of statements serves both databases; where they differ (locks, the clock, the wake-up) the difference is a
-//! `match` on [`connect::Dialect`] in one place. Nothing of the database library is public.
+//! `match` on `connect::Dialect` in one place. Nothing of the database library is public.
 //!
 //! * SQLite: one writer connection (the pool of one is a fair asynchronous mutex) that begins with BEGIN IMMEDIATE, and
 //!   a pool of readers beside it; WAL with synchronous = FULL, because an effect's intent must be on disk before the

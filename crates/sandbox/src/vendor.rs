@@ -3,7 +3,7 @@
 //! 1. Make a folder `src/<name>/` with `mod.rs`; name it in `lib.rs` (`mod <name>;`).
 //! 2. Write a struct that holds the vendor's whole state and implement [`Vendor`] for it. Handlers are plain
 //!    functions under one lock: no awaiting, no threads, and so no surprises in their order.
-//! 3. Add one line to [`registry`]. The prefix `/<name>`, faults, journal, `_reset`, revoking of credentials
+//! 3. Add one line to `registry`. The prefix `/<name>`, faults, journal, `_reset`, revoking of credentials
 //!    and `_credentials` then work without further code.
 //! 4. In `handle`: check credentials first (`ctx.access("<name>")` tells whether they were revoked or lack a
 //!    permission), match on `(call.method.as_str(), call.parts().as_slice())`, validate, change state, and

@@ -1,4 +1,4 @@
-//! Google Play as a [`Storefront`]: one release on one track, staged, halted, resumed and completed.
+//! Google Play as a `Storefront`: one release on one track, staged, halted, resumed and completed.
 //!
 //! Every write opens a fresh edit, reads the track and commits only what is not yet so; the track's state recognises
 //! earlier work. The domain uses `Submit` and `ChangeRollout`; version, build and notes travel with `Submit`.
