@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod connections;
+pub mod inbox;
 pub mod run_effect;
 pub mod usecases;
 

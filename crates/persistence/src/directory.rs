@@ -185,7 +185,11 @@ impl Directory for SqlStore {
         inbox::put_answer(&self.inner.write, tenant, key, answer, now).await
     }
     async fn insert_delivery(&self, delivery: &StoredDelivery) -> Result<bool, StoreError> {
-        inbox::insert(&self.inner.write, delivery).await
+        let stored = inbox::insert(&self.inner.write, delivery).await?;
+        if stored {
+            self.announce().await;
+        }
+        Ok(stored)
     }
     async fn open_deliveries(&self, limit: u16) -> Result<Vec<StoredDelivery>, StoreError> {
         inbox::open(&self.inner.read, limit).await

@@ -122,6 +122,19 @@ pub(crate) async fn of_owner<C: ConnectionTrait>(
     rows.iter().map(read).collect()
 }
 
+/// READY rows that read through an integration, the next due first. A row that this build cannot read is nothing to
+/// look at, and must not hide the others.
+pub(crate) async fn watching<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    integration: IntegrationId,
+) -> Result<Vec<EffectRow>, StoreError> {
+    let text = "select * from effects where tenant_id = $1 and integration_id = $2 and state = 'READY'
+        and kind in ('WATCH', 'PROBE', 'RESOLVE') order by due_at, id limit 500";
+    let rows = all(on, EFFECT, text, values![tenant.uuid(), integration.uuid()]).await?;
+    Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
+}
+
 /// The row a correlation key belongs to: the write that started the run, else the watch on it, else any.
 pub(crate) async fn by_correlation<C: ConnectionTrait>(
     on: &C,

@@ -7,7 +7,7 @@ use crate::sql::{after, all, micros, one, places, run, span, values};
 use crate::wake::CHANNEL;
 use async_trait::async_trait;
 use delivr_domain::effect::Effect;
-use delivr_domain::ids::TenantId;
+use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
@@ -94,6 +94,14 @@ impl Queue for SqlStore {
             self.announce().await;
         }
         Ok(())
+    }
+
+    async fn watching(
+        &self,
+        tenant: TenantId,
+        integration: IntegrationId,
+    ) -> Result<Vec<EffectRow>, StoreError> {
+        effects::watching(&self.inner.read, tenant, integration).await
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), StoreError> {
@@ -267,7 +275,7 @@ impl Queue for SqlStore {
 impl SqlStore {
     /// Wakes the workers of this process and, on PostgreSQL, of all others. Lost messages only cost time, so a failure
     /// here is none of the caller's.
-    async fn announce(&self) {
+    pub(crate) async fn announce(&self) {
         match self.inner.dialect {
             Dialect::Sqlite => {}
             Dialect::Postgres => {

@@ -7,6 +7,7 @@ mod limits;
 
 use delivr_app::App;
 use delivr_app::apply::{self, Delivery};
+use delivr_app::inbox;
 use delivr_app::run_effect::{self, CallLimits, Ran};
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::IntegrationId;
@@ -169,6 +170,10 @@ impl Worker {
             Ok(ticked) => ticked > 0,
             Err(error) => return self.trouble(&error),
         };
+        let prompted = match inbox::work_off(self.app.store.as_ref()).await {
+            Ok(deliveries) => deliveries > 0,
+            Err(error) => self.trouble(&error),
+        };
         let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
         if free == 0 {
             return false;
@@ -180,7 +185,7 @@ impl Worker {
                     limits.started(one.row.effect.integration());
                     running.push(Box::pin(self.run_one(one)));
                 }
-                found || ticked
+                found || ticked || prompted
             }
             Err(error) => self.trouble(&error),
         }
@@ -253,7 +258,7 @@ impl Worker {
     /// # Errors
     /// When the store fails.
     pub async fn run_due_once(&self) -> Result<usize, StoreError> {
-        let mut worked = self.tick().await?;
+        let mut worked = self.tick().await? + inbox::work_off(self.app.store.as_ref()).await?;
         let limits = Limits::new(self.settings.per_integration);
         for claimed in self.claim(&limits, self.settings.concurrency).await? {
             // A watch that is not due again counts as work: it looked.

@@ -408,6 +408,13 @@ pub trait Queue: Send + Sync {
     async fn put_back(&self, claim: &Claim, how: &PutBack) -> Result<(), StoreError>;
     /// Makes a READY row due now (a webhook prompts us to look); any other state is left alone.
     async fn hasten(&self, effect: EffectId) -> Result<(), StoreError>;
+    /// READY rows that read from the vendor through the integration (Watch, Probe, Resolve), the next due first, at
+    /// most 500: what a webhook of that integration may prompt us to look at.
+    async fn watching(
+        &self,
+        tenant: TenantId,
+        integration: IntegrationId,
+    ) -> Result<Vec<EffectRow>, StoreError>;
     /// Extends the lease of a claim.
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), StoreError>;
     /// Writes one line about an attempt; best effort.

@@ -3,7 +3,8 @@
 use super::state::{Slot, State};
 use super::{MemoryStore, after};
 use async_trait::async_trait;
-use delivr_domain::ids::TenantId;
+use delivr_domain::effect::Effect;
+use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
@@ -143,6 +144,31 @@ impl Queue for MemoryStore {
         }
         self.ring();
         Ok(())
+    }
+
+    async fn watching(
+        &self,
+        tenant: TenantId,
+        integration: IntegrationId,
+    ) -> Result<Vec<EffectRow>, StoreError> {
+        let state = self.state();
+        let mut rows = Vec::new();
+        for (id, slot) in state.effects.iter().filter(|(_, slot)| slot.tenant == tenant) {
+            // A row that this build cannot read is nothing to look at, and must not hide the others.
+            let Ok(row) = slot.row(*id) else {
+                continue;
+            };
+            let reads = matches!(
+                row.effect,
+                Effect::Watch { .. } | Effect::Probe { .. } | Effect::Resolve { .. }
+            );
+            if slot.state == RowState::Ready && reads && row.effect.integration() == Some(integration) {
+                rows.push(row);
+            }
+        }
+        rows.sort_by_key(|row| (row.due_at, row.id));
+        rows.truncate(500);
+        Ok(rows)
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), StoreError> {

@@ -61,6 +61,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             claims_keep_to_the_limit, claims_are_fair_between_tenants, a_stop_stops_claims,
             skipped_integrations_get_no_claims, a_watch_is_due_again_and_never_claimed,
             enqueue_re_arms_ended_rows_only, end_leaves_a_claimed_row_alone, hasten_makes_a_ready_row_due,
+            watching_lists_what_an_integration_reads,
             renew_extends_the_lease, an_unreadable_row_is_told_and_blocks_nobody, due_times_are_told,
             attempts_are_recorded, heartbeats_are_kept,
         }

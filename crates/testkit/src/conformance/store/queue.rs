@@ -5,6 +5,7 @@ use super::samples::{
     DAY, LEASE, MARGIN, claim, claim_one, enqueue, insert, instant, message, perform, release, release_id,
     request, tenant, tracker, watch,
 };
+use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
@@ -334,6 +335,42 @@ pub async fn hasten_makes_a_ready_row_due(subject: &dyn Subject) {
     finish(subject, &claimed, RowEnd::Done).await.unwrap();
     subject.store().hasten(other.id()).await.unwrap();
     assert_eq!(row(subject, other.id()).await.state, RowState::Done);
+}
+
+/// What reads through an integration is listed: READY rows only, no writes, of this tenant and integration alone.
+pub async fn watching_lists_what_an_integration_reads(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let watched = watch(release_id("app"), 0, 600);
+    let write = perform(release_id("app"), 1);
+    enqueue(subject, tenant, &[watched.clone(), write]).await;
+    let integration = watched.integration().unwrap();
+    let listed = subject.store().watching(tenant, integration).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [watched.id()]
+    );
+    let other = IntegrationId::derived(&[b"another"]);
+    assert!(subject.store().watching(tenant, other).await.unwrap().is_empty());
+    let stranger = TenantId::derived(&[b"stranger"]);
+    assert!(
+        subject
+            .store()
+            .watching(stranger, integration)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let mut unit = subject.store().begin().await.unwrap();
+    unit.end(watched.id()).await.unwrap();
+    unit.commit().await.unwrap();
+    assert!(
+        subject
+            .store()
+            .watching(tenant, integration)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// A renewed lease is not taken over at its old end.
