@@ -2,3 +2,5 @@
 
 pub mod access;
 pub mod keys;
+pub mod profile;
+pub mod services;
