@@ -10,6 +10,7 @@ use delivr_persistence::{Options, SqlStore};
 use delivr_provider_kit::{AddressPolicy, Deps, HttpSettings, SystemClock};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The one TLS provider. Must come before any client is made; repeating it changes nothing.
 pub fn install_tls() {
@@ -106,5 +107,29 @@ pub async fn start(settings: &Settings) -> anyhow::Result<App> {
         Ok(()) => keys::check(&app).await?,
         Err(error) => tracing::warn!(%error, "the database is not ready: run `delivr-api migrate`"),
     }
+    Ok(app)
+}
+
+/// How long a worker waits before it looks again whether the schema is there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The application of a worker: never touches the schema, waits for whoever brings it up to date.
+///
+/// # Errors
+/// With a sentence that says what to change; not for a schema that is missing, which is waited for.
+pub async fn join(settings: &Settings) -> anyhow::Result<App> {
+    install_tls();
+    let vault = vault(settings)?;
+    let store = store(settings).await?;
+    let app = app(settings, store, vault)?;
+    let mut told = false;
+    while let Err(error) = app.store.ready().await {
+        if !told {
+            tracing::warn!(%error, "waiting for the database and its schema; `delivr-api` brings it up to date");
+            told = true;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    keys::check(&app).await?;
     Ok(app)
 }

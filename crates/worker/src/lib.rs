@@ -185,10 +185,19 @@ impl Worker {
                     limits.started(one.row.effect.integration());
                     running.push(Box::pin(self.run_one(one)));
                 }
+                metrics::gauge!("delivr_worker_last_tick_timestamp_seconds").set(self.wall_seconds());
+                metrics::gauge!("delivr_worker_claims")
+                    .set(f64::from(u32::try_from(running.len()).unwrap_or(u32::MAX)));
                 found || ticked || prompted
             }
             Err(error) => self.trouble(&error),
         }
+    }
+
+    /// Wall time for the gauge of the last sweep.
+    fn wall_seconds(&self) -> f64 {
+        let micros = self.app.clock.now().timestamp_micros();
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64()
     }
 
     fn trouble(&self, error: &StoreError) -> bool {
@@ -200,6 +209,7 @@ impl Worker {
     async fn run_one(&self, claimed: Claimed) -> (Option<IntegrationId>, Ran) {
         let integration = claimed.row.effect.integration();
         let word = claimed.row.effect.word();
+        let began = self.app.clock.monotonic();
         let ran = run_effect::run(
             &self.app,
             claimed,
@@ -208,7 +218,13 @@ impl Worker {
             },
         )
         .await;
-        metrics::counter!("delivr_effects_total", "effect" => word, "outcome" => outcome(ran)).increment(1);
+        metrics::counter!("delivr_effects_total", "kind" => word, "outcome" => outcome(ran)).increment(1);
+        let took = self.app.clock.monotonic().0.saturating_sub(began.0);
+        metrics::histogram!("delivr_effect_duration_seconds", "kind" => word, "outcome" => outcome(ran))
+            .record(took.as_secs_f64());
+        if ran == Ran::Fenced {
+            metrics::counter!("delivr_lease_lost_total").increment(1);
+        }
         (integration, ran)
     }
 
@@ -272,7 +288,7 @@ impl Worker {
 const fn outcome(ran: Ran) -> &'static str {
     match ran {
         Ran::Done => "done",
-        Ran::PutBack => "put_back",
+        Ran::PutBack => "retried",
         Ran::Fenced => "fenced",
         Ran::VendorTrouble => "vendor_trouble",
         Ran::StoreTrouble => "store_trouble",
