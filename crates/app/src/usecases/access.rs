@@ -9,6 +9,7 @@ use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
 use std::str::FromStr;
+use uuid::Uuid;
 
 /// What a principal may do; each role includes the ones below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,13 +139,14 @@ pub struct Issued {
     pub secret: SecretString,
 }
 
-/// Issues a token.
+/// Issues a token under a fresh id.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails; `Duplicate` when the id is taken.
 pub async fn issue(
     app: &App,
     tenant: TenantId,
+    id: Uuid,
     name: &str,
     role: Role,
     expires_at: Option<Timestamp>,
@@ -153,7 +155,7 @@ pub async fn issue(
     app.entropy.fill(&mut bytes);
     let secret = SecretString::from(format!("{TOKEN_PREFIX}{}", hex(&bytes)));
     let token = Token {
-        id: TokenId::from_uuid(app.entropy.uuid()),
+        id: TokenId::from_uuid(id),
         tenant,
         name: name.to_owned(),
         role: role.word().to_owned(),

@@ -1,0 +1,76 @@
+//! Answers: JSON with the version as ETag and the canonical place as Location.
+
+use crate::problem::Problem;
+use actix_web::body::BoxBody;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use serde::Serialize;
+
+/// A successful answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    body: Option<String>,
+    version: Option<u64>,
+    location: Option<String>,
+}
+
+/// What a handler comes to.
+pub(crate) type Answered = Result<Answer, Problem>;
+
+/// The JSON text of a value; our views always have one.
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+impl Answer {
+    const fn new(status: StatusCode, body: Option<String>) -> Self {
+        Self {
+            status,
+            body,
+            version: None,
+            location: None,
+        }
+    }
+    /// 200 with a value.
+    pub(crate) fn ok<T: Serialize>(value: &T) -> Self {
+        Self::new(StatusCode::OK, Some(json(value)))
+    }
+    /// 201 with a value and its canonical place.
+    pub(crate) fn created<T: Serialize>(location: String, value: &T) -> Self {
+        Self {
+            location: Some(location),
+            ..Self::new(StatusCode::CREATED, Some(json(value)))
+        }
+    }
+    /// 202 with a value.
+    pub(crate) fn accepted<T: Serialize>(value: &T) -> Self {
+        Self::new(StatusCode::ACCEPTED, Some(json(value)))
+    }
+    /// 204.
+    pub(crate) const fn none() -> Self {
+        Self::new(StatusCode::NO_CONTENT, None)
+    }
+    /// With the version as ETag.
+    pub(crate) const fn version(mut self, version: u64) -> Self {
+        self.version = Some(version);
+        self
+    }
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        let mut builder = HttpResponse::build(self.status);
+        if let Some(version) = self.version {
+            builder.insert_header((header::ETAG, format!("\"{version}\"")));
+        }
+        if let Some(location) = self.location {
+            builder.insert_header((header::LOCATION, location));
+        }
+        match self.body {
+            Some(body) => builder.content_type("application/json").body(body),
+            None => builder.finish(),
+        }
+    }
+}

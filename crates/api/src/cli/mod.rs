@@ -1,0 +1,150 @@
+//! The command line: serving, and an operator's work on an installation.
+
+mod operate;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use delivr_app::usecases::access::Role;
+use delivr_bootstrap::{Program, Settings};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "delivr-api",
+    version,
+    about = "Release orchestration: the HTTP API, and the work of its operators."
+)]
+struct Cli {
+    /// Settings file (TOML); may be repeated, later ones win, environment variables win over all.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (the default).
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Master keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Seal all credentials anew with the first master key of the ring.
+    RotateKeys,
+    /// Say that the database was restored from a backup: writes wait until vendors show what was forgotten.
+    RestoreEpoch,
+    /// Settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Print a new master key, and nothing else.
+    Generate,
+}
+
+#[derive(Debug, Subcommand)]
+enum TenantCommand {
+    /// Print id, slug and name of every tenant.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, and nothing else. A tenant that does not exist is made.
+    Create {
+        /// Slug of the tenant.
+        #[arg(long)]
+        tenant: String,
+        /// OWNER, ADMIN, MEMBER or VIEWER.
+        #[arg(long)]
+        role: Role,
+        /// Name for people.
+        #[arg(long, default_value = "command line")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting, and say whether key and certificates can be used.
+    Check,
+}
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Each cause says something: what was tried, and why it failed.
+            let _unheard = writeln!(std::io::stderr().lock(), "delivr-api: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> anyhow::Result<()> {
+    let command = cli.command.as_ref().unwrap_or(&Command::Serve);
+    // A key is made before there are settings that name it.
+    if let Command::Keys(KeysCommand::Generate) = command {
+        return operate::generate_key();
+    }
+    let settings = Settings::load(Program::Api, &cli.config)?;
+    delivr_bootstrap::telemetry::logs(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::serve(&settings).await,
+            Command::Migrate => operate::migrate(&settings).await,
+            Command::Keys(KeysCommand::Generate) => operate::generate_key(),
+            Command::Tenant(TenantCommand::List) => operate::list_tenants(&settings).await,
+            Command::Token(TokenCommand::Create { tenant, role, name }) => {
+                operate::create_token(&settings, tenant, *role, name).await
+            }
+            Command::RotateKeys => operate::rotate_keys(&settings).await,
+            Command::RestoreEpoch => operate::restore_epoch(&settings).await,
+            Command::Config(ConfigCommand::Check) => operate::check_config(&settings),
+        }
+    })
+}
+
+/// Writes a line to standard output. A reader that has gone away is no error of ours.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_and_files_may_repeat() {
+        let cli = Cli::try_parse_from(["delivr-api", "--config", "a", "--config", "b"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.config.len(), 2);
+        let cli = Cli::try_parse_from(["delivr-api", "migrate", "--config", "a"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Migrate)));
+        let bad = Cli::try_parse_from(["delivr-api", "token", "create", "--tenant", "t", "--role", "KING"]);
+        assert!(bad.is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! An operator's work on an installation.
+
+use super::say;
+use anyhow::{Context as _, ensure};
+use delivr_app::usecases::access::{self, Role};
+use delivr_app::usecases::keys;
+use delivr_bootstrap::entropy::SystemEntropy;
+use delivr_bootstrap::{Settings, wire};
+use secrecy::ExposeSecret as _;
+
+/// Prints a new master key.
+pub(super) fn generate_key() -> anyhow::Result<()> {
+    say(keys::generate(&SystemEntropy::new()).expose_secret());
+    Ok(())
+}
+
+/// Brings the schema up to date.
+pub(super) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    wire::install_tls();
+    let store = wire::store(settings).await?;
+    store
+        .migrate()
+        .await
+        .context("bringing the database's schema up to date")?;
+    say("the database's schema is current");
+    Ok(())
+}
+
+/// Prints every tenant.
+pub(super) async fn list_tenants(settings: &Settings) -> anyhow::Result<()> {
+    let app = wire::start(settings).await?;
+    for tenant in app.store.tenants().await? {
+        say(&format!("{}\t{}\t{}", tenant.id, tenant.slug, tenant.name));
+    }
+    Ok(())
+}
+
+/// Makes a token and prints it.
+pub(super) async fn create_token(
+    settings: &Settings,
+    tenant: &str,
+    role: Role,
+    name: &str,
+) -> anyhow::Result<()> {
+    ensure!(
+        access::is_slug(tenant),
+        "`--tenant` must be a slug: 1 to 63 lower-case letters, digits or hyphens, with no hyphen at its ends"
+    );
+    let length = name.chars().count();
+    ensure!(
+        (1..=100).contains(&length) && !name.contains('\0'),
+        "`--name` must have 1 to 100 characters"
+    );
+    let app = wire::start(settings).await?;
+    let tenant = access::ensure_tenant(&app, tenant).await?;
+    let id = app.entropy.uuid();
+    let issued = access::issue(&app, tenant.id, id, name, role, None).await?;
+    say(issued.secret.expose_secret());
+    Ok(())
+}
+
+/// Seals everything with the ring's first key.
+pub(super) async fn rotate_keys(settings: &Settings) -> anyhow::Result<()> {
+    let app = wire::start(settings).await?;
+    let done = keys::rotate(&app).await?;
+    say(&format!(
+        "{} sealed anew with master key `{}`, {} were current",
+        done.resealed,
+        app.vault.sealing_key(),
+        done.current
+    ));
+    Ok(())
+}
+
+/// Begins the quiet time after a restore.
+pub(super) async fn restore_epoch(settings: &Settings) -> anyhow::Result<()> {
+    let app = wire::start(settings).await?;
+    let until = access::restore_epoch(&app).await?;
+    say(&format!("writes wait until {}", until.to_rfc3339()));
+    Ok(())
+}
+
+/// Prints the settings and tries what can be tried without a database.
+pub(super) fn check_config(settings: &Settings) -> anyhow::Result<()> {
+    wire::install_tls();
+    for (name, value) in settings.shown() {
+        say(&format!("{name} = {value}"));
+    }
+    let vault = wire::vault(settings)?;
+    let _deps = wire::deps(settings)?;
+    say(&format!(
+        "usable; new credentials are sealed with master key `{}`",
+        vault.sealing_key()
+    ));
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Serving: the API, its metrics and the embedded worker, from start to the last answer.
+
+use super::say;
+use crate::Shared;
+use anyhow::Context as _;
+use delivr_app::App;
+use delivr_bootstrap::settings::WorkerMode;
+use delivr_bootstrap::{Settings, shutdown, telemetry, wire};
+use delivr_worker::{Worker, WorkerSettings};
+use std::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Serves until the process is asked to end.
+pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let metrics = telemetry::metrics()?;
+    let app = wire::start(settings).await?;
+    if let Some(address) = settings.metrics_listen {
+        telemetry::serve_metrics(metrics, address)?;
+    }
+    let listener =
+        TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
+    let address = listener.local_addr().context("the address")?;
+    let shared = Shared::new(app.clone(), settings.public_url.clone());
+    let server = crate::serve(shared.clone(), listener).context("serving the API")?;
+    let handle = server.handle();
+    let worker = Embedded::start(settings, app);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the API is served");
+    say(&format!("listening on http://{address}"));
+    let mut server = tokio::spawn(server);
+    let ended = tokio::select! {
+        asked = shutdown::asked() => {
+            asked.context("listening for signals")?;
+            tracing::info!("asked to end: answering what was asked, then ending");
+            shared.close();
+            handle.stop(true).await;
+            server.await
+        }
+        ended = &mut server => ended,
+    };
+    // The worker ends last: what the last answers set in motion may still be begun, and what is under way finishes.
+    if let Some(worker) = worker {
+        worker.stop().await?;
+    }
+    ended.context("the server")?.context("serving the API")
+}
+
+/// A worker inside this process.
+struct Embedded {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Embedded {
+    fn start(settings: &Settings, app: App) -> Option<Self> {
+        match settings.worker {
+            WorkerMode::None => None,
+            WorkerMode::Embedded => {
+                let worker = Worker::new(
+                    app,
+                    WorkerSettings {
+                        name: format!("api-{}", std::process::id()),
+                        concurrency: settings.worker_concurrency,
+                        lease: settings.lease,
+                        ..WorkerSettings::default()
+                    },
+                );
+                let (stop, stopped) = oneshot::channel();
+                let running = tokio::spawn(async move {
+                    worker
+                        .run(async {
+                            // A sender that has gone away means the same as one that sent.
+                            let _either = stopped.await;
+                        })
+                        .await;
+                });
+                Some(Self { stop, running })
+            }
+        }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        // The worker may have ended already; then nobody listens.
+        let _listening = self.stop.send(());
+        self.running.await.context("the embedded worker")
+    }
+}

@@ -1,0 +1,300 @@
+//! What every handler knows of its request: the application, who asks, and under which conditions.
+
+use crate::answer::json;
+use crate::check::micros;
+use crate::problem::Problem;
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use chrono::TimeDelta;
+use delivr_app::App;
+use delivr_app::apply::Remember;
+use delivr_app::usecases::access::{self, Principal, Role};
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::ids::{TenantId, derive_uuid};
+use delivr_domain::ports::store::StoredAnswer;
+use delivr_domain::time::Timestamp;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::{OnceCell, watch};
+use url::Url;
+use uuid::Uuid;
+
+/// How long a stored answer is replayed.
+const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+
+/// What the server hands to every request.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The application.
+    pub app: App,
+    /// How people and vendors reach the API.
+    pub public_url: Option<Url>,
+    flights: Arc<Mutex<BTreeMap<Vec<u8>, Weak<Turn>>>>,
+    closing: Arc<watch::Sender<bool>>,
+}
+
+/// Requests with one idempotency key take turns.
+type Turn = tokio::sync::Mutex<()>;
+
+impl Shared {
+    /// The application under its public address.
+    #[must_use]
+    pub fn new(app: App, public_url: Option<Url>) -> Self {
+        Self {
+            app,
+            public_url,
+            flights: Arc::default(),
+            closing: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Asks answers without end (live streams) to end. Comes before stopping the server, which waits for answers.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// The turns of an idempotency key. Keys of different tokens may share them; that costs time and nothing else.
+    pub(crate) fn flight(&self, key: &HeaderValue) -> Arc<Turn> {
+        // A panic while the map is held leaves it whole: every change is one insert or one removal.
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = flights.get(key.as_bytes()).and_then(Weak::upgrade) {
+            return turn;
+        }
+        flights.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Turn::default());
+        flights.insert(key.as_bytes().to_vec(), Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// Who asks, found out at most once per request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller(Arc<OnceCell<Principal>>);
+
+/// The tenant that the request's own path names.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedTenant(pub(crate) String);
+
+/// Who asks: a valid credential whose tenant is the one that the path names, if it names one.
+pub(crate) async fn caller(request: &HttpRequest) -> Result<Principal, Problem> {
+    let shared = shared(request)?;
+    let cell = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+    let who = cell
+        .0
+        .get_or_try_init(|| principal(&shared.app, request.headers()))
+        .await?
+        .clone();
+    let named = request.extensions().get::<NamedTenant>().cloned();
+    match named {
+        Some(NamedTenant(named))
+            if named.parse::<TenantId>().ok() != Some(who.tenant.id) && named != who.tenant.slug =>
+        {
+            Err(Problem::missing("tenant"))
+        }
+        Some(_) | None => Ok(who),
+    }
+}
+
+/// A request that names an idempotency key.
+#[derive(Debug, Clone)]
+pub(crate) struct Repeat {
+    /// The key as stored: token and the caller's key.
+    pub(crate) key: String,
+    /// Digest of method, path and body.
+    pub(crate) request: String,
+    /// The answer lies in the database already, put there by the change's own transaction.
+    pub(crate) stored: Arc<AtomicBool>,
+    /// The answer holds a secret that is shown once.
+    pub(crate) secret: Arc<AtomicBool>,
+}
+
+/// The context of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    /// The application.
+    pub(crate) app: App,
+    /// Who asks.
+    pub(crate) who: Principal,
+    /// The version the caller saw, if it names one.
+    pub(crate) if_match: Option<u64>,
+    /// The idempotency key, if there is one.
+    pub(crate) repeat: Option<Repeat>,
+    /// How people and vendors reach the API.
+    pub(crate) public_url: Option<Url>,
+    closing: watch::Receiver<bool>,
+    request: HttpRequest,
+}
+
+impl Context {
+    /// Whose things are seen and touched.
+    pub(crate) const fn tenant(&self) -> TenantId {
+        self.who.tenant.id
+    }
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        micros(self.app.clock.now())
+    }
+    /// Refuses a role below.
+    pub(crate) fn at_least(&self, role: Role) -> Result<(), Problem> {
+        if self.who.role >= role {
+            Ok(())
+        } else {
+            Err(Problem::forbidden(format!(
+                "this needs the role {role}; the token has {}",
+                self.who.role
+            )))
+        }
+    }
+    /// The id of something this request makes. Under an idempotency key it follows from the key and the request, so
+    /// that a repetition after a crash finds what the first one made instead of making a second one.
+    pub(crate) fn fresh(&self) -> Uuid {
+        match &self.repeat {
+            Some(repeat) => derive_uuid(&[
+                b"made under an idempotency key",
+                self.tenant().uuid().as_bytes(),
+                repeat.key.as_bytes(),
+                repeat.request.as_bytes(),
+            ]),
+            None => self.app.entropy.uuid(),
+        }
+    }
+    /// Whether [`Self::fresh`] may name something that an earlier, interrupted request made.
+    pub(crate) const fn may_repeat(&self) -> bool {
+        self.repeat.is_some()
+    }
+    /// Becomes true when the server stops: answers without end must end then.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.clone()
+    }
+    /// A segment of the path.
+    pub(crate) fn segment(&self, name: &str) -> &str {
+        self.request.match_info().get(name).unwrap_or_default()
+    }
+    /// An id in the path: 404 when it cannot be one.
+    pub(crate) fn id<T: FromStr>(&self, name: &str, what: &str) -> Result<T, Problem> {
+        self.segment(name)
+            .parse()
+            .map_err(|_ignored| Problem::missing(what))
+    }
+    /// Refuses when the caller saw another version.
+    pub(crate) fn unchanged(&self, stored: u64) -> Result<(), Problem> {
+        match self.if_match {
+            Some(seen) if seen != stored => Err(Problem::stale(stored)),
+            Some(_) | None => Ok(()),
+        }
+    }
+    /// The canonical place of something.
+    pub(crate) fn place(&self, path: &str) -> String {
+        format!("/api/v1{path}")
+    }
+    /// Says that the answer holds a secret: a repetition must not show it again.
+    pub(crate) fn shows_a_secret(&self) {
+        if let Some(repeat) = &self.repeat {
+            repeat.secret.store(true, Ordering::Relaxed);
+        }
+    }
+    /// Says that the answer was stored with the change.
+    pub(crate) fn stored_with_the_change(&self) {
+        if let Some(repeat) = &self.repeat {
+            repeat.stored.store(true, Ordering::Relaxed);
+        }
+    }
+    /// The answer to remember for the state after a change.
+    pub(crate) fn stored_answer<T: Serialize>(&self, status: u16, view: &T) -> StoredAnswer {
+        StoredAnswer {
+            request: self
+                .repeat
+                .as_ref()
+                .map(|repeat| repeat.request.clone())
+                .unwrap_or_default(),
+            status,
+            body: json(view),
+            expires_at: self.now() + REMEMBERED,
+        }
+    }
+    /// What `apply` remembers in the transaction of the change, if the caller named a key.
+    pub(crate) fn remember<'a>(
+        &'a self,
+        answer: &'a (dyn Fn(&Aggregate) -> StoredAnswer + Send + Sync),
+    ) -> Option<Remember<'a>> {
+        self.repeat.as_ref().map(|repeat| Remember {
+            key: &repeat.key,
+            answer,
+        })
+    }
+}
+
+/// When an answer given now is forgotten.
+pub(crate) fn forgotten_at(app: &App) -> Timestamp {
+    micros(app.clock.now()) + REMEMBERED
+}
+
+impl FromRequest for Context {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        async move {
+            let shared = shared(&request)?;
+            let who = caller(&request).await?;
+            let if_match = if_match(&request)?;
+            let repeat = request.extensions().get::<Repeat>().cloned();
+            Ok(Self {
+                app: shared.app.clone(),
+                who,
+                if_match,
+                repeat,
+                public_url: shared.public_url.clone(),
+                closing: shared.closing.subscribe(),
+                request,
+            })
+        }
+        .boxed_local()
+    }
+}
+
+/// What the server handed to the request.
+pub(crate) fn shared(request: &HttpRequest) -> Result<web::Data<Shared>, Problem> {
+    request.app_data::<web::Data<Shared>>().cloned().ok_or_else(|| {
+        Problem::new(
+            actix_web::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "not wired",
+        )
+    })
+}
+
+/// Who asks.
+pub(crate) async fn principal(app: &App, headers: &header::HeaderMap) -> Result<Principal, Problem> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let token = bearer.or_else(|| text(header::HeaderName::from_static("x-api-key")));
+    let token = token
+        .filter(|token| !token.is_empty())
+        .ok_or_else(Problem::unauthenticated)?;
+    access::authenticate(app, token)
+        .await?
+        .ok_or_else(Problem::unauthenticated)
+}
+
+fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+    let Some(value) = request.headers().get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let bare = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    bare.parse().map(Some).map_err(|_ignored| {
+        Problem::malformed_at("", "If-Match must be the ETag of an earlier answer, like \"3\"")
+    })
+}

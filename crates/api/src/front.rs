@@ -1,0 +1,291 @@
+//! What happens to every request: its id, replays under an idempotency key, problems as documents, the log line.
+
+use crate::body;
+use crate::context::{Caller, NamedTenant, Repeat, Shared, caller, forgotten_at};
+use crate::places::{self, BASE, Place};
+use crate::problem::Problem;
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::uri::{PathAndQuery, Uri};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpResponse, web};
+use bytes::Bytes;
+use delivr_app::usecases::access;
+use delivr_domain::ids::TenantId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::StoredAnswer;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// The middleware.
+pub(crate) async fn front<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let shared = request.app_data::<web::Data<Shared>>().cloned();
+    let id = shared
+        .as_ref()
+        .map_or_else(String::new, |shared| shared.app.entropy.uuid().to_string());
+    let method = request.method().clone();
+    let mut response = answer(
+        request,
+        next,
+        shared.as_deref().map(std::convert::AsRef::as_ref),
+        &id,
+    )
+    .await?;
+    if let Ok(value) = header::HeaderValue::from_str(&id) {
+        response
+            .headers_mut()
+            .insert(header::HeaderName::from_static("x-request-id"), value);
+    }
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unknown".to_owned());
+    let status = response.status().as_u16();
+    let elapsed = started.elapsed();
+    tracing::debug!(request.id = %id, %method, route, status, elapsed_ms = elapsed.as_millis(), "request");
+    let labels = [
+        ("method", method.to_string()),
+        ("route", route),
+        ("status", status.to_string()),
+    ];
+    metrics::counter!("delivr_http_requests_total", &labels).increment(1);
+    metrics::histogram!("delivr_http_request_seconds", &labels).record(elapsed.as_secs_f64());
+    Ok(response)
+}
+
+async fn answer<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+    shared: Option<&Shared>,
+    id: &str,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Err(problem) = rename(&mut request) {
+        return Ok(request.into_response(problem.response(Some(id))));
+    }
+    let flight = match shared {
+        Some(shared) => named_key(&request).map(|key| shared.flight(&key)),
+        None => None,
+    };
+    // Two requests with one key, sent at the same time: the second waits for the first one's answer.
+    let _turn = match &flight {
+        Some(flight) => Some(flight.lock().await),
+        None => None,
+    };
+    let repeated = match shared {
+        Some(shared) => repetition(&mut request, shared).await,
+        None => Ok(Repetition::Unnamed),
+    };
+    let repeat = match repeated {
+        Ok(Repetition::Unnamed) => None,
+        Ok(Repetition::First(tenant, repeat)) => {
+            request.extensions_mut().insert(repeat.clone());
+            Some((tenant, repeat))
+        }
+        Ok(Repetition::Answered(stored)) => return Ok(request.into_response(replay(stored))),
+        Err(problem) => return Ok(request.into_response(problem.response(Some(id)))),
+    };
+    let response = next.call(request).await?.map_into_boxed_body();
+    let response = documented(response, id);
+    match (repeat, shared) {
+        (Some((tenant, repeat)), Some(shared)) => remembered(response, shared, tenant, &repeat, id).await,
+        (_, _) => Ok(response),
+    }
+}
+
+/// Problems get the request's id; refusals of the framework itself become problems.
+fn documented(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let ours = response
+        .response()
+        .error()
+        .map(|error| error.as_error::<Problem>().cloned());
+    match ours {
+        Some(Some(problem)) => {
+            let document = problem.response(Some(id));
+            response.into_response(document)
+        }
+        Some(None) => {
+            let detail = status.canonical_reason().unwrap_or("the request was refused");
+            let document = Problem::new(status, "request_refused", detail).response(Some(id));
+            response.into_response(document)
+        }
+        None => response,
+    }
+}
+
+enum Repetition {
+    /// No key is named, or it does not count here.
+    Unnamed,
+    /// The key is new.
+    First(TenantId, Repeat),
+    /// The key has an answer.
+    Answered(StoredAnswer),
+}
+
+/// Routes the request to its canonical path and remembers the tenant that its own path names.
+fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
+    request.extensions_mut().insert(Caller::default());
+    let uri = request.uri();
+    // Neither a name nor a filter can hold it, and PostgreSQL refuses it in every text.
+    if uri
+        .path_and_query()
+        .is_some_and(|whole| whole.as_str().contains("%00"))
+    {
+        return Err(Problem::malformed_at(
+            "",
+            "no text may contain the character U+0000",
+        ));
+    }
+    let Some(Place { path, tenant }) = places::place(uri.path()) else {
+        return Ok(());
+    };
+    if let Some(tenant) = tenant {
+        request.extensions_mut().insert(NamedTenant(tenant));
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let renamed = PathAndQuery::try_from(format!("{BASE}{path}{query}"))
+        .map_err(|_ignored| Problem::missing("route"))?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(renamed);
+    let uri = Uri::from_parts(parts).map_err(|_ignored| Problem::missing("route"))?;
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+    Ok(())
+}
+
+/// Paths whose senders prove themselves by a signature: they are no callers with keys of their own.
+fn signed(path: &str) -> bool {
+    places::place(path).is_some_and(|place| {
+        ["/webhooks/", "/callbacks/"]
+            .iter()
+            .any(|prefix| place.path.starts_with(prefix))
+    })
+}
+
+/// The idempotency key, where it counts.
+fn named_key(request: &ServiceRequest) -> Option<header::HeaderValue> {
+    let counts = request.method() == Method::POST && !signed(request.path());
+    if counts {
+        request.headers().get("idempotency-key").cloned()
+    } else {
+        None
+    }
+}
+
+async fn repetition(request: &mut ServiceRequest, shared: &Shared) -> Result<Repetition, Problem> {
+    let Some(named) = named_key(request) else {
+        return Ok(Repetition::Unnamed);
+    };
+    let named = named
+        .to_str()
+        .ok()
+        .filter(|key| (1..=200).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| {
+            Problem::malformed_at("", "Idempotency-Key must have 1 to 200 visible ASCII characters")
+        })?;
+    let who = caller(request.request()).await?;
+    let body = request
+        .extract::<Bytes>()
+        .await
+        .map_err(|error| body::unreadable(&error))?;
+    request.set_payload(Payload::from(body.clone()));
+    let mut whole = format!("POST {}?{}\n", request.path(), request.query_string()).into_bytes();
+    whole.extend_from_slice(&body);
+    let repeat = Repeat {
+        key: format!("{}/{named}", who.token),
+        request: access::token_digest(&String::from_utf8_lossy(&whole)),
+        stored: Arc::default(),
+        secret: Arc::default(),
+    };
+    match shared.app.store.answer(who.tenant.id, &repeat.key).await? {
+        Some(stored) if stored.request == repeat.request => Ok(Repetition::Answered(stored)),
+        Some(_) => Err(reused()),
+        None => Ok(Repetition::First(who.tenant.id, repeat)),
+    }
+}
+
+fn reused() -> Problem {
+    Problem::conflict(
+        "idempotency_key_reused",
+        "this Idempotency-Key was used with another request; take a new one",
+    )
+}
+
+fn replay(stored: StoredAnswer) -> HttpResponse {
+    let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
+    let mut builder = HttpResponse::build(status);
+    builder.insert_header(("Idempotent-Replayed", "true"));
+    if status.is_client_error() {
+        builder.content_type("application/problem+json");
+    } else {
+        builder.content_type("application/json");
+    }
+    builder.body(stored.body)
+}
+
+/// Keeps the answer of a change that has no transaction of its own with it.
+async fn remembered(
+    response: ServiceResponse<BoxBody>,
+    shared: &Shared,
+    tenant: TenantId,
+    repeat: &Repeat,
+    id: &str,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if !response.status().is_success() || repeat.stored.load(Ordering::Relaxed) {
+        // A simultaneous request with the same key may have been faster: then its answer is the answer.
+        return lost_race(response, shared, tenant, repeat, id).await;
+    }
+    let (request, response) = response.into_parts();
+    let status = response.status().as_u16();
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body).await.map_err(actix_web::Error::from)?;
+    let (status, kept) = if repeat.secret.load(Ordering::Relaxed) {
+        let shown = Problem::already_shown();
+        let text = serde_json::to_string(&shown.document(Some(id))).unwrap_or_default();
+        (shown.status().as_u16(), text)
+    } else {
+        (status, String::from_utf8_lossy(&body).into_owned())
+    };
+    let answer = StoredAnswer {
+        request: repeat.request.clone(),
+        status,
+        body: kept,
+        expires_at: forgotten_at(&shared.app),
+    };
+    match shared.app.store.insert_answer(tenant, &repeat.key, &answer).await {
+        Ok(()) | Err(StoreError::Duplicate(_)) => {}
+        // The change is made: failing now would make the caller repeat it.
+        Err(error) => tracing::warn!(%error, "an answer could not be kept for repetitions"),
+    }
+    Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body))))
+}
+
+async fn lost_race(
+    response: ServiceResponse<BoxBody>,
+    shared: &Shared,
+    tenant: TenantId,
+    repeat: &Repeat,
+    id: &str,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if response.status() != StatusCode::CONFLICT {
+        return Ok(response);
+    }
+    match shared.app.store.answer(tenant, &repeat.key).await {
+        Ok(Some(stored)) if stored.request == repeat.request => Ok(response.into_response(replay(stored))),
+        Ok(Some(_)) => Ok(response.into_response(reused().response(Some(id)))),
+        Ok(None) | Err(_) => Ok(response),
+    }
+}

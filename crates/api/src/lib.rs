@@ -1,0 +1,21 @@
+//! The HTTP API: routes over the use cases, problems as documents, and a description of it all that is checked.
+//!
+//! A handler reads, asks a use case, and answers. It must never decide anything about a release: what may be done and
+//! what follows from it is the domain's, and what stands in which table is the store's.
+
+mod answer;
+mod body;
+mod check;
+pub mod cli;
+mod context;
+mod document;
+mod front;
+mod places;
+mod problem;
+mod routes;
+mod server;
+
+pub use body::LIMIT;
+pub use context::Shared;
+pub use document::text as document;
+pub use server::serve;

@@ -1,0 +1,24 @@
+//! Routes, one module per resource.
+//!
+//! A module has `pub(crate) fn routes(config: &mut ServiceConfig<'_>)`, which registers its handlers under their bare
+//! paths (`#[get("/services/{serviceId}")]`), and one line in [`all`]. That is the whole of it: the handlers answer
+//! under `/api/v1`, `/api`, `/api/v1/tenants/{tenantId}` and `/api/v1/release-management/tenants/{tenantId}`, because
+//! every other name is rewritten to the canonical one before routing (see [`crate::places`], which also holds the
+//! table of alias collections); the description is collected from the same registration, and completed with path
+//! parameters, `Idempotency-Key`, `If-Match` and the problem response (see [`crate::document`]).
+//!
+//! Handlers take [`crate::context::Context`] first, and bodies as [`crate::body::Body`] or [`crate::body::Maybe`].
+//! Literal segments win over parameters by being registered first.
+
+pub(crate) mod services;
+pub(crate) mod system;
+pub(crate) mod tokens;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Every route, without prefix.
+pub(crate) fn all(config: &mut ServiceConfig<'_>) {
+    system::routes(config);
+    tokens::routes(config);
+    services::routes(config);
+}

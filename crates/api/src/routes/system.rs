@@ -1,0 +1,132 @@
+//! The process itself: alive, ready, which version, who asks.
+
+use crate::answer::{Answer, Answered};
+use crate::context::{Context, Shared};
+use crate::problem::Problem;
+use actix_web::http::StatusCode;
+use actix_web::{get, web};
+use chrono::TimeDelta;
+use delivr_domain::ports::error::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    probes(config);
+    config.service(version).service(me);
+}
+
+/// The two that are served without prefix too, where load balancers and supervisors look for them.
+pub(crate) fn probes(config: &mut ServiceConfig<'_>) {
+    config.service(health).service(ready);
+}
+
+/// A word about the process.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HealthView {
+    /// `UP`.
+    status: &'static str,
+    /// Version of the program.
+    version: &'static str,
+}
+
+/// Whether requests can be served.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReadyView {
+    /// `READY`, or `DEGRADED` while no worker has been seen for a minute.
+    status: &'static str,
+    /// When a worker was last alive.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_worker_at: Option<delivr_domain::time::Timestamp>,
+    /// What is not as it should be.
+    warnings: Vec<String>,
+}
+
+/// The process is alive.
+#[utoipa::path(tag = "System", security(()), responses((status = 200, description = "It is", body = HealthView)))]
+#[get("/health")]
+pub(crate) async fn health() -> Answer {
+    Answer::ok(&HealthView {
+        status: "UP",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// The database is reachable, its schema current; says when no worker is alive.
+#[utoipa::path(tag = "System", security(()), responses((status = 200, description = "Requests can be served", body = ReadyView)))]
+#[get("/ready")]
+pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
+    let store = &shared.app.store;
+    store.ready().await.map_err(|error| match error {
+        StoreError::Unavailable { .. } => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            "the database is unreachable or its schema is not current; run `delivr-api migrate`",
+        ),
+        other @ (StoreError::Conflict
+        | StoreError::Fenced
+        | StoreError::Duplicate(_)
+        | StoreError::Reference(_)
+        | StoreError::Corrupt { .. }) => Problem::from(other),
+    })?;
+    let last_worker_at = store.last_beat().await?;
+    let seen = match last_worker_at {
+        Some(at) => store.now().await? - at <= TimeDelta::seconds(60),
+        None => false,
+    };
+    let warnings = if seen {
+        Vec::new()
+    } else {
+        vec!["no worker has been seen for 60 s: releases do not advance".to_owned()]
+    };
+    Ok(Answer::ok(&ReadyView {
+        status: if seen { "READY" } else { "DEGRADED" },
+        last_worker_at,
+        warnings,
+    }))
+}
+
+/// Which version answers.
+#[utoipa::path(tag = "System", security(()), responses((status = 200, description = "The version", body = HealthView)))]
+#[get("/version")]
+pub(crate) async fn version() -> Answer {
+    Answer::ok(&HealthView {
+        status: "UP",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Who asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MeView {
+    /// Name of the token.
+    name: String,
+    /// Id of the token.
+    token_id: String,
+    /// Tenant's id.
+    tenant_id: String,
+    /// Tenant's slug.
+    tenant_slug: String,
+    /// Role.
+    role: String,
+    /// Bundles of permissions.
+    scopes: Vec<&'static str>,
+}
+
+/// Who asks, for which tenant, with which role.
+#[utoipa::path(tag = "System", responses((status = 200, description = "The principal", body = MeView)))]
+#[get("/me")]
+pub(crate) async fn me(cx: Context) -> Answered {
+    Ok(Answer::ok(&MeView {
+        name: cx.who.name.clone(),
+        token_id: cx.who.token.to_string(),
+        tenant_id: cx.who.tenant.id.to_string(),
+        tenant_slug: cx.who.tenant.slug.clone(),
+        role: cx.who.role.word().to_owned(),
+        scopes: cx.who.role.scopes().to_vec(),
+    }))
+}

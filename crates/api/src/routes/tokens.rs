@@ -1,0 +1,138 @@
+//! API tokens of the tenant.
+
+use crate::answer::{Answer, Answered};
+use crate::body::Body;
+use crate::check::{Checks, micros, syntax};
+use crate::context::Context;
+use crate::problem::Problem;
+use actix_web::{delete, get, post};
+use delivr_app::usecases::access::{self, Role};
+use delivr_domain::ids::TokenId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::Token;
+use delivr_domain::time::Timestamp;
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list).service(create).service(revoke);
+}
+
+/// A token without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TokenView {
+    id: String,
+    name: String,
+    role: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// What its holder sends; shown once, at creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+fn view(token: &Token, secret: Option<String>) -> TokenView {
+    TokenView {
+        id: token.id.to_string(),
+        name: token.name.clone(),
+        role: token.role.clone(),
+        expires_at: token.expires_at,
+        revoked_at: token.revoked_at,
+        created_at: token.created_at,
+        token: secret,
+    }
+}
+
+/// Tokens.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TokenList {
+    items: Vec<TokenView>,
+    next_cursor: Option<String>,
+}
+
+/// A token to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TokenBody {
+    /// Name for people; events show it as the actor.
+    name: String,
+    /// OWNER, ADMIN, MEMBER or VIEWER; not above one's own.
+    role: String,
+    /// Not valid from here on.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// Tokens of the tenant, newest first.
+#[utoipa::path(tag = "Tokens", responses((status = 200, description = "Tokens", body = TokenList)))]
+#[get("/tokens")]
+pub(crate) async fn list(cx: Context) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let tokens = cx.app.store.tokens(cx.tenant()).await?;
+    Ok(Answer::ok(&TokenList {
+        items: tokens.iter().map(|token| view(token, None)).collect(),
+        next_cursor: None,
+    }))
+}
+
+/// Makes a token; its secret is shown this once.
+#[utoipa::path(tag = "Tokens", request_body = TokenBody, responses((status = 201, description = "The token with its secret", body = TokenView)))]
+#[post("/tokens")]
+pub(crate) async fn create(cx: Context, body: Body<TokenBody>) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let Body(body) = body;
+    Checks::new().text("/name", &body.name, 1, 100).done()?;
+    let role: Role = syntax("/role", &body.role)?;
+    if role > cx.who.role {
+        return Err(Problem::forbidden("nobody grants a role above their own"));
+    }
+    let expires_at = body.expires_at.map(micros);
+    if expires_at.is_some_and(|at| at <= cx.now()) {
+        return Err(Problem::unsuitable(
+            "past_date",
+            "/expiresAt",
+            "the expiry lies in the past",
+        ));
+    }
+    cx.shows_a_secret();
+    let issued = match access::issue(&cx.app, cx.tenant(), cx.fresh(), &body.name, role, expires_at).await {
+        // An earlier request with this key made it, and was interrupted before its answer was kept.
+        Err(StoreError::Duplicate(_)) if cx.may_repeat() => return Err(Problem::already_shown()),
+        issued => issued?,
+    };
+    let secret = issued.secret.expose_secret().to_owned();
+    let place = cx.place(&format!("/tokens/{}", issued.token.id));
+    Ok(Answer::created(place, &view(&issued.token, Some(secret))))
+}
+
+/// Revokes a token at once.
+#[utoipa::path(tag = "Tokens", responses((status = 204, description = "It is revoked")))]
+#[delete("/tokens/{tokenId}")]
+pub(crate) async fn revoke(cx: Context) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let id: TokenId = cx.id("tokenId", "token")?;
+    let tokens = cx.app.store.tokens(cx.tenant()).await?;
+    let token = tokens
+        .iter()
+        .find(|token| token.id == id)
+        .ok_or_else(|| Problem::missing("token"))?;
+    if token.role.parse::<Role>().is_ok_and(|role| role > cx.who.role) {
+        return Err(Problem::forbidden(
+            "nobody revokes a token with a role above their own",
+        ));
+    }
+    if cx.app.store.revoke_token(cx.tenant(), id, cx.now()).await? {
+        Ok(Answer::none())
+    } else {
+        Err(Problem::missing("token"))
+    }
+}

@@ -1,0 +1,332 @@
+//! Integrations: kept with sealed credentials, tried against the vendor, replaced without a gap.
+
+use super::limit::within;
+use crate::App;
+use crate::apply::{self, ApplyError, Wish};
+use crate::vault::VaultError;
+use delivr_domain::aggregate::Command;
+use delivr_domain::ids::{IntegrationId, TenantId};
+use delivr_domain::key::AggregateId;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::provider::{ConfigError, Credentials, Descriptor, Port};
+use delivr_domain::ports::store::{Integration, Page, ReleaseFilter, VerificationStatus};
+use delivr_domain::release::command::Command as ReleaseCommand;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a verification may take.
+pub const VERIFY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why an integration is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrationError {
+    /// There is no such provider for the category.
+    #[error("there is no provider `{provider}` for {port}; known are: {known}")]
+    Provider {
+        /// What was asked for.
+        provider: String,
+        /// For which category.
+        port: Port,
+        /// What there is.
+        known: String,
+    },
+    /// Configuration or credentials are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Sealed credentials cannot be opened or made.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store fails.
+    #[error("storing the integration")]
+    Store(#[from] StoreError),
+}
+
+/// An integration to be made.
+#[derive(Debug)]
+pub struct NewIntegration {
+    /// Category.
+    pub port: Port,
+    /// Provider key.
+    pub provider: String,
+    /// Name for people.
+    pub name: String,
+    /// Public configuration.
+    pub config: Value,
+    /// Credentials.
+    pub credentials: BTreeMap<String, SecretString>,
+}
+
+/// The provider of a category.
+///
+/// # Errors
+/// [`IntegrationError::Provider`] with those there are.
+pub fn provider<'a>(app: &'a App, port: Port, key: &str) -> Result<&'a Descriptor, IntegrationError> {
+    app.registry.find(port, key).ok_or_else(|| {
+        let known: Vec<&str> = app.registry.of(port).map(|it| it.key).collect();
+        IntegrationError::Provider {
+            provider: key.chars().take(64).collect(),
+            port,
+            known: known.join(", "),
+        }
+    })
+}
+
+fn try_forms(
+    descriptor: &Descriptor,
+    config: &Value,
+    credentials: &BTreeMap<String, SecretString>,
+) -> Result<(), ConfigError> {
+    let credentials = Credentials::new(credentials.clone());
+    (descriptor.connect)(config, &credentials).map(|_connection| ())
+}
+
+/// What may be shown of a secret: its last four characters, if it is long enough for that to tell nothing.
+fn hints(credentials: &BTreeMap<String, SecretString>) -> BTreeMap<String, String> {
+    let hint = |secret: &SecretString| {
+        let text = secret.expose_secret();
+        let count = text.chars().count();
+        let simple = text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.~+/=".contains(c));
+        if count >= 20 && simple {
+            text.chars().skip(count - 4).collect()
+        } else {
+            String::new()
+        }
+    };
+    credentials
+        .iter()
+        .map(|(name, secret)| (name.clone(), hint(secret)))
+        .collect()
+}
+
+/// Makes an integration. It is not used by releases before it was verified.
+///
+/// # Errors
+/// See [`IntegrationError`].
+pub async fn create(
+    app: &App,
+    tenant: TenantId,
+    new: NewIntegration,
+) -> Result<Integration, IntegrationError> {
+    let descriptor = provider(app, new.port, &new.provider)?;
+    try_forms(descriptor, &new.config, &new.credentials)?;
+    let id = IntegrationId::from_uuid(app.entropy.uuid());
+    let now = app.clock.now();
+    let integration = Integration {
+        id,
+        tenant,
+        port: new.port,
+        provider: new.provider,
+        name: new.name,
+        config: new.config,
+        sealed: app
+            .vault
+            .seal(app.entropy.as_ref(), tenant, id, &new.credentials)?,
+        hints: hints(&new.credentials),
+        status: VerificationStatus::Pending,
+        status_detail: None,
+        verified_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    app.store.insert_integration(&integration).await?;
+    Ok(integration)
+}
+
+/// What is to be changed; what is none stays.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Name for people.
+    pub name: Option<String>,
+    /// The whole new configuration.
+    pub config: Option<Value>,
+    /// Credentials to set; others stay.
+    pub credentials: BTreeMap<String, SecretString>,
+}
+
+/// Changes an integration that was read at its version. A new configuration or credential must be verified anew.
+///
+/// # Errors
+/// See [`IntegrationError`]; `Conflict` when somebody else changed it meanwhile.
+pub async fn change(
+    app: &App,
+    mut stored: Integration,
+    change: Change,
+) -> Result<Integration, IntegrationError> {
+    let descriptor = provider(app, stored.port, &stored.provider)?;
+    let touched = change.config.is_some() || !change.credentials.is_empty();
+    if let Some(name) = change.name {
+        stored.name = name;
+    }
+    if touched {
+        let mut secrets = app.vault.open(stored.tenant, stored.id, &stored.sealed)?;
+        secrets.extend(change.credentials);
+        if let Some(config) = change.config {
+            stored.config = config;
+        }
+        try_forms(descriptor, &stored.config, &secrets)?;
+        stored.sealed = app
+            .vault
+            .seal(app.entropy.as_ref(), stored.tenant, stored.id, &secrets)?;
+        stored.hints = hints(&secrets);
+        stored.status = VerificationStatus::Pending;
+        stored.status_detail = None;
+    }
+    stored.version += 1;
+    stored.updated_at = app.clock.now();
+    app.store.update_integration(&stored).await?;
+    Ok(stored)
+}
+
+/// Why a verification came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no such integration.
+    #[error("there is no such integration")]
+    Missing,
+    /// The vendor could not be asked; what was known stays.
+    #[error(transparent)]
+    Vendor(ProviderError),
+    /// Following up failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The store fails.
+    #[error("storing the verification")]
+    Store(#[from] StoreError),
+}
+
+/// Tries an integration against its vendor and keeps what came of it. When it works, tasks that failed with it go on.
+///
+/// # Errors
+/// See [`VerifyError`]. A refusal by the vendor is no error: the integration is INVALID then.
+pub async fn verify(
+    app: &App,
+    tenant: TenantId,
+    id: IntegrationId,
+    actor: &str,
+) -> Result<Integration, VerifyError> {
+    let stored = app
+        .store
+        .integration(tenant, id)
+        .await?
+        .ok_or(VerifyError::Missing)?;
+    let (status, detail) = match attempt(app, &stored).await {
+        Ok((status, detail)) => (status, detail),
+        Err(error) => return Err(VerifyError::Vendor(error)),
+    };
+    let mut row = stored;
+    for _ in 0..apply::MAX_RACES {
+        row.status = status;
+        row.status_detail = Some(detail.clone());
+        row.verified_at = Some(app.clock.now());
+        row.version += 1;
+        match app.store.update_integration(&row).await {
+            Ok(()) => {
+                if status == VerificationStatus::Valid {
+                    restore(app, tenant, id, actor).await?;
+                }
+                return Ok(row);
+            }
+            Err(StoreError::Conflict) => {
+                row = app
+                    .store
+                    .integration(tenant, id)
+                    .await?
+                    .ok_or(VerifyError::Missing)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus, Value), ProviderError> {
+    let outcome = match crate::connections::connect(&app.registry, &app.vault, stored) {
+        Ok(connection) => within(app.clock.as_ref(), VERIFY_LIMIT, connection.verify())
+            .await
+            .unwrap_or_else(|| {
+                Err(ProviderError::new(
+                    "delivr",
+                    "verify",
+                    ProviderErrorKind::Unavailable,
+                    "the vendor did not answer within 30 s; try again later",
+                ))
+            }),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(said) => {
+            let status = if said.passed() {
+                VerificationStatus::Valid
+            } else {
+                VerificationStatus::Invalid
+            };
+            Ok((status, json!({ "account": said.account, "checks": said.checks })))
+        }
+        Err(error) => match error.kind {
+            ProviderErrorKind::Unauthenticated
+            | ProviderErrorKind::Forbidden
+            | ProviderErrorKind::NotFound
+            | ProviderErrorKind::Conflict
+            | ProviderErrorKind::Invalid
+            | ProviderErrorKind::Refused
+            | ProviderErrorKind::Unsupported
+            | ProviderErrorKind::Misconfigured => Ok((
+                VerificationStatus::Invalid,
+                json!({ "code": error.code(), "detail": error.sentence, "vendor": error.vendor }),
+            )),
+            ProviderErrorKind::Throttled
+            | ProviderErrorKind::Unavailable
+            | ProviderErrorKind::Malformed
+            | ProviderErrorKind::Precondition => Err(error),
+        },
+    }
+}
+
+/// Tells live releases that an integration works again.
+async fn restore(app: &App, tenant: TenantId, id: IntegrationId, actor: &str) -> Result<(), VerifyError> {
+    let restored = Command::Release(ReleaseCommand::IntegrationRestored { integration: id });
+    for key in app.store.releases_using(tenant, id).await? {
+        let Some(release) = by_key(app, tenant, &key).await? else {
+            continue;
+        };
+        let wish = Wish {
+            tenant,
+            command: &restored,
+            actor,
+            expected: None,
+            remember: None,
+        };
+        apply::command(app.store.as_ref(), app.clock.as_ref(), release, &wish).await?;
+    }
+    Ok(())
+}
+
+/// The release people call by the key.
+///
+/// # Errors
+/// When the store fails.
+pub async fn by_key(app: &App, tenant: TenantId, key: &str) -> Result<Option<AggregateId>, StoreError> {
+    let filter = ReleaseFilter {
+        text: Some(key.to_owned()),
+        ..ReleaseFilter::default()
+    };
+    let mut page = Page {
+        limit: 200,
+        cursor: None,
+    };
+    loop {
+        let listed = app.store.releases(tenant, &filter, &page).await?;
+        if let Some(row) = listed.items.iter().find(|row| row.projection.key == key) {
+            return Ok(Some(row.id));
+        }
+        match listed.next {
+            Some(next) => page.cursor = Some(next),
+            None => return Ok(None),
+        }
+    }
+}
