@@ -1,8 +1,11 @@
 //! What the API and the pages ask for, one module per kind of thing.
 
 pub mod access;
+pub mod create;
 pub mod integrations;
 pub mod keys;
 pub mod limit;
+pub mod plan;
 pub mod profile;
+pub mod releases;
 pub mod services;

@@ -1,0 +1,332 @@
+//! Creating a release: every reference checked, the plan frozen, names and versions free; then one transaction.
+
+mod choose;
+
+pub use choose::releases_of;
+
+use super::plan::{self, Capabilities, Parts, Refusal};
+use super::profile;
+use crate::App;
+use crate::apply::{self, ApplyError, Remember};
+use choose::{integration, optional, pipelines, scm_of, service, settings, targets};
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ReleaseId, ServiceId, SlotId, TenantId};
+use delivr_domain::key::TargetKey;
+use delivr_domain::names::RefName;
+use delivr_domain::plan::{BuildMode, MissedSlot};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{Integration, StoredAnswer};
+use delivr_domain::release::command::{Rejection, check_draft};
+use delivr_domain::release::state::{AutomationWanted, BuildsWanted, Draft, Release, Slot, Stage};
+use delivr_domain::time::{Span, Timestamp};
+use delivr_domain::version::{Bump, Version};
+use serde_json::Value;
+
+/// How long a name or version under creation is kept from others: longer than a creation takes.
+const RESERVED: Span = Span::seconds(30);
+
+/// A target as it is asked for.
+#[derive(Debug, Clone)]
+pub struct WantedTarget {
+    /// Which; none where the store integration says it.
+    pub target: Option<TargetKey>,
+    /// Its version; none takes the release's.
+    pub version: Option<Version>,
+    /// The store integration; none takes the only one there is.
+    pub store: Option<IntegrationId>,
+    /// JSON pointer to where the store integration is (or would be) named.
+    pub store_pointer: String,
+    /// Its pipelines with the pointers that name them.
+    pub pipelines: Vec<(String, PipelineId)>,
+    /// Where its builds come from.
+    pub builds: Option<BuildMode>,
+}
+
+/// A slot as it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedSlot {
+    /// When.
+    pub at: Timestamp,
+    /// Whether builds are made.
+    pub builds: BuildsWanted,
+    /// Whether automation runs.
+    pub automation: AutomationWanted,
+    /// What happens when its time passed unused.
+    pub missed: MissedSlot,
+}
+
+/// A release as it is asked for; its syntax is checked.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    /// The service; none takes the only one bound to the SCM integration.
+    pub service: Option<ServiceId>,
+    /// Kind of bump.
+    pub bump: Bump,
+    /// Title; none takes service and version.
+    pub title: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Priority word.
+    pub priority: String,
+    /// Who pilots it.
+    pub pilot: Option<String>,
+    /// Version of all targets that name none; none takes the next of the line.
+    pub version: Option<Version>,
+    /// What ships.
+    pub targets: Vec<WantedTarget>,
+    /// The profile.
+    pub profile: Option<ProfileId>,
+    /// Settings document laid over the profile's; already read strictly.
+    pub settings: Option<Value>,
+    /// Source control; none takes the service's.
+    pub scm: Option<IntegrationId>,
+    /// Chat.
+    pub communication: Option<IntegrationId>,
+    /// Tickets.
+    pub ticket: Option<IntegrationId>,
+    /// Test management.
+    pub testing: Option<IntegrationId>,
+    /// Pipelines with the pointers that name them.
+    pub pipelines: Vec<(String, PipelineId)>,
+    /// Branch to fork from.
+    pub base: Option<RefName>,
+    /// Branch to use instead of forking one.
+    pub existing_branch: Option<RefName>,
+    /// Kickoff; none is now.
+    pub kickoff_at: Option<Timestamp>,
+    /// Reminder of it.
+    pub kickoff_reminder_at: Option<Timestamp>,
+    /// When it shall be out.
+    pub target_date: Option<Timestamp>,
+    /// Regression slots.
+    pub slots: Vec<WantedSlot>,
+}
+
+/// Why a release is not created; nothing is changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A value is unknown or not suitable.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Another request is creating the same version or branch right now.
+    #[error("{0} is being created by another request; read the list of releases before you try again")]
+    Simultaneous(String),
+    /// The machine refuses it, or storing it fails.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The store fails.
+    #[error("reading what the release refers to")]
+    Store(#[from] StoreError),
+}
+
+/// Creates a release.
+///
+/// # Errors
+/// See [`CreateError`].
+pub async fn create(
+    app: &App,
+    tenant: TenantId,
+    wanted: NewRelease,
+    actor: &str,
+    remember: Option<&Remember<'_>>,
+) -> Result<Aggregate, CreateError> {
+    let draft = draft(app, tenant, wanted).await?;
+    reserve(app, &draft).await?;
+    Ok(apply::create(app.store.as_ref(), app.clock.as_ref(), draft, actor, remember).await?)
+}
+
+/// The draft of a wish: everything the release would be created with, nothing of it stored. Its number is 0.
+///
+/// # Errors
+/// See [`CreateError`].
+pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Draft, CreateError> {
+    let (profile, settings) = settings(app, tenant, &wanted).await?;
+    let services = app.store.services(tenant).await?;
+    let service = service(&services, &wanted, profile.as_ref())?;
+    let scm_id = scm_of(service, &wanted)?;
+    let scm = integration(app, tenant, Port::Scm, scm_id, "/scmIntegrationId").await?;
+    let shared_repository = profile::shares_repository(&services, service);
+    if let Some(fault) = profile::collisions(app, tenant, Some(service.id), &settings)
+        .await?
+        .into_iter()
+        .next()
+    {
+        return Err(Refusal::new(
+            "name_collision",
+            format!("/settings{}", fault.pointer),
+            fault.detail,
+        )
+        .into());
+    }
+    let tracker = optional(app, tenant, Port::ProjectManagement, wanted.ticket, "/ticketId").await?;
+    let testing = optional(
+        app,
+        tenant,
+        Port::TestManagement,
+        wanted.testing,
+        "/testManagementId",
+    )
+    .await?;
+    let chat = optional(
+        app,
+        tenant,
+        Port::Communication,
+        wanted.communication,
+        "/communicationId",
+    )
+    .await?;
+    let line = releases_of(app, tenant, service.id).await?;
+    let targets = targets(app, tenant, &wanted, &line).await?;
+    let pipelines = pipelines(app, tenant, &wanted).await?;
+    let last = line
+        .iter()
+        .filter(|it| it.tag.is_some() && it.every_target_live())
+        .max_by_key(|it| (it.updated_at, it.draft.number));
+    let capabilities = |integration: &Integration| {
+        app.registry
+            .find(integration.port, &integration.provider)
+            .map(Capabilities::of)
+            .unwrap_or_default()
+    };
+    let plan = plan::plan(&Parts {
+        profile,
+        settings: &settings,
+        service,
+        shared_repository,
+        bump: wanted.bump,
+        scm: (&scm, capabilities(&scm)),
+        base: wanted.base.clone(),
+        existing_branch: wanted.existing_branch.clone(),
+        previous_tag: last.and_then(|it| it.tag.clone()),
+        tracker: tracker.as_ref(),
+        testing: testing.as_ref(),
+        chat: chat.as_ref(),
+        targets: &targets,
+        pipelines: &pipelines,
+    })?;
+    let version = targets.iter().map(|it| it.version).max();
+    let version = version.map_or_else(String::new, |it| it.to_string());
+    let now = app.clock.now();
+    let draft = Draft {
+        id: ReleaseId::from_uuid(app.entropy.uuid()),
+        tenant,
+        install: app.store.install().await?,
+        number: 0,
+        service: service.id,
+        service_slug: service.slug.clone(),
+        bump: wanted.bump,
+        title: wanted
+            .title
+            .unwrap_or_else(|| format!("{} {version}", service.name)),
+        description: wanted.description,
+        priority: wanted.priority,
+        pilot: wanted.pilot,
+        plan,
+        kickoff_at: wanted.kickoff_at.unwrap_or(now),
+        kickoff_reminder_at: wanted.kickoff_reminder_at,
+        target_date: wanted.target_date,
+        slots: slots(app, &wanted.slots),
+    };
+    check_dates(&draft, now)?;
+    check_names(&draft, &version, &line)?;
+    Ok(draft)
+}
+
+fn slots(app: &App, wanted: &[WantedSlot]) -> Vec<Slot> {
+    wanted
+        .iter()
+        .map(|slot| Slot {
+            id: SlotId::from_uuid(app.entropy.uuid()),
+            at: slot.at,
+            builds: slot.builds,
+            automation: slot.automation,
+            missed: slot.missed,
+        })
+        .collect()
+}
+
+/// Checks dates slot by slot, so that the refusal names the slot.
+fn check_dates(draft: &Draft, now: Timestamp) -> Result<(), CreateError> {
+    let mut one = draft.clone();
+    one.slots.clear();
+    check_draft(&one, now).map_err(ApplyError::Rejected)?;
+    for (index, slot) in draft.slots.iter().enumerate() {
+        one.slots = vec![slot.clone()];
+        if let Err(rejection) = check_draft(&one, now) {
+            return Err(match rejection {
+                Rejection::Unsuitable { sentence, .. } => {
+                    Refusal::new("unsuitable_value", format!("/slots/{index}/at"), sentence).into()
+                }
+                other
+                @ (Rejection::Illegal { .. } | Rejection::GateClosed { .. } | Rejection::Missing(_)) => {
+                    CreateError::Apply(other.into())
+                }
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Branch and tags must be valid names, and not those of another release of the service.
+fn check_names(draft: &Draft, version: &str, line: &[Box<Release>]) -> Result<(), Refusal> {
+    let names = plan::names(&draft.plan, &draft.service_slug, version, draft.kickoff_at)?;
+    if names.rc_tag == names.release_tag {
+        let sentence = "a round's tag and the release tag would get the same name";
+        return Err(Refusal::new(
+            "name_collision",
+            "/settings/scm/rcTagTemplate",
+            sentence,
+        ));
+    }
+    for other in line.iter().filter(|it| !it.terminal()) {
+        let branch = other.branch_name().as_ref() == Some(&names.branch);
+        // A shipped release has left its branch to whoever goes on with it.
+        let open = other.stage != Stage::Completed;
+        let tag = other.release_tag_name().as_ref() == Some(&names.release_tag);
+        let taken = match (branch && open, tag) {
+            (_, true) => names.release_tag.as_str(),
+            (true, false) => names.branch.as_str(),
+            (false, false) => continue,
+        };
+        let sentence = format!(
+            "{} uses the name `{taken}` already; take another version or another template",
+            other.key()
+        );
+        let pointer = if draft.plan.scm.existing_branch.is_some() && branch && open {
+            "/existingBranch"
+        } else {
+            "/version"
+        };
+        return Err(Refusal::new("name_collision", pointer, sentence));
+    }
+    Ok(())
+}
+
+/// Keeps versions and branch from a second request that is being checked at the same moment: the line above was read
+/// outside the transaction that will write. A reservation runs out by itself, also after a crash.
+async fn reserve(app: &App, draft: &Draft) -> Result<(), CreateError> {
+    let versions = draft.plan.targets.iter().map(|(target, plan)| {
+        (
+            format!("{target} {}", plan.version),
+            format!("{target}/{}", plan.version),
+        )
+    });
+    let branch = draft.plan.scm.existing_branch.as_ref();
+    let branch = branch.map(|it| (format!("a release on `{it}`"), format!("branch/{it}")));
+    for (what, key) in versions.chain(branch) {
+        let reservation = StoredAnswer {
+            request: draft.id.to_string(),
+            status: 409,
+            body: String::new(),
+            expires_at: app.clock.now() + RESERVED,
+        };
+        let key = format!("creating/{}/{key}", draft.service);
+        match app.store.insert_answer(draft.tenant, &key, &reservation).await {
+            Ok(()) => {}
+            Err(StoreError::Duplicate(_)) => return Err(CreateError::Simultaneous(what)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! Choosing what a release is made of: every reference loaded, checked to be this tenant's, of the right category, and
+//! verified.
+
+use super::{CreateError, NewRelease, WantedTarget};
+use crate::App;
+use crate::apply::read_state;
+use crate::usecases::integrations::{self, IntegrationError};
+use crate::usecases::plan::{Capabilities, ChosenTarget, NamedPipeline, Refusal};
+use crate::usecases::profile::{self, Settings};
+use crate::usecases::services::SCM_OF_SERVICE;
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::ids::{IntegrationId, ProfileId, ServiceId, TenantId};
+use delivr_domain::key::TargetKey;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{Integration, Page, ReleaseFilter, Service, VerificationStatus};
+use delivr_domain::release::state::{Release, Stage};
+use delivr_domain::version::{Bump, Version};
+use serde_json::Value;
+
+pub(super) type EffectiveSettings = (Option<(ProfileId, u32)>, Settings);
+
+pub(super) async fn settings(
+    app: &App,
+    tenant: TenantId,
+    wanted: &NewRelease,
+) -> Result<EffectiveSettings, CreateError> {
+    let profile = match wanted.profile {
+        Some(id) => Some(
+            app.store
+                .profile(tenant, id, None)
+                .await?
+                .ok_or_else(|| Refusal::unknown("/profileId", "profile"))?,
+        ),
+        None => None,
+    };
+    if let Some(of) = profile.as_ref().and_then(|it| it.service)
+        && wanted.service.is_some_and(|id| id != of)
+    {
+        let sentence = "the profile is for another service";
+        return Err(Refusal::new("profile_mismatch", "/profileId", sentence).into());
+    }
+    let mut document = profile
+        .as_ref()
+        .map_or_else(|| Value::Object(serde_json::Map::new()), |it| it.settings.clone());
+    if let Some(over) = &wanted.settings {
+        document = profile::layered(document, over);
+    }
+    let settings: Settings = serde_json::from_value(document)
+        .map_err(|error| Refusal::new("settings_unreadable", "/settings", error.to_string()))?;
+    if let Some(fault) = settings.faults().into_iter().next() {
+        return Err(Refusal::new(
+            "settings_unsuitable",
+            format!("/settings{}", fault.pointer),
+            fault.detail,
+        )
+        .into());
+    }
+    Ok((profile.map(|it| (it.id, it.revision)), settings))
+}
+
+pub(super) fn service<'a>(
+    services: &'a [Service],
+    wanted: &NewRelease,
+    profile: Option<&(ProfileId, u32)>,
+) -> Result<&'a Service, Refusal> {
+    if let Some(id) = wanted.service {
+        return services
+            .iter()
+            .find(|it| it.id == id)
+            .ok_or_else(|| Refusal::unknown("/serviceId", "service"));
+    }
+    let Some(scm) = wanted.scm else {
+        let sentence = if profile.is_some() {
+            "name the service (serviceId)"
+        } else {
+            "name the service (serviceId), or the source-control integration that only one service uses"
+        };
+        return Err(Refusal::new("service_missing", "/serviceId", sentence));
+    };
+    let mut bound = services.iter().filter(|it| scm_bound(it) == Some(scm));
+    match (bound.next(), bound.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(Refusal::new(
+            "service_missing",
+            "/serviceId",
+            "no service is bound to this source-control integration; name the service (serviceId), or set scmIntegrationId of one",
+        )),
+        (Some(_), Some(_)) => Err(Refusal::new(
+            "service_ambiguous",
+            "/serviceId",
+            "several services use this source-control integration; name the service (serviceId)",
+        )),
+    }
+}
+
+fn scm_bound(service: &Service) -> Option<IntegrationId> {
+    let id = service.detail.get(SCM_OF_SERVICE).and_then(Value::as_str);
+    id.and_then(|id| id.parse().ok())
+}
+
+pub(super) fn scm_of(service: &Service, wanted: &NewRelease) -> Result<IntegrationId, Refusal> {
+    match (wanted.scm, scm_bound(service)) {
+        (Some(scm), Some(bound)) if scm != bound => Err(Refusal::new(
+            "scm_mismatch",
+            "/scmIntegrationId",
+            format!(
+                "`{}` is bound to another source-control integration",
+                service.slug
+            ),
+        )),
+        (Some(scm), _) | (None, Some(scm)) => Ok(scm),
+        (None, None) => Err(Refusal::new(
+            "scm_missing",
+            "/scmIntegrationId",
+            format!(
+                "`{}` is bound to no source-control integration; name one (scmIntegrationId)",
+                service.slug
+            ),
+        )),
+    }
+}
+
+/// What an integration of the category is called in a refusal.
+const fn called(port: Port) -> &'static str {
+    match port {
+        Port::Scm => "source-control integration",
+        Port::Cicd => "CI/CD integration",
+        Port::ProjectManagement => "project-management integration",
+        Port::Communication => "communication integration",
+        Port::TestManagement => "test-management integration",
+        Port::Stores => "store integration",
+    }
+}
+
+pub(super) async fn integration(
+    app: &App,
+    tenant: TenantId,
+    port: Port,
+    id: IntegrationId,
+    pointer: &str,
+) -> Result<Integration, CreateError> {
+    let found = app
+        .store
+        .integration(tenant, id)
+        .await?
+        .filter(|it| it.port == port)
+        .ok_or_else(|| Refusal::unknown(pointer, called(port)))?;
+    verified(&found, pointer)?;
+    match integrations::provider(app, port, &found.provider) {
+        Ok(_) => Ok(found),
+        Err(IntegrationError::Store(error)) => Err(error.into()),
+        Err(
+            error @ (IntegrationError::Provider { .. }
+            | IntegrationError::Config(_)
+            | IntegrationError::Vault(_)),
+        ) => Err(Refusal::new("provider_missing", pointer, error.to_string()).into()),
+    }
+}
+
+fn verified(integration: &Integration, pointer: &str) -> Result<(), Refusal> {
+    let sentence = match integration.status {
+        VerificationStatus::Valid => return Ok(()),
+        VerificationStatus::Pending => "has not been verified yet; verify it first",
+        VerificationStatus::Invalid => "failed its verification; mend it and verify it again",
+        VerificationStatus::Expired => "has an expired credential; renew it and verify it again",
+    };
+    let sentence = format!(
+        "the {} `{}` {sentence}",
+        called(integration.port),
+        integration.name
+    );
+    Err(Refusal::new("integration_not_verified", pointer, sentence))
+}
+
+pub(super) async fn optional(
+    app: &App,
+    tenant: TenantId,
+    port: Port,
+    id: Option<IntegrationId>,
+    pointer: &str,
+) -> Result<Option<Integration>, CreateError> {
+    match id {
+        Some(id) => integration(app, tenant, port, id, pointer).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// All releases of a service.
+///
+/// # Errors
+/// When the store fails or a stored state is not one.
+pub async fn releases_of(
+    app: &App,
+    tenant: TenantId,
+    service: ServiceId,
+) -> Result<Vec<Box<Release>>, StoreError> {
+    let filter = ReleaseFilter {
+        service: Some(service),
+        ..ReleaseFilter::default()
+    };
+    let mut page = Page {
+        limit: 200,
+        cursor: None,
+    };
+    let mut all = Vec::new();
+    loop {
+        let listed = app.store.releases(tenant, &filter, &page).await?;
+        for row in &listed.items {
+            if let Aggregate::Release(release) = read_state(row)? {
+                all.push(release);
+            }
+        }
+        match listed.next {
+            Some(next) => page.cursor = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+pub(super) async fn targets(
+    app: &App,
+    tenant: TenantId,
+    wanted: &NewRelease,
+    line: &[Box<Release>],
+) -> Result<Vec<ChosenTarget>, CreateError> {
+    let mut chosen: Vec<ChosenTarget> = Vec::new();
+    for (index, target) in wanted.targets.iter().enumerate() {
+        let at = format!("/targets/{index}");
+        let (key, store) = shop(app, tenant, target, &at).await?;
+        if chosen.iter().any(|it| it.target == key) {
+            return Err(Refusal::new("duplicate_target", at, format!("{key} is named twice")).into());
+        }
+        let asked = target.version.or(wanted.version);
+        let pointer = if target.version.is_some() {
+            format!("{at}/version")
+        } else {
+            "/version".to_owned()
+        };
+        let version = version(line, key, wanted.bump, asked, &pointer)?;
+        chosen.push(ChosenTarget {
+            target: key,
+            version,
+            store,
+            builds: target.builds,
+        });
+    }
+    if chosen.is_empty() {
+        return Err(Refusal::new(
+            "targets_missing",
+            "/targets",
+            "a release ships to at least one target",
+        )
+        .into());
+    }
+    Ok(chosen)
+}
+
+/// The target and the store it ships through.
+async fn shop(
+    app: &App,
+    tenant: TenantId,
+    wanted: &WantedTarget,
+    at: &str,
+) -> Result<(TargetKey, Option<IntegrationId>), CreateError> {
+    let ships = |integration: &Integration| {
+        app.registry
+            .find(Port::Stores, &integration.provider)
+            .map(|descriptor| Capabilities::of(descriptor).targets)
+            .unwrap_or_default()
+    };
+    if let Some(id) = wanted.store {
+        let pointer = &wanted.store_pointer;
+        let found = integration(app, tenant, Port::Stores, id, pointer).await?;
+        let targets = ships(&found);
+        return match (wanted.target, targets.as_slice()) {
+            (Some(key), _) if targets.contains(&key) => Ok((key, Some(id))),
+            (None, [only]) => Ok((*only, Some(id))),
+            (Some(key), _) => {
+                let sentence = format!("`{}` does not ship {key}", found.name);
+                Err(Refusal::new("store_mismatch", pointer.clone(), sentence).into())
+            }
+            (None, _) => {
+                let sentence = format!(
+                    "`{}` ships several targets; name the one that is meant",
+                    found.name
+                );
+                Err(Refusal::new("target_ambiguous", at, sentence).into())
+            }
+        };
+    }
+    let Some(key) = wanted.target else {
+        return Err(Refusal::unknown(at, "target").into());
+    };
+    if !key.is_store() {
+        return Ok((key, None));
+    }
+    let stores = app.store.integrations(tenant, Some(Port::Stores)).await?;
+    let mut fit = stores.iter().filter(|it| ships(it).contains(&key));
+    match (fit.next(), fit.next()) {
+        (Some(only), None) => {
+            verified(only, &wanted.store_pointer)?;
+            Ok((key, Some(only.id)))
+        }
+        (None, _) => {
+            let sentence = format!("no store integration ships {key}; connect one first");
+            Err(Refusal::new("store_missing", wanted.store_pointer.clone(), sentence).into())
+        }
+        (Some(_), Some(_)) => {
+            let sentence = format!("several store integrations ship {key}; name one (storeIntegrationId)");
+            Err(Refusal::new("store_ambiguous", wanted.store_pointer.clone(), sentence).into())
+        }
+    }
+}
+
+/// The version a target gets: asked for and above its line, or the next of it.
+fn version(
+    line: &[Box<Release>],
+    target: TargetKey,
+    bump: Bump,
+    asked: Option<Version>,
+    pointer: &str,
+) -> Result<Version, Refusal> {
+    let of = |release: &Release| release.plan().targets.get(&target).map(|it| it.version);
+    let counted = || line.iter().filter(|it| it.stage != Stage::Archived);
+    let shipped = counted()
+        .filter(|it| it.every_target_live())
+        .filter_map(|it| of(it))
+        .max();
+    let highest = counted().filter_map(|it| of(it)).max();
+    // A hotfix continues the shipped version while a later train is open.
+    let below = match bump {
+        Bump::Hotfix => shipped,
+        Bump::Major | Bump::Minor => highest,
+    };
+    let Some(version) = asked.or_else(|| below.map(|it| it.next(bump))) else {
+        let sentence = format!("{target} has no version yet to continue from; name the first one");
+        return Err(Refusal::new("version_missing", pointer, sentence));
+    };
+    version
+        .check_above(below)
+        .map_err(|error| Refusal::new("version_not_above", pointer, format!("{target}: {error}")))?;
+    if let Some(same) = counted().find(|it| of(it) == Some(version)) {
+        let sentence = format!("{} ships {version} to {target} already", same.key());
+        return Err(Refusal::new("version_taken", pointer, sentence));
+    }
+    Ok(version)
+}
+
+pub(super) async fn pipelines(
+    app: &App,
+    tenant: TenantId,
+    wanted: &NewRelease,
+) -> Result<Vec<NamedPipeline>, CreateError> {
+    let of_targets = wanted.targets.iter().flat_map(|it| &it.pipelines);
+    let mut named = Vec::new();
+    for (pointer, id) in wanted.pipelines.iter().chain(of_targets) {
+        let pipeline = app
+            .store
+            .pipeline(tenant, *id)
+            .await?
+            .ok_or_else(|| Refusal::unknown(pointer, "pipeline"))?;
+        integration(app, tenant, Port::Cicd, pipeline.integration, pointer).await?;
+        named.push(NamedPipeline {
+            pointer: pointer.clone(),
+            pipeline,
+        });
+    }
+    Ok(named)
+}
