@@ -11,6 +11,7 @@ mod auto;
 mod call;
 mod checkmate;
 mod faults;
+mod github;
 mod hooks;
 mod ids;
 mod jenkins;

@@ -107,6 +107,7 @@ pub trait Vendor: Send + Debug {
 pub(crate) fn registry() -> Vec<Box<dyn Vendor>> {
     vec![
         Box::new(crate::appstore::AppStore::new()),
+        Box::new(crate::github::GitHub::new()),
         Box::new(crate::jenkins::Jenkins::new()),
         Box::new(crate::playstore::PlayStore::new()),
         Box::new(crate::jira::Jira::new()),
