@@ -5,7 +5,7 @@ use super::hold::Hold;
 use super::state::{Decision, Release, Stage, Verdict};
 use crate::board::{Begin, TaskEvent};
 use crate::effect::{Effect, Note, Topic};
-use crate::key::{TargetKey, TaskKey, TaskKind};
+use crate::key::{Generation, TargetKey, TaskKey, TaskKind};
 use crate::report::Finding;
 
 /// Messages of an event.
@@ -152,7 +152,7 @@ fn news(release: &Release, event: &Event) -> Option<News> {
                 format!("target date is now {date}"),
             )
         }
-        Event::ShipmentChanged { target, shipment } => shipment_news(*target, shipment),
+        Event::ShipmentChanged { target, shipment } => shipment_news(release, *target, shipment),
         Event::Archived { reason } => Some((
             "RELEASE_ARCHIVED",
             &[Topic::Releases],
@@ -182,14 +182,12 @@ fn stage_news(release: &Release, stage: Stage) -> Option<News> {
         Stage::AwaitingRegression => ("KICKOFF_COMPLETED", "kickoff is complete"),
         Stage::Completed => ("RELEASE_COMPLETED", "is out"),
         Stage::Kickoff => ("KICKOFF_STARTED", "kickoff started"),
-        Stage::NotStarted
-        | Stage::Regression
-        | Stage::PreRelease
-        | Stage::Distribution
-        | Stage::RolledBack
-        | Stage::Archived => return None,
+        Stage::Distribution => ("WHATS_NEW", "goes to its users"),
+        Stage::NotStarted | Stage::Regression | Stage::PreRelease | Stage::RolledBack | Stage::Archived => {
+            return None;
+        }
     };
-    let lines = if stage == Stage::Completed {
+    let lines = if matches!(stage, Stage::Completed | Stage::Distribution) {
         release.notes.iter().cloned().collect()
     } else {
         Vec::new()
@@ -242,9 +240,14 @@ fn build_news(build: &super::state::Build) -> Option<News> {
     ))
 }
 
-fn shipment_news(target: TargetKey, shipment: &super::state::Shipment) -> Option<News> {
+fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::Shipment) -> Option<News> {
     let state = &shipment.state;
+    let task = release.board.find(&super::catalogue::ship_task(target));
+    // A submission that came to nothing is spent; the next one is a new generation of the same task.
+    let again = task.is_some_and(|task| task.generation > Generation::default());
     let kind = match (target, state.status.as_str()) {
+        (TargetKey::IosAppStore, "SUBMITTED") if again => "IOS_APPSTORE_BUILD_RESUBMITTED",
+        (_, "SUBMITTED") if again => "ANDROID_PLAYSTORE_BUILD_RESUBMITTED",
         (TargetKey::IosAppStore, "SUBMITTED") => "IOS_APPSTORE_BUILD_SUBMITTED",
         (TargetKey::IosAppStore, "REJECTED") => "IOS_APPSTORE_BUILD_REJECTED",
         (TargetKey::IosAppStore, "CANCELLED") => "IOS_APPSTORE_BUILD_CANCELLED",
