@@ -1,5 +1,6 @@
 //! Command line of the vendor sandbox.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::Result;
@@ -24,7 +25,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let running = Sandbox::start(arguments.listen, arguments.seed).await?;
     if let Some(after) = arguments.auto_after_ms {
         running.auto(after);
@@ -34,6 +35,8 @@ async fn main() -> Result<()> {
         seed = arguments.seed,
         "the vendor sandbox listens"
     );
+    // For programs that start this one with port 0; a closed pipe is their choice.
+    let _closed = writeln!(std::io::stdout(), "listening on {}", running.url());
     tokio::signal::ctrl_c().await?;
     running.stop().await;
     Ok(())
