@@ -284,8 +284,10 @@ async fn try_report(
     };
     let facts = unit.facts(delivery.to).await?;
     let wake_at = row.as_ref().and_then(|row| row.wake_at);
+    // A tick comes because the database's clock has reached the wake-up: ours may still be behind. A wake-up that lies
+    // ahead is another one than the tick came for (two workers saw the first): it must not be taken for reached.
     let now = match (delivery.report, wake_at) {
-        (Report::Tick, Some(wake_at)) => clock.now().max(wake_at),
+        (Report::Tick, Some(wake_at)) if wake_at <= unit.now().await? => clock.now().max(wake_at),
         (_, _) => clock.now(),
     };
     let cx = Context {
