@@ -10,7 +10,11 @@
 //! Handlers take [`crate::context::Context`] first, and bodies as [`crate::body::Body`] or [`crate::body::Maybe`].
 //! Literal segments win over parameters by being registered first.
 
+pub(crate) mod activities;
+pub(crate) mod releases;
+pub(crate) mod rollouts;
 pub(crate) mod services;
+pub(crate) mod submissions;
 pub(crate) mod system;
 pub(crate) mod tokens;
 
@@ -20,5 +24,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     system::routes(config);
     tokens::routes(config);
+    releases::routes(config);
+    submissions::routes(config);
+    rollouts::routes(config);
+    activities::routes(config);
     services::routes(config);
 }

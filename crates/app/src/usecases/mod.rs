@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod create;
+pub mod explain;
 pub mod integrations;
 pub mod keys;
 pub mod limit;

@@ -2,15 +2,19 @@
 
 use super::integrations::by_key;
 use super::limit::within;
+use super::plan::Refusal;
 use crate::App;
 use crate::apply::read_state;
+use crate::connections::ConnectError;
 use crate::run_effect::read_fact;
 use delivr_domain::aggregate::Aggregate;
-use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::effect::{Effect, FactKind, Reference};
 use delivr_domain::ids::{ReleaseId, TenantId};
-use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::key::{AggregateId, AggregateKind, TaskKey, TaskKind};
+use delivr_domain::names::RefName;
 use delivr_domain::plan::GatedStage;
-use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{AggregateRow, Fact};
 use delivr_domain::release::{Release, gate, settle};
 use std::time::Duration;
@@ -118,5 +122,81 @@ async fn read(app: &App, tenant: TenantId, probe: Effect) -> Option<(FactKind, F
             tracing::info!(%fact, "a gate's fact could not be read within 5 s");
             None
         }
+    }
+}
+
+/// Why what a person made is not taken for a task's result.
+#[derive(Debug, thiserror::Error)]
+pub enum ByHandError {
+    /// It is not there, or not what the task must make.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The vendor could not be asked.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// Looks up at the vendor what a person says to have made, where later steps name it: branches and tags.
+///
+/// # Errors
+/// See [`ByHandError`].
+pub async fn check_by_hand(
+    app: &App,
+    tenant: TenantId,
+    release: &Release,
+    task: &TaskKey,
+    reference: &Reference,
+) -> Result<(), ByHandError> {
+    let expected = if task.kind == TaskKind::ForkBranch {
+        None
+    } else if task.kind == TaskKind::CreateRcTag {
+        let cycle = release.cycles.iter().find(|it| Some(it.number) == task.cycle);
+        cycle.and_then(|it| it.sha.clone())
+    } else if task.kind == TaskKind::CreateReleaseTag {
+        release.judged_cycle().and_then(|cycle| cycle.sha.clone())
+    } else {
+        // Nothing later names it.
+        return Ok(());
+    };
+    let refused = |sentence: String| Refusal::new("reference_unsuitable", "/reference/id", sentence);
+    let name: RefName = reference
+        .id
+        .parse()
+        .map_err(|error: delivr_domain::names::NameError| refused(error.to_string()))?;
+    let connection = app
+        .connections
+        .open(
+            app.store.as_ref(),
+            &app.registry,
+            &app.vault,
+            tenant,
+            release.plan().scm.integration,
+        )
+        .await?;
+    let Connection::Scm(scm) = connection else {
+        return Err(refused("the release's integration is no source control".to_owned()).into());
+    };
+    let unavailable = || {
+        let sentence = "the source-control host did not answer within 5 s; try again";
+        ConnectError::Provider(ProviderError::new(
+            "delivr",
+            "look up",
+            ProviderErrorKind::Unavailable,
+            sentence,
+        ))
+    };
+    let head = within(app.clock.as_ref(), FACT_LIMIT, scm.resolve(&name))
+        .await
+        .ok_or_else(unavailable)?
+        .map_err(ConnectError::Provider)?
+        .ok_or_else(|| refused(format!("`{name}` does not exist in the repository")))?;
+    match expected {
+        Some(sha) if sha != head => Err(refused(format!(
+            "`{name}` names {}, but the release needs {}",
+            head.brief(),
+            sha.brief()
+        ))
+        .into()),
+        Some(_) | None => Ok(()),
     }
 }

@@ -1,0 +1,186 @@
+//! One line for every event.
+
+use delivr_domain::aggregate::Event;
+use delivr_domain::board::TaskEvent;
+use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
+use delivr_domain::release::hold::Hold;
+use delivr_domain::report::Exposure;
+use delivr_domain::rollout::Event as RolloutEvent;
+use delivr_domain::submission::Event as SubmissionEvent;
+
+/// What happened.
+pub(super) fn summary(event: &Event) -> String {
+    match event {
+        Event::Release(event) => release(event),
+        Event::Submission(event) => match event {
+            SubmissionEvent::Born { start } => {
+                format!(
+                    "try {} of {} at the store of {} began",
+                    start.attempt, start.version.version, start.target
+                )
+            }
+            SubmissionEvent::Task { event } => task(event),
+            SubmissionEvent::SubmitAsked => "asked to submit".to_owned(),
+            SubmissionEvent::ReleaseAsked => "asked to release the approved version".to_owned(),
+            SubmissionEvent::StatusChanged { status, review } => match review {
+                Some(review) => format!(
+                    "the submission is {status} (the store says {})",
+                    review.store_word
+                ),
+                None => format!("the submission is {status}"),
+            },
+        },
+        Event::Rollout(event) => match event {
+            RolloutEvent::Born { start } => {
+                format!(
+                    "the rollout of {} to {} began",
+                    start.version.version, start.target
+                )
+            }
+            RolloutEvent::Task { event } => task(event),
+            RolloutEvent::Decided { kind, bps, reason } => {
+                format!("decided {kind} ({}): {reason}", percent(*bps))
+            }
+            RolloutEvent::Observed { exposure, drift } => observed(exposure, drift.as_deref()),
+            RolloutEvent::RaisingStopped { status, reason } => format!("the rollout is {status}: {reason}"),
+        },
+    }
+}
+
+fn percent(bps: u16) -> String {
+    format!("{}.{:02} %", bps / 100, bps % 100)
+}
+
+fn observed(exposure: &Exposure, drift: Option<&str>) -> String {
+    let seen = format!(
+        "the store says {} at {}",
+        exposure.store_word,
+        percent(exposure.bps)
+    );
+    match drift {
+        Some(drift) => format!("{seen}; {drift}"),
+        None => seen,
+    }
+}
+
+fn release(event: &ReleaseEvent) -> String {
+    match event {
+        ReleaseEvent::Created { draft } => format!("created, kickoff {}", draft.kickoff_at.to_rfc3339()),
+        ReleaseEvent::Task { event } => task(event),
+        ReleaseEvent::StageEntered { stage } => format!("came to {stage}"),
+        ReleaseEvent::KickoffStartedNow { .. } => "kicked off before its time".to_owned(),
+        ReleaseEvent::CycleStarted { cycle, .. } => format!("regression cycle {} began", cycle.number),
+        ReleaseEvent::CycleEnded {
+            cycle,
+            state,
+            verdict,
+            note,
+        } => with(
+            format!("regression cycle {cycle} is {state}, verdict {verdict}"),
+            note.as_deref(),
+        ),
+        ReleaseEvent::VerdictRecorded { cycle, verdict, note } => {
+            format!("regression cycle {cycle} judged {verdict}: {note}")
+        }
+        ReleaseEvent::SlotAdded { slot } => format!("slot planned for {}", slot.at.to_rfc3339()),
+        ReleaseEvent::SlotChanged { slot } => format!("slot is now {}", slot.at.to_rfc3339()),
+        ReleaseEvent::SlotRemoved { .. } => "slot dropped".to_owned(),
+        ReleaseEvent::SlotSkipped { .. } => "missed slot left out".to_owned(),
+        ReleaseEvent::BuildArrived { build } => {
+            let number = build.build_number.as_deref().unwrap_or("without a number");
+            format!("build {number} for {} came", build.target)
+        }
+        ReleaseEvent::HoldPlaced { hold } => hold_line("held", hold),
+        ReleaseEvent::HoldLifted { hold } => hold_line("no longer held", hold),
+        ReleaseEvent::Decided { approval } => with(
+            format!("{} {} by {}", approval.stage, approval.decision, approval.by),
+            approval.comment.as_deref(),
+        ),
+        ReleaseEvent::StageReleased {
+            stage,
+            overridden,
+            reason,
+        } => {
+            let said = if overridden.is_empty() {
+                format!("{stage} may start")
+            } else {
+                format!("{stage} may start in spite of: {}", overridden.join("; "))
+            };
+            with(said, reason.as_deref())
+        }
+        ReleaseEvent::ReminderFired { reminder } => format!("reminded: {reminder}"),
+        ReleaseEvent::ReminderSkipped { reminder } => format!("reminder passed by: {reminder}"),
+        ReleaseEvent::Edited { edit } => format!("edited {}", fields(edit).join(", ")),
+        ReleaseEvent::BuildModeChanged { target, mode } => format!("builds of {target} come by {mode}"),
+        ReleaseEvent::ShipmentChanged { target, shipment } => with(
+            format!(
+                "{target} is {} at {}",
+                shipment.state.status,
+                percent(shipment.state.exposure)
+            ),
+            shipment.state.blocker.as_deref(),
+        ),
+        ReleaseEvent::FactChanged { fact, value } => format!("{fact} is now {value}"),
+        ReleaseEvent::Archived { reason } => format!("closed: {reason}"),
+        ReleaseEvent::RunCancelled { run, .. } => {
+            format!("run {} of `{}` was asked to stop", run.id, run.job)
+        }
+    }
+}
+
+fn with(text: String, more: Option<&str>) -> String {
+    match more {
+        Some(more) => format!("{text}: {more}"),
+        None => text,
+    }
+}
+
+fn hold_line(word: &str, hold: &Hold) -> String {
+    let why = match hold {
+        Hold::UserPaused { by, note } => with(format!("paused by {by}"), note.as_deref()),
+        Hold::Blocked { by, reason, scope } => format!("{scope} blocked by {by}: {reason}"),
+        Hold::TaskFailed { task } => format!("{task} failed"),
+        Hold::IntegrationInvalid { integration } => format!("integration {integration} does not work"),
+        Hold::AwaitingApproval { stage } => format!("{stage} waits for a person"),
+        Hold::Quarantine { reason } => format!("quarantined: {reason}"),
+    };
+    format!("{word}: {why}")
+}
+
+fn fields(edit: &Edit) -> Vec<&'static str> {
+    let set = [
+        ("title", edit.title.is_some()),
+        ("description", edit.description.is_some()),
+        ("priority", edit.priority.is_some()),
+        ("pilot", edit.pilot.is_some()),
+        ("kickoff", edit.kickoff_at.is_some()),
+        ("kickoff reminder", edit.kickoff_reminder_at.is_some()),
+        ("target date", edit.target_date.is_some()),
+    ];
+    set.into_iter()
+        .filter(|(_, set)| *set)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+fn task(event: &TaskEvent) -> String {
+    match event {
+        TaskEvent::Planned { tasks } => format!("{} task(s) planned", tasks.len()),
+        TaskEvent::Started { task, .. } => format!("{task} started"),
+        TaskEvent::StepDone { task, step, .. } => format!("{task}: step {} done", step.saturating_add(1)),
+        TaskEvent::Parked { task } => format!("{task} waits: a hold came first"),
+        TaskEvent::Completed { task, .. } => format!("{task} completed"),
+        TaskEvent::Failed { task, cause, .. } => format!("{task} failed: {}", cause.sentence),
+        TaskEvent::Rearmed { task, spent } => {
+            if *spent {
+                format!("{task} is run anew")
+            } else {
+                format!("{task} is tried again")
+            }
+        }
+        TaskEvent::Skipped { task, reason } => format!("{task} left out: {reason}"),
+        TaskEvent::SkipRequested { task, reason } => format!("{task} is left out unless it exists: {reason}"),
+        TaskEvent::Cancelled { task } => format!("{task} cancelled"),
+        TaskEvent::LateResult { reference, .. } => format!("{} came too late", reference.id),
+    }
+}

@@ -1,0 +1,200 @@
+//! What people do with a release as a whole.
+
+use super::load::{act, find};
+use super::view::ReleaseView;
+use crate::answer::Answered;
+use crate::body::{Body, Maybe};
+use crate::check::{Checks, syntax};
+use crate::context::Context;
+use crate::problem::Problem;
+use actix_web::post;
+use delivr_app::usecases::access::Role;
+use delivr_app::usecases::releases;
+use delivr_domain::plan::GatedStage;
+use delivr_domain::release::Command;
+use delivr_domain::release::hold::Scope;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// A body without fields.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NothingBody {}
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReasonBody {
+    reason: String,
+}
+
+impl ReasonBody {
+    /// The reason, checked.
+    pub(crate) fn read(self) -> Result<String, Problem> {
+        reason(self.reason)
+    }
+}
+
+/// A reason must say something.
+pub(crate) fn reason(text: String) -> Result<String, Problem> {
+    Checks::new().text("/reason", &text, 1, 1_000).done()?;
+    Ok(text)
+}
+
+/// Kicks the release off now, before its time.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/start")]
+pub(crate) async fn start(cx: Context, _body: Maybe<NothingBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    act(&cx, Command::Start).await
+}
+
+/// Why it is paused.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PauseBody {
+    note: Option<String>,
+}
+
+/// Pauses: nothing new starts; what is under way ends and is recorded.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<PauseBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/pause")]
+pub(crate) async fn pause(cx: Context, body: Maybe<PauseBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Maybe(body) = body;
+    Checks::new()
+        .text_if("/note", body.note.as_deref(), 1, 1_000)
+        .done()?;
+    act(&cx, Command::Pause { note: body.note }).await
+}
+
+/// Lifts the pause, and nothing else.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/resume")]
+pub(crate) async fn resume(cx: Context, _body: Maybe<NothingBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    act(&cx, Command::Resume).await
+}
+
+/// Why and how far it is blocked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BlockBody {
+    reason: String,
+    /// STAGING, PRODUCTION or EVERYTHING (default).
+    scope: Option<String>,
+}
+
+/// Flags it as blocked.
+#[utoipa::path(tag = "Releases", request_body = BlockBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/block")]
+pub(crate) async fn block(cx: Context, body: Body<BlockBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let reason = reason(body.reason)?;
+    let scope = match body.scope {
+        Some(text) => syntax("/scope", &text)?,
+        None => Scope::Everything,
+    };
+    act(&cx, Command::Block { reason, scope }).await
+}
+
+/// Lifts the flag.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/unblock")]
+pub(crate) async fn unblock(cx: Context, _body: Maybe<NothingBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    act(&cx, Command::Unblock).await
+}
+
+/// Why it is given up, and what is cleaned up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ArchiveBody {
+    reason: String,
+    /// Whether its tickets are closed.
+    #[serde(default)]
+    close_tickets: bool,
+    /// Whether its branch is deleted.
+    #[serde(default)]
+    delete_branch: bool,
+}
+
+/// Gives it up for good. Runs under way are cancelled; clean-up is shown as tasks of the stage CLEAN_UP.
+#[utoipa::path(tag = "Releases", request_body = ArchiveBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/archive")]
+pub(crate) async fn archive(cx: Context, body: Body<ArchiveBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let command = Command::Archive {
+        reason: reason(body.reason)?,
+        close_tickets: body.close_tickets,
+        delete_branch: body.delete_branch,
+    };
+    act(&cx, command).await
+}
+
+/// Closes it as rolled back, after every rollout was halted.
+#[utoipa::path(tag = "Releases", request_body = ReasonBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/close-rolled-back")]
+pub(crate) async fn close(cx: Context, body: Body<ReasonBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let reason = body.read()?;
+    act(&cx, Command::CloseRolledBack { reason }).await
+}
+
+/// Whether blockers are overridden, and why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TriggerBody {
+    /// Passes closed gates; needs ADMIN and a reason.
+    #[serde(rename = "override", default)]
+    overriding: bool,
+    reason: Option<String>,
+}
+
+async fn trigger(cx: &Context, stage: GatedStage, body: TriggerBody) -> Answered {
+    cx.at_least(Role::Member)?;
+    Checks::new()
+        .text_if("/reason", body.reason.as_deref(), 1, 1_000)
+        .holds(
+            "/reason",
+            !body.overriding || body.reason.is_some(),
+            "an override needs a reason",
+        )
+        .done()?;
+    if body.overriding {
+        cx.at_least(Role::Admin)?;
+    }
+    let (row, release) = find(cx).await?;
+    cx.unchanged(row.version)?;
+    releases::refresh_facts(&cx.app, cx.tenant(), &release, stage).await?;
+    let override_reason = body.reason.filter(|_reason| body.overriding);
+    let command = Command::Trigger {
+        stage,
+        override_reason,
+    };
+    act(cx, command).await
+}
+
+/// Lets REGRESSION start. Facts of the gate are read anew; a refusal lists what keeps it closed.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<TriggerBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/trigger-regression-testing")]
+pub(crate) async fn trigger_regression(cx: Context, body: Maybe<TriggerBody>) -> Answered {
+    trigger(&cx, GatedStage::Regression, body.0).await
+}
+
+/// Lets PRE_RELEASE start. Facts of the gate are read anew; a refusal lists what keeps it closed.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<TriggerBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/trigger-pre-release")]
+pub(crate) async fn trigger_pre_release(cx: Context, body: Maybe<TriggerBody>) -> Answered {
+    trigger(&cx, GatedStage::PreRelease, body.0).await
+}
+
+/// Lets DISTRIBUTION start. Facts of the gate are read anew; a refusal lists what keeps it closed.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<TriggerBody>), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/trigger-distribution")]
+pub(crate) async fn trigger_distribution(cx: Context, body: Maybe<TriggerBody>) -> Answered {
+    trigger(&cx, GatedStage::Distribution, body.0).await
+}

@@ -1,0 +1,123 @@
+//! Distribution: where each target of a release stands in its store.
+
+use super::load::find;
+use crate::answer::{Answer, Answered};
+use crate::context::Context;
+use crate::routes::rollouts::{RolloutView, rollout};
+use crate::routes::submissions::{SubmissionView, submission};
+use actix_web::get;
+use delivr_app::apply::read_state;
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::release::Release;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The stores' view of a release.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DistributionView {
+    /// PENDING, PARTIALLY_SUBMITTED, SUBMITTED, PARTIALLY_LIVE or LIVE.
+    status: &'static str,
+    /// What stops it in a store.
+    blockers: Vec<String>,
+    targets: Vec<LaneView>,
+}
+
+/// One target with its tries.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LaneView {
+    target: &'static str,
+    version: String,
+    status: String,
+    /// Users who get it, in basis points.
+    exposure: u16,
+    live: bool,
+    /// Tries, the oldest first; the last one is in force.
+    submissions: Vec<SubmissionView>,
+    rollout: Option<RolloutView>,
+}
+
+/// Where the release stands in its stores, from its targets alone.
+fn status(release: &Release) -> &'static str {
+    let of = |key| release.shipments.get(key).map(|it| &it.state);
+    let targets = || release.plan().targets.keys();
+    // A rejected or withdrawn try is no submission in force.
+    let out = |word: &str| !matches!(word, "PREPARING" | "REJECTED" | "CANCELLED");
+    let live = targets()
+        .filter(|key| {
+            release
+                .board
+                .find(&delivr_domain::release::catalogue::ship_task(**key))
+                .is_some_and(|it| it.state.settled())
+                || of(key).is_some_and(|it| it.live)
+        })
+        .count();
+    let submitted = targets()
+        .filter(|key| of(key).is_some_and(|it| out(&it.status)))
+        .count();
+    let all = targets().count();
+    if all > 0 && live == all {
+        "LIVE"
+    } else if live > 0 || targets().any(|key| of(key).is_some_and(|it| it.exposure > 0)) {
+        "PARTIALLY_LIVE"
+    } else if all > 0 && submitted == all {
+        "SUBMITTED"
+    } else if submitted > 0 {
+        "PARTIALLY_SUBMITTED"
+    } else {
+        "PENDING"
+    }
+}
+
+/// Where each target stands.
+#[utoipa::path(tag = "Distribution", responses((status = 200, description = "The distribution", body = DistributionView)))]
+#[get("/releases/{releaseId}/distribution")]
+pub(crate) async fn read(cx: Context) -> Answered {
+    let (row, release) = find(&cx).await?;
+    let rows = cx
+        .app
+        .store
+        .children(cx.tenant(), release.draft.id.uuid())
+        .await?;
+    let mut submissions = Vec::new();
+    let mut rollouts = Vec::new();
+    for row in &rows {
+        match read_state(row)? {
+            Aggregate::Submission(it) => submissions.push(it),
+            Aggregate::Rollout(it) => rollouts.push(it),
+            Aggregate::Release(_) => {}
+        }
+    }
+    submissions.sort_by_key(|it| it.start.attempt);
+    let lanes = release.plan().targets.iter().map(|(key, plan)| {
+        let state = release.shipments.get(key).map(|it| &it.state);
+        let rollout_id = release.shipments.get(key).and_then(|it| it.rollout);
+        LaneView {
+            target: key.word(),
+            version: plan.version.to_string(),
+            status: state.map_or_else(|| "PENDING".to_owned(), |it| it.status.clone()),
+            exposure: state.map_or(0, |it| it.exposure),
+            live: state.is_some_and(|it| it.live),
+            submissions: submissions
+                .iter()
+                .filter(|it| it.start.target == *key)
+                .map(|it| submission(it))
+                .collect(),
+            rollout: rollouts
+                .iter()
+                .find(|it| Some(it.start.id) == rollout_id)
+                .map(|it| rollout(it)),
+        }
+    });
+    let view = DistributionView {
+        status: status(&release),
+        blockers: release
+            .shipments
+            .iter()
+            .filter_map(|(key, it)| it.state.blocker.as_ref().map(|why| format!("{key}: {why}")))
+            .collect(),
+        targets: lanes.collect(),
+    };
+    Ok(Answer::ok(&view).version(row.version))
+}

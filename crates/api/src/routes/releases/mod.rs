@@ -1,0 +1,56 @@
+//! Releases: made, read, moved by people, and followed live.
+
+pub(crate) mod actions;
+mod builds;
+mod create;
+mod distribution;
+mod gates;
+pub(crate) mod load;
+mod parts;
+mod read;
+mod regression;
+mod stream;
+pub(crate) mod tasks;
+mod view;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(read::list)
+        .service(create::make)
+        .service(read::read)
+        .service(read::change)
+        .service(read::change_target)
+        .service(read::remove)
+        .service(actions::start)
+        .service(actions::pause)
+        .service(actions::resume)
+        .service(actions::block)
+        .service(actions::unblock)
+        .service(actions::archive)
+        .service(actions::close)
+        .service(actions::trigger_regression)
+        .service(actions::trigger_pre_release)
+        .service(actions::trigger_distribution)
+        .service(regression::list_slots)
+        .service(regression::add_slot)
+        .service(regression::change_slot)
+        .service(regression::remove_slot)
+        .service(regression::list_cycles)
+        .service(regression::start_cycle)
+        .service(regression::read_cycle)
+        .service(regression::abandon_cycle)
+        .service(regression::record_result)
+        .service(builds::list)
+        .service(builds::upload)
+        .service(tasks::list)
+        .service(tasks::read)
+        .service(tasks::change)
+        .service(gates::blockers)
+        .service(gates::list_approvals)
+        .service(gates::decide)
+        .service(distribution::read)
+        .service(stream::events);
+}

@@ -1,0 +1,285 @@
+//! Reading, editing and deleting releases.
+
+use super::create::check_texts;
+use super::load::{Success, act, act_on, find, id, last_sweep, limit, query};
+use super::view::{Include, ReleaseView, Wanted, release};
+use crate::answer::{Answer, Answered};
+use crate::body::Body;
+use crate::check::{Checks, micros, reference, syntax};
+use crate::context::Context;
+use crate::problem::Problem;
+use actix_web::{HttpRequest, delete, get, patch};
+use chrono::{DateTime, Utc};
+use delivr_app::apply::read_state;
+use delivr_app::usecases::access::Role;
+use delivr_app::usecases::releases;
+use delivr_domain::aggregate::{Aggregate, Command};
+use delivr_domain::plan::{BuildMode, GatedStage};
+use delivr_domain::ports::store::{Page, ReleaseFilter};
+use delivr_domain::release::event::Edit;
+use delivr_domain::release::gate::{self, Blocker};
+use delivr_domain::release::{Command as ReleaseCommand, Phase, Release, Stage, view::Status};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Releases.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReleaseList {
+    items: Vec<ReleaseView>,
+    next_cursor: Option<String>,
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Board status.
+    status: Option<String>,
+    /// Phase.
+    phase: Option<String>,
+    /// Service.
+    service_id: Option<String>,
+    /// Text in key, title or version.
+    q: Option<String>,
+    /// At most so many items, 1 to 200; 50 unless said.
+    limit: Option<u16>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Releases, the newest first.
+#[utoipa::path(tag = "Releases", params(ListQuery), responses((status = 200, description = "Releases", body = ReleaseList)))]
+#[get("/releases")]
+pub(crate) async fn list(cx: Context, request: HttpRequest) -> Answered {
+    let asked: ListQuery = query(&request)?;
+    let mut checks = Checks::new();
+    checks
+        .text_if("/q", asked.q.as_deref(), 1, 200)
+        .text_if("/cursor", asked.cursor.as_deref(), 1, 500);
+    checks.done()?;
+    let filter = ReleaseFilter {
+        status: asked
+            .status
+            .map(|text| syntax::<Status>("/status", &text).map(|it| it.word().to_owned()))
+            .transpose()?,
+        phase: asked
+            .phase
+            .map(|text| syntax::<Phase>("/phase", &text).map(|it| it.word().to_owned()))
+            .transpose()?,
+        service: asked
+            .service_id
+            .map(|text| reference("/serviceId", &text, "service"))
+            .transpose()?,
+        text: asked.q,
+    };
+    let page = Page {
+        limit: limit(asked.limit)?,
+        cursor: asked.cursor,
+    };
+    let sweep = last_sweep(&cx).await?;
+    let listed = cx.app.store.releases(cx.tenant(), &filter, &page).await?;
+    let mut items = Vec::with_capacity(listed.items.len());
+    for row in &listed.items {
+        if let Aggregate::Release(it) = read_state(row)? {
+            items.push(release(&it, Include::default(), sweep, &[]));
+        }
+    }
+    Ok(Answer::ok(&ReleaseList {
+        items,
+        next_cursor: listed.next,
+    }))
+}
+
+/// What is read beside the release.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReadQuery {
+    /// Any of tasks, cycles, builds, slots, approvals, blockers, separated by commas; cycles, builds and slots unless said.
+    include: Option<String>,
+}
+
+fn include(text: Option<&str>) -> Result<Include, Problem> {
+    let Some(text) = text else {
+        return Ok(Include::DETAIL);
+    };
+    let mut include = Include::default();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let wanted = match part {
+            "tasks" => &mut include.tasks,
+            "cycles" => &mut include.cycles,
+            "builds" => &mut include.builds,
+            "slots" => &mut include.slots,
+            "approvals" => &mut include.approvals,
+            "blockers" => &mut include.blockers,
+            _ => {
+                let detail = "include knows tasks, cycles, builds, slots, approvals, blockers";
+                return Err(Problem::malformed_at("/include", detail));
+            }
+        };
+        *wanted = Wanted::Yes;
+    }
+    Ok(include)
+}
+
+/// The stage whose gate comes next.
+pub(crate) const fn next_gate(release: &Release) -> Option<GatedStage> {
+    match release.stage {
+        Stage::NotStarted | Stage::Kickoff | Stage::AwaitingRegression => Some(GatedStage::Regression),
+        Stage::Regression | Stage::AwaitingPreRelease => Some(GatedStage::PreRelease),
+        Stage::PreRelease | Stage::AwaitingDistribution => Some(GatedStage::Distribution),
+        Stage::Distribution | Stage::Completed | Stage::RolledBack | Stage::Archived => None,
+    }
+}
+
+/// What keeps the stage from starting, by the facts as they are known.
+pub(crate) async fn blockers(
+    cx: &Context,
+    release: &Release,
+    stage: GatedStage,
+) -> Result<Vec<Blocker>, Problem> {
+    let facts = cx.app.store.read_facts(release.aggregate_id()).await?;
+    let context = gate::Context {
+        now: cx.now(),
+        actor: &cx.who.name,
+        facts: &facts,
+    };
+    Ok(gate::blockers(release, stage, &context))
+}
+
+/// The same, with facts that are not fresh read again from their vendors.
+pub(crate) async fn fresh_blockers(
+    cx: &Context,
+    release: &Release,
+    stage: GatedStage,
+) -> Result<Vec<Blocker>, Problem> {
+    let facts = cx.app.store.read_facts(release.aggregate_id()).await?;
+    let context = gate::Context {
+        now: cx.now(),
+        actor: &cx.who.name,
+        facts: &facts,
+    };
+    let needed = gate::facts_needed(release, stage);
+    if needed.iter().any(|fact| context.fresh(*fact).is_none()) {
+        releases::refresh_facts(&cx.app, cx.tenant(), release, stage).await?;
+    }
+    blockers(cx, release, stage).await
+}
+
+/// One release.
+#[utoipa::path(tag = "Releases", params(ReadQuery), responses((status = 200, description = "The release", body = ReleaseView)))]
+#[get("/releases/{releaseId}")]
+pub(crate) async fn read(cx: Context, request: HttpRequest) -> Answered {
+    let asked: ReadQuery = query(&request)?;
+    let include = include(asked.include.as_deref())?;
+    let (row, found) = find(&cx).await?;
+    let blockers = match (include.blockers, next_gate(&found)) {
+        (Wanted::Yes, Some(stage)) => fresh_blockers(&cx, &found, stage).await?,
+        (Wanted::Yes | Wanted::No, _) => Vec::new(),
+    };
+    let sweep = last_sweep(&cx).await?;
+    Ok(Answer::ok(&release(&found, include, sweep, &blockers)).version(row.version))
+}
+
+/// What may be edited; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditBody {
+    title: Option<String>,
+    description: Option<String>,
+    /// LOW, MEDIUM, HIGH or CRITICAL.
+    priority: Option<String>,
+    pilot: Option<String>,
+    /// The same by seed 002's name.
+    owner: Option<String>,
+    /// Before the kickoff only.
+    kickoff_at: Option<DateTime<Utc>>,
+    /// Before the kickoff only.
+    kickoff_reminder_at: Option<DateTime<Utc>>,
+    target_date: Option<DateTime<Utc>>,
+}
+
+/// Edits what may still change: title, description, priority, pilot and target date always, the kickoff's dates before
+/// it. The status of an orchestrated release follows from its work and is not edited.
+#[utoipa::path(tag = "Releases", request_body = EditBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[patch("/releases/{releaseId}")]
+pub(crate) async fn change(cx: Context, body: Body<EditBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let mut checks = Checks::new();
+    let pilot = body.pilot.as_deref().or(body.owner.as_deref());
+    check_texts(
+        &mut checks,
+        body.title.as_deref(),
+        body.description.as_deref(),
+        body.priority.as_deref(),
+        pilot,
+    );
+    checks.holds(
+        "/owner",
+        body.pilot.is_none() || body.owner.is_none(),
+        "name either pilot or owner",
+    );
+    checks.done()?;
+    let edit = Edit {
+        title: body.title,
+        description: body.description,
+        priority: body.priority,
+        pilot: body.pilot.or(body.owner),
+        kickoff_at: body.kickoff_at.map(micros),
+        kickoff_reminder_at: body.kickoff_reminder_at.map(micros),
+        target_date: body.target_date.map(micros),
+    };
+    act(&cx, ReleaseCommand::Edit { edit }).await
+}
+
+/// Where a target's builds come from.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TargetEditBody {
+    /// PIPELINE or MANUAL; counts for builds that have not started.
+    builds: String,
+}
+
+/// Changes where a target's builds come from, at any time.
+#[utoipa::path(tag = "Releases", request_body = TargetEditBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[patch("/releases/{releaseId}/targets/{target}")]
+pub(crate) async fn change_target(cx: Context, body: Body<TargetEditBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let mode: BuildMode = syntax("/builds", &body.builds)?;
+    let target = cx.id("target", "target")?;
+    act(&cx, ReleaseCommand::ChangeBuildMode { target, mode }).await
+}
+
+/// Withdraws a release that has not been kicked off; its history stays. One that has is archived instead, which cleans
+/// up what it made at vendors.
+#[utoipa::path(tag = "Releases", responses((status = 204, description = "It is withdrawn")))]
+#[delete("/releases/{releaseId}")]
+pub(crate) async fn remove(cx: Context) -> Answered {
+    cx.at_least(Role::Member)?;
+    let (row, found) = find(&cx).await?;
+    cx.unchanged(row.version)?;
+    if found.stage != Stage::NotStarted {
+        return Err(Problem::conflict(
+            "had_effects",
+            format!(
+                "{} has been kicked off: archive it (POST archive), which also cleans up at the vendors",
+                found.key()
+            ),
+        ));
+    }
+    let command = Command::Release(ReleaseCommand::Archive {
+        reason: "withdrawn before its kickoff".to_owned(),
+        close_tickets: false,
+        delete_branch: false,
+    });
+    // At exactly the version that was looked at: a kickoff in between must not be undone silently.
+    let seen = Context {
+        if_match: Some(row.version),
+        ..cx
+    };
+    act_on(&seen, id(&seen).await?, &command, Success::Nothing, &|_state| ()).await
+}

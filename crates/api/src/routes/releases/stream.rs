@@ -1,0 +1,168 @@
+//! The live stream of a release: its events, and those of its submissions and rollouts, as they are committed.
+//!
+//! Positions only rise as readers see them, so a reader that comes back with the last one it saw misses nothing and gets
+//! nothing twice. The store is asked again and again; a message that could be lost is no part of it.
+
+use super::load::find;
+use crate::context::{Context, principal};
+use crate::problem::Problem;
+use crate::routes::activities::activity;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, get};
+use bytes::Bytes;
+use delivr_domain::ids::TenantId;
+use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::store::StoredEvent;
+use futures_util::future::select;
+use futures_util::stream::Stream;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::time::Duration;
+
+/// Pause between two looks at the store.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looks without news after which a comment keeps the connection alive and the credential is checked again.
+const QUIET_LOOKS: u32 = 30;
+/// Events read at once.
+const BATCH: u16 = 200;
+
+/// Events of the release from now on, or after `Last-Event-ID`. Each has its position as id, its kind as event and an
+/// activity as data. Ends when the server stops or the credential does; clients connect again by themselves.
+#[utoipa::path(
+    tag = "Activities",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event seen: the stream goes on after it.")),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String))
+)]
+#[get("/releases/{releaseId}/events")]
+pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (row, _release) = find(&cx).await?;
+    let after = match last_seen(&request)? {
+        Some(position) => position,
+        None => newest(&cx).await?,
+    };
+    let stream = live(cx, row.id, after, request.headers().clone());
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Proxies that collect answers would hold events back.
+        .insert_header((
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ))
+        .streaming(stream))
+}
+
+fn last_seen(request: &HttpRequest) -> Result<Option<i64>, Problem> {
+    let Some(value) = request.headers().get("last-event-id") else {
+        return Ok(None);
+    };
+    let position = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    position
+        .filter(|position| *position >= 0)
+        .map(Some)
+        .ok_or_else(|| Problem::malformed_at("", "Last-Event-ID must be the id of an event of this stream"))
+}
+
+async fn newest(cx: &Context) -> Result<i64, Problem> {
+    let last = cx.app.store.feed_backwards(cx.tenant(), None, 1).await?;
+    Ok(last.first().map_or(0, |event| event.position))
+}
+
+/// Whose events belong to the stream.
+struct Family {
+    tenant: TenantId,
+    release: AggregateId,
+    members: BTreeSet<AggregateId>,
+    strangers: BTreeSet<AggregateId>,
+}
+
+impl Family {
+    async fn has(&mut self, cx: &Context, owner: AggregateId) -> Result<bool, StoreError> {
+        if self.members.contains(&owner) {
+            return Ok(true);
+        }
+        // A release is nobody's child, and who was a stranger stays one.
+        if owner.kind == AggregateKind::Release || self.strangers.contains(&owner) {
+            return Ok(false);
+        }
+        let children = cx.app.store.children(self.tenant, self.release.id).await?;
+        self.members.extend(children.iter().map(|row| row.id));
+        if self.members.contains(&owner) {
+            return Ok(true);
+        }
+        self.strangers.insert(owner);
+        Ok(false)
+    }
+}
+
+fn live(
+    cx: Context,
+    release: AggregateId,
+    mut after: i64,
+    headers: HeaderMap,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    async_stream::stream! {
+        let mut closing = cx.closing();
+        let mut family = Family {
+            tenant: cx.tenant(),
+            release,
+            members: BTreeSet::from([release]),
+            strangers: BTreeSet::new(),
+        };
+        let mut quiet = 0;
+        // An id without data: a client that loses the connection now comes back to this very place.
+        yield Ok(Bytes::from(format!("retry: 2000\nid: {after}\n\n")));
+        while !*closing.borrow_and_update() {
+            let found = match cx.app.store.feed(cx.tenant(), after, BATCH).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(%error, "a live stream ends: its events cannot be read");
+                    break;
+                }
+            };
+            let more = found.len() == usize::from(BATCH);
+            for stored in found {
+                after = stored.position;
+                match family.has(&cx, stored.owner).await {
+                    Ok(true) => match message(&stored) {
+                        Some(text) => {
+                            quiet = 0;
+                            yield Ok(Bytes::from(text));
+                        }
+                        None => return,
+                    },
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a live stream ends: its children cannot be read");
+                        return;
+                    }
+                }
+            }
+            if more {
+                continue;
+            }
+            quiet += 1;
+            if quiet >= QUIET_LOOKS {
+                quiet = 0;
+                // Who lost the credential meanwhile hears nothing more.
+                if principal(&cx.app, &headers).await.is_err() {
+                    break;
+                }
+                yield Ok(Bytes::from_static(b": still here\n\n"));
+            }
+            let until = cx.app.clock.monotonic().plus(LOOK_EVERY);
+            select(pin!(cx.app.clock.sleep_until(until)), pin!(closing.changed())).await;
+        }
+    }
+}
+
+/// One event as the protocol writes it; none when it cannot be read, which ends the stream.
+fn message(stored: &StoredEvent) -> Option<String> {
+    let view = activity(stored).ok()?;
+    let data = serde_json::to_string(&view).ok()?;
+    Some(format!(
+        "id: {}\nevent: {}\ndata: {data}\n\n",
+        view.position, view.kind
+    ))
+}
