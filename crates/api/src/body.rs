@@ -36,7 +36,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             caller(&request).await?;
             let bytes = bytes.await?;
             accept(kind)?;
-            parse(&bytes).map(Self)
+            parse_object(&bytes).map(Self)
         }
         .boxed_local()
     }
@@ -57,9 +57,22 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for Maybe<T> {
                 return Ok(Self(T::default()));
             }
             accept(kind)?;
-            parse(&bytes).map(Self)
+            parse_object(&bytes).map(Self)
         }
         .boxed_local()
+    }
+}
+
+/// The exact bytes of a body, whoever sends it: their sender proves itself by them.
+#[derive(Debug)]
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl FromRequest for Raw {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = raw(request, payload);
+        async move { bytes.await.map(Self) }.boxed_local()
     }
 }
 
@@ -117,6 +130,15 @@ fn accept(kind: Kind) -> Result<(), Problem> {
     }
 }
 
+/// Reads a body that must be an object: for the reader a list of its fields' values would do as well.
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    match first {
+        Some(b'{') => parse(bytes),
+        Some(_) | None => Err(Problem::malformed_at("", "the body must be a JSON object")),
+    }
+}
+
 /// Reads a body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if holds_nul(bytes) {
@@ -163,7 +185,7 @@ fn push(pointer: &mut String, key: &str) {
 }
 
 fn wrong(mut pointer: String, error: &serde_json::Error) -> Problem {
-    let said = error.to_string();
+    let said = without_value(&error.to_string());
     for lead in ["missing field `", "unknown field `", "duplicate field `"] {
         if let Some(field) = said.strip_prefix(lead).and_then(|rest| rest.split('`').next())
             && !pointer.ends_with(&format!("/{field}"))
@@ -180,6 +202,15 @@ fn wrong(mut pointer: String, error: &serde_json::Error) -> Problem {
         pointer,
         detail.chars().take(500).collect::<String>(),
     )])
+}
+
+/// The complaint without the text that was sent: it may be a secret in the wrong place.
+fn without_value(said: &str) -> String {
+    let shortened = said.split_once("string \"").and_then(|(before, rest)| {
+        let (_value, after) = rest.rsplit_once("\", expected")?;
+        Some(format!("{before}string, expected{after}"))
+    });
+    shortened.unwrap_or_else(|| said.to_owned())
 }
 
 /// PostgreSQL keeps no U+0000 in texts; a body with one is refused everywhere.
@@ -208,4 +239,50 @@ pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    #[expect(dead_code, reason = "only its shape matters")]
+    struct Form {
+        name: String,
+        #[serde(default)]
+        secrets: BTreeMap<String, String>,
+    }
+
+    fn pointer(text: &str) -> (String, String) {
+        let document = parse_object::<Form>(text.as_bytes()).unwrap_err().document(None);
+        let document = serde_json::to_value(document).unwrap();
+        let error = &document["errors"][0];
+        (
+            error["pointer"].as_str().unwrap().to_owned(),
+            error["detail"].to_string(),
+        )
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        for (text, at) in [
+            (r"{}", "/name"),
+            (r#"{"name": 7}"#, "/name"),
+            (r#"{"name": "x", "colour": 1}"#, "/colour"),
+            (r#"{"name": "x", "secrets": {"a/b": 1}}"#, "/secrets/a~1b"),
+            (r#"{"name": "x""#, ""),
+            (r#"{"name": "x\u0000"}"#, ""),
+        ] {
+            assert_eq!(pointer(text).0, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_not_repeated() {
+        let (at, detail) = pointer(r#"{"name": "x", "secrets": "s3cret\", expected"}"#);
+        assert_eq!(at, "/secrets");
+        assert!(!detail.contains("s3cret"), "{detail}");
+    }
 }

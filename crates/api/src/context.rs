@@ -126,8 +126,8 @@ pub(crate) struct Context {
     pub(crate) repeat: Option<Repeat>,
     /// How people and vendors reach the API.
     pub(crate) public_url: Option<Url>,
-    closing: watch::Receiver<bool>,
-    request: HttpRequest,
+    pub(crate) closing: watch::Receiver<bool>,
+    pub(crate) request: HttpRequest,
 }
 
 impl Context {

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::uri::{PathAndQuery, Uri};
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{Method, StatusCode, Version, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
@@ -72,6 +72,9 @@ async fn answer<B: MessageBody + 'static>(
     if let Err(problem) = rename(&mut request) {
         return Ok(request.into_response(problem.response(Some(id))));
     }
+    if let Err(problem) = receive(&mut request).await {
+        return Ok(request.into_response(problem.response(Some(id))));
+    }
     let flight = match shared {
         Some(shared) => named_key(&request).map(|key| shared.flight(&key)),
         None => None,
@@ -91,7 +94,7 @@ async fn answer<B: MessageBody + 'static>(
             request.extensions_mut().insert(repeat.clone());
             Some((tenant, repeat))
         }
-        Ok(Repetition::Answered(stored)) => return Ok(request.into_response(replay(stored))),
+        Ok(Repetition::Answered(stored)) => return Ok(request.into_response(replay(stored, id))),
         Err(problem) => return Ok(request.into_response(problem.response(Some(id)))),
     };
     let response = next.call(request).await?.map_into_boxed_body();
@@ -166,6 +169,24 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Takes the whole body in before anybody answers. An answer to a request that is still being sent would end in a
+/// reset connection, and the sender would never read why it was refused.
+async fn receive(request: &mut ServiceRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0");
+    if has_body || request.version() == Version::HTTP_2 {
+        let body = request
+            .extract::<Bytes>()
+            .await
+            .map_err(|error| body::unreadable(&error))?;
+        request.set_payload(Payload::from(body));
+    }
+    Ok(())
+}
+
 /// Paths whose senders prove themselves by a signature: they are no callers with keys of their own.
 fn signed(path: &str) -> bool {
     places::place(path).is_some_and(|place| {
@@ -206,7 +227,7 @@ async fn repetition(request: &mut ServiceRequest, shared: &Shared) -> Result<Rep
     whole.extend_from_slice(&body);
     let repeat = Repeat {
         key: format!("{}/{named}", who.token),
-        request: access::token_digest(&String::from_utf8_lossy(&whole)),
+        request: access::digest_of(&whole),
         stored: Arc::default(),
         secret: Arc::default(),
     };
@@ -224,16 +245,22 @@ fn reused() -> Problem {
     )
 }
 
-fn replay(stored: StoredAnswer) -> HttpResponse {
+fn replay(stored: StoredAnswer, id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut builder = HttpResponse::build(status);
     builder.insert_header(("Idempotent-Replayed", "true"));
-    if status.is_client_error() {
-        builder.content_type("application/problem+json");
-    } else {
-        builder.content_type("application/json");
+    if !status.is_client_error() {
+        return builder.content_type("application/json").body(stored.body);
     }
-    builder.body(stored.body)
+    // A kept refusal is about the request that meets it now.
+    let body = match serde_json::from_str(&stored.body) {
+        Ok(serde_json::Value::Object(mut document)) => {
+            document.insert("instance".to_owned(), id.into());
+            serde_json::Value::Object(document).to_string()
+        }
+        Ok(_) | Err(_) => stored.body,
+    };
+    builder.content_type("application/problem+json").body(body)
 }
 
 /// Keeps the answer of a change that has no transaction of its own with it.
@@ -284,7 +311,9 @@ async fn lost_race(
         return Ok(response);
     }
     match shared.app.store.answer(tenant, &repeat.key).await {
-        Ok(Some(stored)) if stored.request == repeat.request => Ok(response.into_response(replay(stored))),
+        Ok(Some(stored)) if stored.request == repeat.request => {
+            Ok(response.into_response(replay(stored, id)))
+        }
         Ok(Some(_)) => Ok(response.into_response(reused().response(Some(id)))),
         Ok(None) | Err(_) => Ok(response),
     }

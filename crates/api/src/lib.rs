@@ -12,6 +12,7 @@ mod document;
 mod front;
 mod places;
 mod problem;
+mod query;
 mod routes;
 mod server;
 

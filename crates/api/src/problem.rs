@@ -4,7 +4,12 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use delivr_app::apply::ApplyError;
 use delivr_app::connections::ConnectError;
+use delivr_app::usecases::callbacks::CallbackError;
+use delivr_app::usecases::inbound::InboundError;
+use delivr_app::usecases::integrations::{IntegrationError, VerifyError};
+use delivr_app::vault::VaultError;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::provider::WebhookError;
 use delivr_domain::release::command::Rejection;
 use delivr_domain::release::gate::Blocker;
 use serde::Serialize;
@@ -167,6 +172,22 @@ impl Problem {
             "send a valid API token as `Authorization: Bearer TOKEN` or as `X-API-Key: TOKEN`",
         )
     }
+    /// 504: a vendor does not answer while somebody waits.
+    pub(crate) fn vendor_slow() -> Self {
+        Self {
+            retry_after: Some(30),
+            ..Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "vendor_slow",
+                "the vendor did not answer in time; try again later",
+            )
+        }
+    }
+    /// The same with places or reasons listed.
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
     /// The status.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
@@ -311,6 +332,65 @@ impl From<ConnectError> for Problem {
         match error {
             ConnectError::Provider(error) => error.into(),
             ConnectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        tracing::error!(%error, "stored credentials cannot be used");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "credentials_unreadable",
+            "the stored credentials cannot be opened; an operator finds the reason in the log",
+        )
+    }
+}
+
+impl From<IntegrationError> for Problem {
+    fn from(error: IntegrationError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            IntegrationError::Provider { .. } => Self::unsuitable("unknown_provider", "/provider", sentence),
+            IntegrationError::Config(wrong) => Self::malformed_at(wrong.pointer, wrong.detail),
+            IntegrationError::Vault(error) => error.into(),
+            IntegrationError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Problem {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Missing => Self::missing("integration"),
+            VerifyError::Vendor(error) => error.into(),
+            VerifyError::Apply(error) => error.into(),
+            VerifyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CallbackError> for Problem {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::Vault(error) => error.into(),
+            CallbackError::Store(error) => error.into(),
+            CallbackError::Correlation => Self::missing("run"),
+        }
+    }
+}
+
+impl From<InboundError> for Problem {
+    fn from(error: InboundError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            InboundError::Silent => Self::missing("webhook of this provider"),
+            InboundError::Webhook(WebhookError::Unsigned) => {
+                Self::new(StatusCode::UNAUTHORIZED, "unsigned_delivery", sentence)
+            }
+            InboundError::Webhook(WebhookError::Malformed(_)) => Self::malformed_at("", sentence),
+            InboundError::Vault(error) => error.into(),
+            InboundError::Store(error) => error.into(),
         }
     }
 }

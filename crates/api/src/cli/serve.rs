@@ -4,6 +4,7 @@ use super::say;
 use crate::Shared;
 use anyhow::Context as _;
 use delivr_app::App;
+use delivr_app::usecases::callbacks;
 use delivr_bootstrap::settings::WorkerMode;
 use delivr_bootstrap::{Settings, shutdown, telemetry, wire};
 use delivr_worker::{Worker, WorkerSettings};
@@ -15,6 +16,9 @@ use tokio::task::JoinHandle;
 pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let metrics = telemetry::metrics()?;
     let app = wire::start(settings).await?;
+    if app.store.ready().await.is_ok() {
+        callbacks::prepare(&app).await?;
+    }
     if let Some(address) = settings.metrics_listen {
         telemetry::serve_metrics(metrics, address)?;
     }

@@ -11,6 +11,11 @@
 //! Literal segments win over parameters by being registered first.
 
 pub(crate) mod activities;
+pub(crate) mod inbound;
+pub(crate) mod integrations;
+pub(crate) mod line;
+pub(crate) mod pipelines;
+pub(crate) mod profiles;
 pub(crate) mod releases;
 pub(crate) mod rollouts;
 pub(crate) mod services;
@@ -29,4 +34,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     rollouts::routes(config);
     activities::routes(config);
     services::routes(config);
+    profiles::routes(config);
+    pipelines::routes(config);
+    integrations::routes(config);
+    line::routes(config);
+    inbound::routes(config);
 }

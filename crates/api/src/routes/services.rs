@@ -5,6 +5,7 @@ use crate::body::{Body, given};
 use crate::check::{Checks, reference, unknown};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::{Paging, Query};
 use actix_web::{delete, get, patch, post};
 use delivr_app::usecases::access::{Role, is_slug};
 use delivr_app::usecases::services::SCM_OF_SERVICE;
@@ -163,13 +164,16 @@ async fn find(cx: &Context) -> Result<Service, Problem> {
 }
 
 /// Services of the tenant, by slug.
-#[utoipa::path(tag = "Services", responses((status = 200, description = "Services", body = ServiceList)))]
+#[utoipa::path(tag = "Services",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Services", body = ServiceList)))]
 #[get("/services")]
-pub(crate) async fn list(cx: Context) -> Answered {
-    let services = cx.app.store.services(cx.tenant()).await?;
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
+    let found = cx.app.store.services(cx.tenant()).await?;
+    let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
     Ok(Answer::ok(&ServiceList {
-        items: services.iter().map(view).collect(),
-        next_cursor: None,
+        items: items.iter().map(view).collect(),
+        next_cursor,
     }))
 }
 
@@ -191,23 +195,45 @@ pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
     );
     body.check(&mut checks);
     checks.done()?;
+    let id = ServiceId::from_uuid(cx.fresh());
+    let made = if cx.may_repeat() {
+        cx.app.store.service(cx.tenant(), id).await?
+    } else {
+        None
+    };
+    let made = match made {
+        Some(made) => made,
+        None => {
+            let service = build(&cx, body, id, slug, name).await?;
+            cx.app.store.insert_service(&service).await?;
+            service
+        }
+    };
+    let place = cx.place(&format!("/services/{}", made.id));
+    Ok(Answer::created(place, &view(&made)).version(made.version))
+}
+
+async fn build(
+    cx: &Context,
+    body: ServiceBody,
+    id: ServiceId,
+    slug: String,
+    name: String,
+) -> Result<Service, Problem> {
     let mut detail = json!({
         "kind": null, "description": null, "color": "#6366f1", "repository": null, "jiraProjectKey": null,
         "isActive": true, SCM_OF_SERVICE: null,
     });
-    body.write(&cx, &mut detail).await?;
-    let service = Service {
-        id: ServiceId::from_uuid(cx.app.entropy.uuid()),
+    body.write(cx, &mut detail).await?;
+    Ok(Service {
+        id,
         tenant: cx.tenant(),
         slug,
         name,
         detail,
         version: 1,
         created_at: cx.now(),
-    };
-    cx.app.store.insert_service(&service).await?;
-    let place = cx.place(&format!("/services/{}", service.id));
-    Ok(Answer::created(place, &view(&service)).version(service.version))
+    })
 }
 
 /// One service.

@@ -5,6 +5,7 @@ use crate::body::Body;
 use crate::check::{Checks, micros, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::{Paging, Query};
 use actix_web::{delete, get, post};
 use delivr_app::usecases::access::{self, Role};
 use delivr_domain::ids::TokenId;
@@ -73,14 +74,17 @@ pub(crate) struct TokenBody {
 }
 
 /// Tokens of the tenant, newest first.
-#[utoipa::path(tag = "Tokens", responses((status = 200, description = "Tokens", body = TokenList)))]
+#[utoipa::path(tag = "Tokens",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Tokens", body = TokenList)))]
 #[get("/tokens")]
-pub(crate) async fn list(cx: Context) -> Answered {
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     cx.at_least(Role::Admin)?;
-    let tokens = cx.app.store.tokens(cx.tenant()).await?;
+    let found = cx.app.store.tokens(cx.tenant()).await?;
+    let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
     Ok(Answer::ok(&TokenList {
-        items: tokens.iter().map(|token| view(token, None)).collect(),
-        next_cursor: None,
+        items: items.iter().map(|token| view(token, None)).collect(),
+        next_cursor,
     }))
 }
 

@@ -92,7 +92,13 @@ pub const TOKEN_PREFIX: &str = "dlv_";
 /// The digest a secret is looked up by.
 #[must_use]
 pub fn token_digest(secret: &str) -> String {
-    hex(digest(&SHA256, secret.as_bytes()).as_ref())
+    digest_of(secret.as_bytes())
+}
+
+/// Lower-case hex SHA-256.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// Lower-case hexadecimal digits.

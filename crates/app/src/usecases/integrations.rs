@@ -1,6 +1,7 @@
 //! Integrations: kept with sealed credentials, tried against the vendor, replaced without a gap.
 
 use super::limit::within;
+use super::services::SCM_OF_SERVICE;
 use crate::App;
 use crate::apply::{self, ApplyError, Wish};
 use crate::vault::VaultError;
@@ -102,18 +103,18 @@ fn hints(credentials: &BTreeMap<String, SecretString>) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Makes an integration. It is not used by releases before it was verified.
+/// Makes an integration under a fresh id. It is not used by releases before it was verified.
 ///
 /// # Errors
 /// See [`IntegrationError`].
 pub async fn create(
     app: &App,
     tenant: TenantId,
+    id: IntegrationId,
     new: NewIntegration,
 ) -> Result<Integration, IntegrationError> {
     let descriptor = provider(app, new.port, &new.provider)?;
     try_forms(descriptor, &new.config, &new.credentials)?;
-    let id = IntegrationId::from_uuid(app.entropy.uuid());
     let now = app.clock.now();
     let integration = Integration {
         id,
@@ -144,8 +145,8 @@ pub struct Change {
     pub name: Option<String>,
     /// The whole new configuration.
     pub config: Option<Value>,
-    /// Credentials to set; others stay.
-    pub credentials: BTreeMap<String, SecretString>,
+    /// Credentials to set, or to remove; others stay.
+    pub credentials: BTreeMap<String, Option<SecretString>>,
 }
 
 /// Changes an integration that was read at its version. A new configuration or credential must be verified anew.
@@ -164,7 +165,12 @@ pub async fn change(
     }
     if touched {
         let mut secrets = app.vault.open(stored.tenant, stored.id, &stored.sealed)?;
-        secrets.extend(change.credentials);
+        for (name, secret) in change.credentials {
+            match secret {
+                Some(secret) => secrets.insert(name, secret),
+                None => secrets.remove(&name),
+            };
+        }
         if let Some(config) = change.config {
             stored.config = config;
         }
@@ -180,6 +186,29 @@ pub async fn change(
     stored.updated_at = app.clock.now();
     app.store.update_integration(&stored).await?;
     Ok(stored)
+}
+
+/// What uses an integration, in words for people: live releases, pipelines, services.
+///
+/// # Errors
+/// When the store fails.
+pub async fn users(app: &App, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError> {
+    let mut users = Vec::new();
+    for key in app.store.releases_using(tenant, id).await? {
+        users.push(format!("the release {key}"));
+    }
+    for pipeline in app.store.pipelines(tenant).await? {
+        if pipeline.integration == id || pipeline.scm == Some(id) || pipeline.store == Some(id) {
+            users.push(format!("the pipeline {}", pipeline.name));
+        }
+    }
+    for service in app.store.services(tenant).await? {
+        let scm = service.detail.get(SCM_OF_SERVICE).and_then(Value::as_str);
+        if scm.and_then(|text| text.parse().ok()) == Some(id) {
+            users.push(format!("the service {}", service.slug));
+        }
+    }
+    Ok(users)
 }
 
 /// Why a verification came to nothing.

@@ -1,5 +1,6 @@
 //! The master key over the life of an installation: proved at every start, changed while the system works.
 
+use super::callbacks::{self, CallbackError};
 use crate::App;
 use crate::vault::{Vault, VaultError};
 use base64::Engine as _;
@@ -109,6 +110,11 @@ pub async fn rotate(app: &App) -> Result<Rotated, KeyError> {
             done.current += 1;
         }
     }
+    callbacks::reseal(app).await.map_err(|error| match error {
+        CallbackError::Vault(error) => KeyError::Vault(error),
+        CallbackError::Store(error) => KeyError::Store(error),
+        CallbackError::Correlation => KeyError::Vault(VaultError::Damaged),
+    })?;
     put_check(app).await?;
     Ok(done)
 }

@@ -1,11 +1,14 @@
 //! What the API and the pages ask for, one module per kind of thing.
 
 pub mod access;
+pub mod callbacks;
 pub mod create;
 pub mod explain;
+pub mod inbound;
 pub mod integrations;
 pub mod keys;
 pub mod limit;
+pub mod pipelines;
 pub mod plan;
 pub mod profile;
 pub mod releases;

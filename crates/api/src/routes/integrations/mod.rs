@@ -1,0 +1,253 @@
+//! Integrations: a tenant's connections to vendors, by category.
+
+mod seed;
+mod view;
+
+use crate::answer::{Answer, Answered};
+use crate::body::{Body, parse_value};
+use crate::check::Checks;
+use crate::context::Context;
+use crate::problem::{FieldError, Problem};
+use crate::query::{Paging, Query};
+use actix_web::{delete, get, post, put};
+use delivr_app::usecases::access::Role;
+use delivr_app::usecases::integrations::{self, Change, NewIntegration};
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::Integration;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use view::{IntegrationList, IntegrationView, ProviderList, provider_view, view};
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(providers)
+        .service(list)
+        .service(create)
+        .service(read)
+        .service(change)
+        .service(remove)
+        .service(verify);
+}
+
+/// An integration to be made. Forms with the names of seed 004 (`scmType`, `repositoryUrl`, `accessToken` ...) are
+/// understood too.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewBody {
+    /// Key of the provider, from the list of providers.
+    provider: String,
+    /// Name for people, unique in its category.
+    name: String,
+    /// Public configuration, by the provider's schema.
+    #[schema(value_type = Object)]
+    config: Option<Value>,
+    /// Credentials, by the provider's schema. Never shown again.
+    #[schema(value_type = Object)]
+    #[serde(default)]
+    credentials: BTreeMap<String, SecretString>,
+}
+
+/// What is to be changed; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ChangeBody {
+    /// Key of the provider; cannot be changed, and may be repeated.
+    provider: Option<String>,
+    /// Name for people.
+    name: Option<String>,
+    /// The whole new configuration.
+    #[schema(value_type = Option<Object>)]
+    config: Option<Value>,
+    /// Credentials to set, or to remove by `null`; others stay.
+    #[schema(value_type = Object)]
+    #[serde(default)]
+    credentials: BTreeMap<String, Option<SecretString>>,
+}
+
+fn category(cx: &Context) -> Result<Port, Problem> {
+    cx.id("category", "integration category")
+}
+
+async fn find(cx: &Context) -> Result<Integration, Problem> {
+    let port = category(cx)?;
+    let id: IntegrationId = cx.id("integrationId", "integration")?;
+    cx.app
+        .store
+        .integration(cx.tenant(), id)
+        .await?
+        .filter(|found| found.port == port)
+        .ok_or_else(|| Problem::missing("integration"))
+}
+
+fn answer(cx: &Context, found: &Integration) -> Answer {
+    Answer::ok(&view(cx, found)).version(found.version)
+}
+
+/// Providers of a category: what can be connected, with the forms of configuration and credentials (JSON Schema).
+#[utoipa::path(tag = "Integrations", responses((status = 200, description = "Providers", body = ProviderList)))]
+#[get("/integrations/{category}/providers")]
+pub(crate) async fn providers(cx: Context) -> Answered {
+    let items = cx.app.registry.of(category(&cx)?).map(provider_view).collect();
+    Ok(Answer::ok(&ProviderList {
+        items,
+        next_cursor: None,
+    }))
+}
+
+/// Integrations of a category, by name.
+#[utoipa::path(tag = "Integrations",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Integrations", body = IntegrationList)))]
+#[get("/integrations/{category}")]
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
+    let found = cx
+        .app
+        .store
+        .integrations(cx.tenant(), Some(category(&cx)?))
+        .await?;
+    let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
+    Ok(Answer::ok(&IntegrationList {
+        items: items.iter().map(|it| view(&cx, it)).collect(),
+        next_cursor,
+    }))
+}
+
+/// Connects a vendor. The integration is PENDING until it is verified.
+#[utoipa::path(tag = "Integrations", request_body = NewBody,
+    responses((status = 201, description = "The integration", body = IntegrationView)))]
+#[post("/integrations/{category}")]
+pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let port = category(&cx)?;
+    let new = new_integration(&cx, port, &body.0)?;
+    let made = insert(&cx, new).await?;
+    let place = cx.place(&format!("/integrations/{}/{}", made.port, made.id));
+    Ok(Answer::created(place, &view(&cx, &made)).version(made.version))
+}
+
+fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegration, Problem> {
+    let body: NewBody = match seed::form(port, &cx.app.registry, body)? {
+        Some(ours) => parse_value("", &ours)?,
+        None => parse_value("", body)?,
+    };
+    Checks::new().text("/name", &body.name, 1, 100).done()?;
+    Ok(NewIntegration {
+        port,
+        provider: body.provider,
+        name: body.name,
+        config: body
+            .config
+            .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+        credentials: body.credentials,
+    })
+}
+
+/// Keeps a new integration, or finds the one that an earlier, interrupted request with the same key has kept.
+pub(crate) async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Problem> {
+    let id = IntegrationId::from_uuid(cx.fresh());
+    if cx.may_repeat()
+        && let Some(made) = cx.app.store.integration(cx.tenant(), id).await?
+    {
+        return Ok(made);
+    }
+    Ok(integrations::create(&cx.app, cx.tenant(), id, new).await?)
+}
+
+/// Connects a CI system of a seed 004 pipeline, unless the tenant has one at that address.
+pub(crate) async fn of_seed_pipeline(
+    cx: &Context,
+    body: &Value,
+) -> Result<Option<(Integration, Value)>, Problem> {
+    let Some((connection, pipeline)) = seed::pipeline(body)? else {
+        return Ok(None);
+    };
+    let new = new_integration(cx, Port::Cicd, &connection)?;
+    let address = |config: &Value| {
+        let text = config.get("baseUrl").and_then(Value::as_str).unwrap_or_default();
+        text.trim_end_matches('/').to_owned()
+    };
+    let known = cx.app.store.integrations(cx.tenant(), Some(Port::Cicd)).await?;
+    let same = |it: &&Integration| it.provider == new.provider && address(&it.config) == address(&new.config);
+    let integration = match known.iter().find(same) {
+        Some(found) => found.clone(),
+        None => insert(cx, new).await?,
+    };
+    Ok(Some((integration, pipeline)))
+}
+
+/// One integration.
+#[utoipa::path(tag = "Integrations", responses((status = 200, description = "The integration", body = IntegrationView)))]
+#[get("/integrations/{category}/{integrationId}")]
+pub(crate) async fn read(cx: Context) -> Answered {
+    let found = find(&cx).await?;
+    Ok(answer(&cx, &found))
+}
+
+/// Changes an integration. New configuration or credentials must be verified anew.
+#[utoipa::path(tag = "Integrations", request_body = ChangeBody,
+    responses((status = 200, description = "The integration", body = IntegrationView)))]
+#[put("/integrations/{category}/{integrationId}")]
+pub(crate) async fn change(cx: Context, body: Body<ChangeBody>) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let Body(body) = body;
+    Checks::new()
+        .text_if("/name", body.name.as_deref(), 1, 100)
+        .done()?;
+    let found = find(&cx).await?;
+    cx.unchanged(found.version)?;
+    if body
+        .provider
+        .as_ref()
+        .is_some_and(|provider| *provider != found.provider)
+    {
+        return Err(Problem::unsuitable(
+            "provider_is_fixed",
+            "/provider",
+            "an integration keeps its provider; make another one",
+        ));
+    }
+    let change = Change {
+        name: body.name,
+        config: body.config,
+        credentials: body.credentials,
+    };
+    let changed = integrations::change(&cx.app, found, change).await?;
+    Ok(answer(&cx, &changed))
+}
+
+/// Deletes an integration that nothing uses; otherwise says what does.
+#[utoipa::path(tag = "Integrations", responses((status = 204, description = "It is gone")))]
+#[delete("/integrations/{category}/{integrationId}")]
+pub(crate) async fn remove(cx: Context) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let found = find(&cx).await?;
+    cx.unchanged(found.version)?;
+    let users = integrations::users(&cx.app, cx.tenant(), found.id).await?;
+    if !users.is_empty() {
+        let users = users.into_iter().map(|user| FieldError::new("", user)).collect();
+        return Err(Problem::conflict("integration_in_use", "it is in use; see `errors`").with_errors(users));
+    }
+    if cx.app.store.delete_integration(cx.tenant(), found.id).await? {
+        Ok(Answer::none())
+    } else {
+        Err(Problem::missing("integration"))
+    }
+}
+
+/// Tries the credential and each permission at the vendor, and keeps what came of it. Tasks that failed because the
+/// integration did not work go on when it works.
+#[utoipa::path(tag = "Integrations",
+    responses((status = 200, description = "The integration, VALID or INVALID", body = IntegrationView)))]
+#[post("/integrations/{category}/{integrationId}/verify")]
+pub(crate) async fn verify(cx: Context) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let found = find(&cx).await?;
+    let verified = integrations::verify(&cx.app, cx.tenant(), found.id, &cx.who.name).await?;
+    Ok(answer(&cx, &verified))
+}

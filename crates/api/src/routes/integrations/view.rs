@@ -1,0 +1,158 @@
+//! Integrations and providers as the API shows them: never a secret.
+
+use crate::context::Context;
+use delivr_domain::ports::provider::Descriptor;
+use delivr_domain::ports::store::Integration;
+use delivr_domain::time::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use url::Url;
+use utoipa::ToSchema;
+
+/// A provider that can be connected.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProviderView {
+    /// Its key, stored with integrations.
+    provider: &'static str,
+    /// Category.
+    category: String,
+    /// Name for people.
+    display_name: &'static str,
+    /// JSON Schema of the configuration.
+    #[schema(value_type = Object)]
+    config_schema: Value,
+    /// JSON Schema of the credentials.
+    #[schema(value_type = Object)]
+    credentials_schema: Value,
+    /// What it can do.
+    #[schema(value_type = Object)]
+    capabilities: Value,
+    /// Whether it sends webhooks that are understood here.
+    webhooks: bool,
+}
+
+/// Providers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProviderList {
+    pub(super) items: Vec<ProviderView>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The provider as shown.
+pub(super) fn provider_view(it: &Descriptor) -> ProviderView {
+    ProviderView {
+        provider: it.key,
+        category: it.port.to_string(),
+        display_name: it.display_name,
+        config_schema: it.config_schema.clone(),
+        credentials_schema: it.credentials_schema.clone(),
+        capabilities: it.capabilities.clone(),
+        webhooks: it.webhook.is_some(),
+    }
+}
+
+/// That a credential is set.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SetView {
+    /// Always true: what is not set is not listed.
+    set: bool,
+    /// The last characters, where that tells nothing.
+    last_four: Option<String>,
+}
+
+/// An integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IntegrationView {
+    id: String,
+    category: String,
+    provider: String,
+    name: String,
+    #[schema(value_type = Object)]
+    config: Value,
+    /// Which credentials are set.
+    credentials: BTreeMap<String, SetView>,
+    /// PENDING, VALID, INVALID or EXPIRED.
+    verification_status: String,
+    /// What the last verification said.
+    #[schema(value_type = Option<Object>)]
+    verification: Option<Value>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    verified_at: Option<Timestamp>,
+    /// Where the vendor sends its webhooks; none when it sends none, or the public address is not set.
+    webhook_url: Option<String>,
+    version: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// Integrations.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IntegrationList {
+    pub(super) items: Vec<IntegrationView>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The integration as shown.
+pub(super) fn view(cx: &Context, it: &Integration) -> IntegrationView {
+    let sends = cx
+        .app
+        .registry
+        .find(it.port, &it.provider)
+        .is_some_and(|provider| provider.webhook.is_some());
+    let webhook_url = cx
+        .public_url
+        .as_ref()
+        .filter(|_url| sends)
+        .map(|url| below(url, &format!("/api/v1/webhooks/{}/{}", it.provider, it.id)));
+    let hint = |hint: &String| SetView {
+        set: true,
+        last_four: Some(hint.clone()).filter(|hint| !hint.is_empty()),
+    };
+    IntegrationView {
+        id: it.id.to_string(),
+        category: it.port.to_string(),
+        provider: it.provider.clone(),
+        name: it.name.clone(),
+        config: it.config.clone(),
+        credentials: it
+            .hints
+            .iter()
+            .map(|(name, it)| (name.clone(), hint(it)))
+            .collect(),
+        verification_status: it.status.to_string(),
+        verification: it.status_detail.clone(),
+        verified_at: it.verified_at,
+        webhook_url,
+        version: it.version,
+        created_at: it.created_at,
+        updated_at: it.updated_at,
+    }
+}
+
+/// A path below the public address, which may have a path of its own.
+fn below(public: &Url, path: &str) -> String {
+    format!("{}{path}", public.as_str().trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn a_public_address_may_have_a_path() {
+        for (public, whole) in [
+            ("https://x.example", "https://x.example/api"),
+            ("https://x.example/delivr/", "https://x.example/delivr/api"),
+        ] {
+            assert_eq!(below(&public.parse().unwrap(), "/api"), whole);
+        }
+    }
+}

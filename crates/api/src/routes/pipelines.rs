@@ -1,0 +1,408 @@
+//! Pipelines: CI jobs bound to a platform and a purpose.
+
+use super::integrations::of_seed_pipeline;
+use crate::answer::{Answer, Answered};
+use crate::body::{Body, parse_value};
+use crate::check::{Checks, reference, syntax, unknown};
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::query::{Paging, Query};
+use actix_web::{delete, get, post, put};
+use delivr_app::usecases::access::Role;
+use delivr_app::usecases::limit::within;
+use delivr_app::usecases::pipelines::{READ_LIMIT, unknown_words};
+use delivr_domain::ids::{IntegrationId, PipelineId};
+use delivr_domain::key::{Platform, TargetKey};
+use delivr_domain::plan::Purpose;
+use delivr_domain::ports::provider::{Connection, Port};
+use delivr_domain::ports::store::{Integration, Pipeline};
+use delivr_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list)
+        .service(create)
+        .service(parameters)
+        .service(read)
+        .service(change)
+        .service(remove);
+}
+
+/// A pipeline to be made, or all of a pipeline that is to be changed. The form of seed 004 (`pipelineType`,
+/// `jenkinsUrl`, `targetIntegrationId` ...) is understood by POST too.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PipelineBody {
+    /// Name for people, unique.
+    name: String,
+    /// The ci-cd integration that runs it.
+    integration_id: String,
+    /// The source-control integration it builds from; a release must use the same.
+    scm_integration_id: Option<String>,
+    /// The store integration it ships to; a release's target must use the same.
+    #[serde(alias = "targetIntegrationId")]
+    store_integration_id: Option<String>,
+    /// ANDROID, IOS, WEB or SERVICE.
+    platform: String,
+    /// PRE_REGRESSION_BUILD, REGRESSION_BUILD, AUTOMATION, TEST_FLIGHT_BUILD, AAB_BUILD, DEPLOY or CUSTOM.
+    purpose: String,
+    /// Job or workflow, as the CI system names it.
+    job: String,
+    /// Parameters of the job; values may contain {version}, {branch}, {tag}, {sha}, {platform} and {cycle}. Left out:
+    /// the provider's default parameters.
+    parameters: Option<BTreeMap<String, String>>,
+}
+
+/// A pipeline.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PipelineView {
+    id: String,
+    name: String,
+    integration_id: String,
+    scm_integration_id: Option<String>,
+    store_integration_id: Option<String>,
+    /// The same, by the name of seed 004.
+    target_integration_id: Option<String>,
+    platform: String,
+    purpose: String,
+    job: String,
+    parameters: BTreeMap<String, String>,
+    version: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// Pipelines.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PipelineList {
+    items: Vec<PipelineView>,
+    next_cursor: Option<String>,
+}
+
+/// A parameter that the job declares.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ParameterView {
+    name: String,
+    /// The vendor's word for its type.
+    kind: String,
+    default: Option<String>,
+    /// What the pipeline gives it.
+    value: Option<String>,
+}
+
+/// Parameters that the job declares.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ParameterList {
+    items: Vec<ParameterView>,
+    next_cursor: Option<String>,
+}
+
+fn view(it: &Pipeline) -> PipelineView {
+    let store = it.store.map(|id| id.to_string());
+    PipelineView {
+        id: it.id.to_string(),
+        name: it.name.clone(),
+        integration_id: it.integration.to_string(),
+        scm_integration_id: it.scm.map(|id| id.to_string()),
+        store_integration_id: store.clone(),
+        target_integration_id: store,
+        platform: it.platform.clone(),
+        purpose: it.purpose.clone(),
+        job: it.job.clone(),
+        parameters: it.parameters.clone(),
+        version: it.version,
+        created_at: it.created_at,
+    }
+}
+
+async fn find(cx: &Context) -> Result<Pipeline, Problem> {
+    let id: PipelineId = cx.id("pipelineId", "pipeline")?;
+    cx.app
+        .store
+        .pipeline(cx.tenant(), id)
+        .await?
+        .ok_or_else(|| Problem::missing("pipeline"))
+}
+
+/// Pipelines of the tenant, by name.
+#[utoipa::path(tag = "Pipelines",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Pipelines", body = PipelineList)))]
+#[get("/integrations/pipelines")]
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
+    let found = cx.app.store.pipelines(cx.tenant()).await?;
+    let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
+    Ok(Answer::ok(&PipelineList {
+        items: items.iter().map(view).collect(),
+        next_cursor,
+    }))
+}
+
+/// Makes a pipeline.
+#[utoipa::path(tag = "Pipelines", request_body = PipelineBody,
+    responses((status = 201, description = "The pipeline", body = PipelineView)))]
+#[post("/integrations/pipelines")]
+pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let body = ours(&cx, &body.0).await?;
+    let id = PipelineId::from_uuid(cx.fresh());
+    let made = if cx.may_repeat() {
+        cx.app.store.pipeline(cx.tenant(), id).await?
+    } else {
+        None
+    };
+    let made = match made {
+        Some(made) => made,
+        None => {
+            let pipeline = build(&cx, body, id, 1, cx.now()).await?;
+            cx.app.store.insert_pipeline(&pipeline).await?;
+            pipeline
+        }
+    };
+    let place = cx.place(&format!("/integrations/pipelines/{}", made.id));
+    Ok(Answer::created(place, &view(&made)).version(made.version))
+}
+
+/// The body in our form. The seed's pipeline holds its CI system's address and credential: that system becomes an
+/// integration of its own, once.
+async fn ours(cx: &Context, body: &Value) -> Result<PipelineBody, Problem> {
+    let Some((integration, mut rest)) = of_seed_pipeline(cx, body).await? else {
+        return parse_value("", body);
+    };
+    let store = rest.get("storeIntegrationId").and_then(Value::as_str);
+    let store = match store.and_then(|text| text.parse::<IntegrationId>().ok()) {
+        Some(id) => cx.app.store.integration(cx.tenant(), id).await?,
+        None => None,
+    };
+    // The seed's pipelines make what their store takes.
+    let made_for = match store.as_ref().and_then(|store| first_target(cx, store)) {
+        Some(TargetKey::IosAppStore) => Some((Platform::Ios, Purpose::TestFlightBuild)),
+        Some(TargetKey::AndroidPlayStore) => Some((Platform::Android, Purpose::AabBuild)),
+        Some(TargetKey::WebEnvironment | TargetKey::ServiceEnvironment) | None => None,
+    };
+    if let Some(map) = rest.as_object_mut() {
+        map.insert(
+            "integrationId".to_owned(),
+            Value::String(integration.id.to_string()),
+        );
+        if let Some((platform, purpose)) = made_for {
+            map.entry("platform").or_insert_with(|| platform.word().into());
+            map.entry("purpose").or_insert_with(|| purpose.word().into());
+        }
+        if let Some(job) = map.get("job").and_then(Value::as_str).map(ToOwned::to_owned) {
+            map.entry("name").or_insert_with(|| Value::String(job));
+        }
+    }
+    parse_value("", &rest)
+}
+
+async fn build(
+    cx: &Context,
+    body: PipelineBody,
+    id: PipelineId,
+    version: u64,
+    created_at: Timestamp,
+) -> Result<Pipeline, Problem> {
+    let mut checks = Checks::new();
+    checks
+        .text("/name", &body.name, 1, 100)
+        .text("/job", &body.job, 1, 500);
+    let given = body.parameters.iter().flatten();
+    for (name, template) in given {
+        let pointer = format!("/parameters/{}", name.replace('~', "~0").replace('/', "~1"));
+        checks
+            .text(&pointer, name, 1, 200)
+            .text(&pointer, template, 0, 2_000);
+        for word in unknown_words(template) {
+            checks.fail(&pointer, format!("{{{word}}} is not known here"));
+        }
+    }
+    checks.holds(
+        "/parameters",
+        body.parameters.as_ref().is_none_or(|it| it.len() <= 100),
+        "must be at most 100",
+    );
+    checks.done()?;
+    let platform: Platform = syntax("/platform", &body.platform)?;
+    let purpose: Purpose = syntax("/purpose", &body.purpose)?;
+    fitting(platform, purpose)?;
+    let ci = integration(cx, "/integrationId", &body.integration_id, Port::Cicd).await?;
+    let scm = match &body.scm_integration_id {
+        Some(text) => Some(integration(cx, "/scmIntegrationId", text, Port::Scm).await?),
+        None => None,
+    };
+    let store = match &body.store_integration_id {
+        Some(text) => Some(integration(cx, "/storeIntegrationId", text, Port::Stores).await?),
+        None => None,
+    };
+    if let Some(target) = store.as_ref().and_then(|store| first_target(cx, store))
+        && target.platform() != platform
+    {
+        return Err(Problem::unsuitable(
+            "platform_mismatch",
+            "/storeIntegrationId",
+            format!(
+                "this store takes builds for {}, not {platform}",
+                target.platform()
+            ),
+        ));
+    }
+    let filled = body.parameters.unwrap_or_else(|| default_parameters(cx, &ci));
+    Ok(Pipeline {
+        id,
+        tenant: cx.tenant(),
+        name: body.name,
+        integration: ci.id,
+        scm: scm.map(|it| it.id),
+        store: store.map(|it| it.id),
+        platform: platform.word().to_owned(),
+        purpose: purpose.word().to_owned(),
+        job: body.job,
+        parameters: filled,
+        version,
+        created_at,
+    })
+}
+
+fn fitting(platform: Platform, purpose: Purpose) -> Result<(), Problem> {
+    let only = match purpose {
+        Purpose::TestFlightBuild => Some(Platform::Ios),
+        Purpose::AabBuild => Some(Platform::Android),
+        Purpose::PreRegressionBuild
+        | Purpose::RegressionBuild
+        | Purpose::Automation
+        | Purpose::Deploy
+        | Purpose::Custom => None,
+    };
+    match only {
+        Some(only) if only != platform => Err(Problem::unsuitable(
+            "purpose_mismatch",
+            "/purpose",
+            format!("{purpose} is for {only} only"),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The target that a store's provider serves.
+fn first_target(cx: &Context, store: &Integration) -> Option<TargetKey> {
+    let provider = cx.app.registry.find(store.port, &store.provider)?;
+    provider
+        .capabilities
+        .get("targets")?
+        .get(0)?
+        .as_str()?
+        .parse()
+        .ok()
+}
+
+fn default_parameters(cx: &Context, ci: &Integration) -> BTreeMap<String, String> {
+    cx.app
+        .registry
+        .find(ci.port, &ci.provider)
+        .and_then(|provider| provider.capabilities.get("defaultParameters"))
+        .and_then(|defaults| BTreeMap::deserialize(defaults).ok())
+        .unwrap_or_default()
+}
+
+async fn integration(cx: &Context, pointer: &str, text: &str, port: Port) -> Result<Integration, Problem> {
+    let what = format!("{port} integration");
+    let id: IntegrationId = reference(pointer, text, &what)?;
+    cx.app
+        .store
+        .integration(cx.tenant(), id)
+        .await?
+        .filter(|found| found.port == port)
+        .ok_or_else(|| unknown(pointer, &what))
+}
+
+/// One pipeline.
+#[utoipa::path(tag = "Pipelines", responses((status = 200, description = "The pipeline", body = PipelineView)))]
+#[get("/integrations/pipelines/{pipelineId}")]
+pub(crate) async fn read(cx: Context) -> Answered {
+    let found = find(&cx).await?;
+    Ok(Answer::ok(&view(&found)).version(found.version))
+}
+
+/// Replaces a pipeline. Releases keep the copy they were planned with.
+#[utoipa::path(tag = "Pipelines", request_body = PipelineBody,
+    responses((status = 200, description = "The pipeline", body = PipelineView)))]
+#[put("/integrations/pipelines/{pipelineId}")]
+pub(crate) async fn change(cx: Context, body: Body<PipelineBody>) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let found = find(&cx).await?;
+    cx.unchanged(found.version)?;
+    let changed = build(
+        &cx,
+        body.0,
+        found.id,
+        found.version.saturating_add(1),
+        found.created_at,
+    )
+    .await?;
+    cx.app.store.update_pipeline(&changed).await?;
+    Ok(Answer::ok(&view(&changed)).version(changed.version))
+}
+
+/// Deletes a pipeline. Releases keep the copy they were planned with.
+#[utoipa::path(tag = "Pipelines", responses((status = 204, description = "It is gone")))]
+#[delete("/integrations/pipelines/{pipelineId}")]
+pub(crate) async fn remove(cx: Context) -> Answered {
+    cx.at_least(Role::Admin)?;
+    let found = find(&cx).await?;
+    cx.unchanged(found.version)?;
+    if cx.app.store.delete_pipeline(cx.tenant(), found.id).await? {
+        Ok(Answer::none())
+    } else {
+        Err(Problem::missing("pipeline"))
+    }
+}
+
+/// Parameters that the job declares, read from the CI system now.
+#[utoipa::path(tag = "Pipelines", responses((status = 200, description = "Parameters", body = ParameterList)))]
+#[get("/integrations/pipelines/{pipelineId}/parameters")]
+pub(crate) async fn parameters(cx: Context) -> Answered {
+    // It spends a call of the tenant's at the vendor.
+    cx.at_least(Role::Member)?;
+    let found = find(&cx).await?;
+    let app = &cx.app;
+    let connection = app
+        .connections
+        .open(
+            app.store.as_ref(),
+            &app.registry,
+            &app.vault,
+            cx.tenant(),
+            found.integration,
+        )
+        .await?;
+    let declared = match connection {
+        Connection::Cicd(ci) => within(app.clock.as_ref(), READ_LIMIT, ci.job_parameters(&found.job)).await,
+        Connection::Scm(_)
+        | Connection::Tracker(_)
+        | Connection::Chat(_)
+        | Connection::Testing(_)
+        | Connection::Store(_) => return Err(Problem::missing("ci-cd integration")),
+    };
+    let declared = declared.ok_or_else(Problem::vendor_slow)??;
+    let items = declared.into_iter().map(|it| ParameterView {
+        value: found.parameters.get(&it.name).cloned(),
+        name: it.name,
+        kind: it.kind,
+        default: it.default,
+    });
+    Ok(Answer::ok(&ParameterList {
+        items: items.collect(),
+        next_cursor: None,
+    }))
+}

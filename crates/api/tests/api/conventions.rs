@@ -1,0 +1,449 @@
+//! What holds for every route: credentials, tenants, aliases, bodies, repetitions.
+
+use crate::support::Api;
+use delivr_domain::ports::clock::Clock as _;
+use delivr_provider_kit::SystemClock;
+use delivr_testkit::clock::FakeClock;
+use delivr_testkit::memory::MemoryStore;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_credential_is_needed_and_nothing_is_said_before_it() {
+    let api = Api::start().await;
+    let bad = [
+        ("authorization", "Bearer dlv_0000"),
+        ("authorization", "Basic abc"),
+        ("authorization", "Bearer"),
+        ("x-api-key", "nothing"),
+    ];
+    for (method, path) in [
+        ("GET", "/api/v1/services"),
+        ("POST", "/api/v1/services"),
+        ("GET", "/api/me"),
+    ] {
+        api.bare(method, path)
+            .body("{garbage")
+            .send()
+            .await
+            .refused(401, "unauthenticated");
+        for (name, value) in bad {
+            let refused = api.bare(method, path).header(name, value).send().await;
+            assert_eq!(refused.headers["www-authenticate"], "Bearer");
+            refused.refused(401, "unauthenticated");
+        }
+    }
+    let me = api
+        .bare("GET", "/api/v1/me")
+        .header("x-api-key", &api.tokens["MEMBER"])
+        .send()
+        .await
+        .is(200);
+    assert_eq!(
+        (&me["role"], &me["tenantSlug"]),
+        (&json!("MEMBER"), &json!("shop"))
+    );
+}
+
+#[tokio::test]
+async fn revoked_and_expired_tokens_are_nobodys() {
+    let api = Api::start().await;
+    let past = json!({"name": "x", "role": "VIEWER", "expiresAt": "2001-01-01T00:00:00Z"});
+    api.post("/tokens", &past).await.refused(422, "past_date");
+    let made = api
+        .post("/tokens", &json!({"name": "x", "role": "VIEWER"}))
+        .await
+        .is(201);
+    let secret = made["token"].as_str().unwrap();
+    let me = || api.bare("GET", "/api/v1/me").header("x-api-key", secret).send();
+    me().await.is(200);
+    let listed = api.get("/tokens").await;
+    assert!(!listed.text.contains(secret), "a secret is shown once");
+    api.delete(&format!("/tokens/{}", made["id"].as_str().unwrap()))
+        .await
+        .is(204);
+    me().await.refused(401, "unauthenticated");
+    // The same collection by the name that another seed gives it.
+    assert_eq!(
+        api.get("/team/api-keys").await.is(200),
+        api.get("/tokens").await.is(200)
+    );
+}
+
+#[tokio::test]
+async fn roles_end_where_they_end() {
+    let api = Api::start().await;
+    let service = json!({"slug": "a", "name": "A"});
+    let cases = [
+        ("VIEWER", "POST", "/services", service.clone()),
+        ("MEMBER", "POST", "/profiles", json!({"name": "p"})),
+        (
+            "MEMBER",
+            "POST",
+            "/line/stop",
+            json!({"stopped": true, "reason": "x"}),
+        ),
+        (
+            "MEMBER",
+            "POST",
+            "/tokens",
+            json!({"name": "x", "role": "VIEWER"}),
+        ),
+        ("ADMIN", "POST", "/tokens", json!({"name": "x", "role": "OWNER"})),
+        (
+            "MEMBER",
+            "POST",
+            "/integrations/ci-cd",
+            crate::support::jenkins_body("x"),
+        ),
+    ];
+    for (role, method, path, body) in cases {
+        api.of(role, method, path)
+            .json(&body)
+            .send()
+            .await
+            .refused(403, "role_too_low");
+    }
+    api.of("MEMBER", "GET", "/tokens")
+        .send()
+        .await
+        .refused(403, "role_too_low");
+    api.of("MEMBER", "POST", "/services")
+        .json(&service)
+        .send()
+        .await
+        .is(201);
+    api.of("VIEWER", "GET", "/services").send().await.is(200);
+}
+
+#[tokio::test]
+async fn another_tenants_things_do_not_exist() {
+    let api = Api::start().await;
+    let service = api.service("a").await;
+    let jenkins = api.jenkins("ci").await;
+    for path in [
+        format!("/services/{service}"),
+        format!("/integrations/ci-cd/{jenkins}"),
+    ] {
+        for method in ["GET", "DELETE"] {
+            api.of("OTHER", method, &path)
+                .send()
+                .await
+                .refused(404, "not_found");
+        }
+    }
+    api.of("OTHER", "PATCH", &format!("/services/{service}"))
+        .json(&json!({"name": "stolen"}))
+        .send()
+        .await
+        .refused(404, "not_found");
+    let pipeline = json!({
+        "name": "p", "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM", "job": "j",
+    });
+    api.of("OTHER", "POST", "/integrations/pipelines")
+        .json(&pipeline)
+        .send()
+        .await
+        .refused(422, "unknown_reference");
+    assert_eq!(
+        api.of("OTHER", "GET", "/services").send().await.is(200)["items"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn every_name_of_a_route_answers_alike() {
+    let api = Api::start().await;
+    api.service("a").await;
+    api.jenkins("ci").await;
+    let (id, slug) = (api.tenant.id, &api.tenant.slug);
+    let groups: [&[String]; 3] = [
+        &[
+            "/api/v1/services".to_owned(),
+            "/api/services".to_owned(),
+            format!("/api/v1/tenants/{id}/services"),
+            format!("/api/v1/tenants/{slug}/services"),
+            format!("/api/v1/release-management/tenants/{id}/services"),
+            format!("/api/release-management/tenants/{id}/services"),
+        ],
+        &[
+            "/api/v1/integrations/ci-cd".to_owned(),
+            "/api/v1/integrations/ci-cd/connections".to_owned(),
+            format!("/api/v1/tenants/{id}/integrations/ci-cd/connections"),
+        ],
+        &[
+            "/api/v1/integrations/project-management/int_1".to_owned(),
+            "/api/v1/integrations/tickets/int_1".to_owned(),
+            "/api/v1/integrations/project-management/integrations/int_1".to_owned(),
+        ],
+    ];
+    for group in groups {
+        let mut answers: Vec<(u16, Value)> = Vec::new();
+        for path in group {
+            let mut reply = api
+                .bare("GET", path)
+                .header("x-api-key", &api.tokens["OWNER"])
+                .send()
+                .await;
+            if let Some(map) = reply.body.as_object_mut() {
+                map.remove("instance");
+            }
+            answers.push((reply.status, reply.body));
+        }
+        assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
+    }
+    for path in [
+        format!("/api/v1/tenants/{}/services", api.other.id),
+        "/api/v1/tenants/nobody/services".to_owned(),
+        format!("/api/v1/release-management/tenants/{}/services", api.other.id),
+    ] {
+        let key = &api.tokens["OWNER"];
+        api.bare("GET", &path)
+            .header("x-api-key", key)
+            .send()
+            .await
+            .refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods_are_problems() {
+    let api = Api::start().await;
+    for path in [
+        "/api/v1/nothing",
+        "/nothing",
+        "/api",
+        "/api/v2/services",
+        "/api/v1/services/a/b",
+    ] {
+        api.bare("GET", path).send().await.refused(404, "not_found");
+    }
+    let refused = api.of("OWNER", "PUT", "/services").json(&json!({})).send().await;
+    assert!(
+        refused.refused(405, "method_not_allowed")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("POST")
+    );
+    api.of("OWNER", "POST", "/integrations/nonsense")
+        .json(&json!({}))
+        .send()
+        .await
+        .refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn bodies_are_json_of_a_size() {
+    let api = Api::start().await;
+    let ask = || api.of("OWNER", "POST", "/services");
+    ask().send().await.refused(415, "unsupported_media_type");
+    ask()
+        .header("content-type", "text/plain")
+        .body(r#"{"slug": "a", "name": "A"}"#)
+        .send()
+        .await
+        .refused(415, "unsupported_media_type");
+    ask()
+        .header("content-type", "application/json")
+        .body(vec![b' '; delivr_api::LIMIT + 1])
+        .send()
+        .await
+        .refused(413, "body_too_large");
+    // Even where the caller names an idempotency key, for which the body is read early.
+    ask()
+        .header("content-type", "application/json")
+        .header("idempotency-key", "big")
+        .body(vec![b' '; delivr_api::LIMIT + 1])
+        .send()
+        .await
+        .refused(413, "body_too_large");
+    for garbage in [
+        "",
+        "{",
+        "nul",
+        "{\"slug\": \"a\", \"slug\": \"b\", \"name\": \"x\"}",
+        "{} {}",
+        "\u{1}",
+    ] {
+        ask()
+            .header("content-type", "application/json; charset=utf-8")
+            .body(garbage)
+            .send()
+            .await
+            .refused(400, "malformed_request");
+    }
+    ask()
+        .header("content-type", "application/json")
+        .body(r#"{"slug": "a", "name": "a\u0000b"}"#)
+        .send()
+        .await
+        .refused(400, "malformed_request");
+    let broken: &[u8] = b"{\"slug\": \"a\", \"name\": \"\xff\"}";
+    ask()
+        .header("content-type", "application/json")
+        .body(broken)
+        .send()
+        .await
+        .refused(400, "malformed_request");
+    api.get("/services?cursor=a%00b")
+        .await
+        .refused(400, "malformed_request");
+    api.get("/services/%00").await.refused(400, "malformed_request");
+    ask()
+        .header("if-match", "soon")
+        .json(&json!({"slug": "a", "name": "A"}))
+        .send()
+        .await
+        .refused(400, "malformed_request");
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer() {
+    for api in [Api::start().await, Api::on_sqlite().await] {
+        let ask = |path: &str, key: &str, body: &Value| {
+            api.of("OWNER", "POST", path)
+                .header("idempotency-key", key)
+                .json(body)
+                .send()
+        };
+        let body = json!({"slug": "a", "name": "A"});
+        let first = ask("/services", "k1", &body).await;
+        let again = ask("/services", "k1", &body).await;
+        assert_eq!(again.headers["idempotent-replayed"], "true");
+        assert_eq!(first.is(201), again.is(201));
+        // The same route by another name is the same request.
+        let by_alias = api
+            .bare("POST", "/api/services")
+            .header("x-api-key", &api.tokens["OWNER"])
+            .header("idempotency-key", "k1")
+            .json(&body)
+            .send()
+            .await;
+        assert_eq!(by_alias.headers["idempotent-replayed"], "true");
+        ask("/services", "k1", &json!({"slug": "b", "name": "B"}))
+            .await
+            .refused(409, "idempotency_key_reused");
+        ask("/profiles", "k1", &body)
+            .await
+            .refused(409, "idempotency_key_reused");
+        ask("/services", "", &body)
+            .await
+            .refused(400, "malformed_request");
+        ask("/services", &"k".repeat(201), &body)
+            .await
+            .refused(400, "malformed_request");
+        // A refusal is not an answer to keep: put right, the same key works.
+        ask("/services", "k2", &json!({"slug": "B", "name": "B"}))
+            .await
+            .refused(400, "malformed_request");
+        ask("/services", "k2", &json!({"slug": "b", "name": "B"}))
+            .await
+            .is(201);
+        // Keys belong to the token.
+        api.of("OTHER", "POST", "/services")
+            .header("idempotency-key", "k1")
+            .json(&body)
+            .send()
+            .await
+            .is(201);
+        // A secret is shown once, even to a repetition.
+        let token = json!({"name": "t", "role": "VIEWER"});
+        let made = ask("/tokens", "k3", &token).await.is(201);
+        let again = ask("/tokens", "k3", &token).await;
+        assert!(!again.text.contains(made["token"].as_str().unwrap()));
+        again.refused(409, "secret_already_shown");
+        assert_eq!(
+            api.get("/services").await.is(200)["items"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn simultaneous_repetitions_make_one_thing() {
+    let api = Api::on_sqlite().await;
+    let body = json!({"name": "t", "role": "VIEWER"});
+    let asks = (0..8).map(|_| {
+        api.of("OWNER", "POST", "/tokens")
+            .header("idempotency-key", "once")
+            .json(&body)
+            .send()
+    });
+    let replies = futures_util::future::join_all(asks).await;
+    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    assert_eq!(made, 1);
+    assert!(
+        replies
+            .iter()
+            .all(|reply| reply.status == 201 || reply.body["code"] == "secret_already_shown")
+    );
+    let names = api.get("/tokens").await.is(200);
+    let count = names["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["name"] == "t")
+        .count();
+    assert_eq!(count, 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_request_is_completed_by_its_repetition() {
+    let clock = Arc::new(FakeClock::at(SystemClock.now()));
+    let api = Api::over(Arc::new(MemoryStore::new(clock.clone()))).await;
+    let jenkins = api.jenkins("ci").await;
+    let pipeline = json!({
+        "name": "p", "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM", "job": "j",
+    });
+    for (path, body) in [
+        ("/services", json!({"slug": "a", "name": "A"})),
+        ("/integrations/ci-cd", crate::support::jenkins_body("second")),
+        ("/integrations/pipelines", pipeline),
+        ("/profiles", json!({"name": "p"})),
+    ] {
+        let ask = || {
+            api.of("OWNER", "POST", path)
+                .header("idempotency-key", &path.replace('/', "-"))
+                .json(&body)
+                .send()
+        };
+        let first = ask().await.is(201);
+        // The kept answer is gone, as after a crash between the change and its answer; the thing made is there.
+        clock.advance(Duration::from_secs(25 * 60 * 60));
+        let again = ask().await;
+        assert!(!again.headers.contains_key("idempotent-replayed"));
+        assert_eq!(again.is(201), first, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn probes_answer_without_credential_and_tell_of_missing_workers() {
+    let api = Api::start().await;
+    for path in ["/health", "/api/v1/health", "/api/health"] {
+        assert_eq!(api.bare("GET", path).send().await.is(200)["status"], "UP");
+    }
+    let ready = api.bare("GET", "/ready").send().await.is(200);
+    assert_eq!(ready["status"], "DEGRADED");
+    api.app.store.beat("w").await.unwrap();
+    let ready = api.bare("GET", "/ready").send().await.is(200);
+    assert_eq!(ready["status"], "READY", "{ready}");
+    assert_eq!(ready["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn the_stop_switch_stops_claims_of_the_tenant() {
+    let api = Api::start().await;
+    api.post("/line/stop", &json!({"stopped": true}))
+        .await
+        .wrong_at("/reason");
+    api.post("/line/stop", &json!({"reason": "x"}))
+        .await
+        .wrong_at("/stopped");
+    let body = json!({"stopped": true, "reason": "the CI system burns"});
+    assert_eq!(api.post("/line/stop", &body).await.is(200), body);
+    api.post("/line/stop", &json!({"stopped": false})).await.is(200);
+}

@@ -1,0 +1,328 @@
+//! The description and the server are the same thing said twice; and whatever is sent to it, the server stays polite.
+
+use crate::support::{Api, Reply};
+use delivr_testkit::postgres::NoServer;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let mut found = Vec::new();
+    for (path, item) in paths {
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                found.push((method.to_uppercase(), path.clone(), operation.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// Paths that handlers register, read from the sources: what is there but not described is found by this.
+fn registered() -> BTreeSet<(String, String)> {
+    fn collect(folder: &std::path::Path, found: &mut BTreeSet<(String, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines() {
+                for method in METHODS {
+                    let route = line.trim().strip_prefix(&format!("#[{method}(\""));
+                    if let Some(route) = route.and_then(|rest| rest.split('"').next()) {
+                        found.insert((method.to_uppercase(), route.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes");
+    collect(&folder, &mut found);
+    found
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_every_description_is_served() {
+    let api = Api::start().await;
+    let served = api.bare("GET", "/api/v1/openapi.json").send().await.is(200);
+    assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));
+    let described: BTreeSet<(String, String)> = operations(&served)
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    assert_eq!(described, registered());
+    for (method, path) in described {
+        let filled = fill(&path, "00000000-0000-4000-8000-000000000000");
+        let reply = ask(&api, &method, &filled, Some("{}")).await;
+        assert_ne!(reply.status, 405, "{method} {path}");
+        assert_ne!(reply.body["detail"], "there is no such route", "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_complete() {
+    let api = Api::start().await;
+    let document = api.bare("GET", "/api/v1/openapi.json").send().await.is(200);
+    for (method, path, operation) in operations(&document) {
+        let place = format!("{method} {path}");
+        assert!(
+            operation["summary"].is_string() || operation["description"].is_string(),
+            "{place}"
+        );
+        assert!(!operation["tags"].as_array().unwrap().is_empty(), "{place}");
+        let named = |name: &str| {
+            let mut parameters = operation["parameters"].as_array().unwrap().iter();
+            parameters.any(|it| it["name"] == name)
+        };
+        for name in path.split('/').filter_map(|part| part.strip_prefix('{')) {
+            assert!(named(name.trim_end_matches('}')), "{place}");
+        }
+        assert!(
+            operation["responses"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .any(|key| key.starts_with('2')),
+            "{place}"
+        );
+        assert!(operation["responses"]["default"].is_object(), "{place}");
+    }
+    let text = document.to_string();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("\"#/") {
+        rest = &rest[at + 2..];
+        let pointer = rest.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_served_without_a_network() {
+    let api = Api::start().await;
+    let moved = api.bare("GET", "/docs").send().await;
+    assert_eq!(
+        (moved.status, moved.headers["location"].as_str()),
+        (308, "/docs/")
+    );
+    let page = api.bare("GET", "/docs/").send().await;
+    assert_eq!(page.status, 200);
+    let initializer = api.bare("GET", "/docs/swagger-initializer.js").send().await;
+    assert!(
+        initializer.text.contains("/api/v1/openapi.json"),
+        "{}",
+        initializer.text
+    );
+}
+
+fn fill(path: &str, with: &str) -> String {
+    path.split('/')
+        .map(|part| match part {
+            "{category}" => "ci-cd",
+            part if part.starts_with('{') => with,
+            part => part,
+        })
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+async fn ask(api: &Api, method: &str, path: &str, body: Option<&str>) -> Reply {
+    let ask = api.of("OWNER", method, path);
+    match body {
+        Some(body) => {
+            ask.header("content-type", "application/json")
+                .body(body.to_owned())
+                .send()
+                .await
+        }
+        None => ask.send().await,
+    }
+}
+
+/// Bodies nobody should send.
+fn garbage() -> Vec<String> {
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let long = "x".repeat(20_000);
+    let mut bodies: Vec<String> = [
+        "",
+        "{",
+        "null",
+        "[]",
+        "7",
+        "\"text\"",
+        "{}",
+        "{\"\": {}}",
+        "[[]]",
+        "{\"a\": 1e999}",
+    ]
+    .map(ToOwned::to_owned)
+    .to_vec();
+    bodies.push(deep.clone());
+    bodies.push(format!("{{\"config\": {deep}}}"));
+    bodies.push(json!({"name": "a\u{0}b", "slug": "a\u{0}b", "reason": "\u{0}"}).to_string());
+    // Every field any body knows, with values of every wrong kind.
+    let fields = [
+        "name",
+        "slug",
+        "provider",
+        "config",
+        "credentials",
+        "settings",
+        "serviceId",
+        "integrationId",
+        "platform",
+        "purpose",
+        "job",
+        "parameters",
+        "role",
+        "expiresAt",
+        "stopped",
+        "reason",
+        "version",
+        "targets",
+        "pipelines",
+        "type",
+        "title",
+        "kickoffAt",
+        "targetDate",
+        "slots",
+        "action",
+        "stage",
+        "at",
+        "scmType",
+        "pipelineType",
+        "targetType",
+        "repositoryUrl",
+        "profileId",
+        "scmIntegrationId",
+        "decision",
+        "comment",
+        "exposure",
+    ];
+    for value in [
+        json!(null),
+        json!(-1),
+        json!(18_446_744_073_709_551_615_u64),
+        json!(1.5),
+        json!(true),
+        json!(""),
+        json!(long),
+        json!("\u{202e}\u{fffd}'\"; drop table releases; --"),
+        json!([null, 1, "x"]),
+        json!({"a": {"b": []}}),
+        json!("2026-13-45T99:99:99Z"),
+        json!("+262143-01-01T00:00:00Z"),
+    ] {
+        let all: serde_json::Map<String, Value> = fields
+            .iter()
+            .map(|name| ((*name).to_owned(), value.clone()))
+            .collect();
+        bodies.push(Value::Object(all).to_string());
+    }
+    for name in fields {
+        bodies.push(json!({ name: [null, 1, {"x": "y"}] }).to_string());
+        bodies.push(json!({ name: "\u{202e}nobody" }).to_string());
+    }
+    bodies
+}
+
+#[track_caller]
+fn polite(reply: &Reply, what: &str) {
+    assert!(
+        reply.status < 500 || reply.body["code"] == "vendor_unavailable",
+        "{what}: {}",
+        reply.text
+    );
+    if reply.status >= 400 {
+        assert_eq!(
+            reply.headers["content-type"], "application/problem+json",
+            "{what}: {}",
+            reply.text
+        );
+        assert!(reply.body["code"].is_string(), "{what}: {}", reply.text);
+    }
+    assert!(!reply.text.contains("s3cret"), "{what}: {}", reply.text);
+}
+
+/// How much garbage is sent.
+#[derive(Clone, Copy, PartialEq)]
+enum Much {
+    /// Everything to everywhere.
+    All,
+    /// What a database could stumble over: one address each, and bodies with every field.
+    Values,
+}
+
+async fn sweep(api: &Api, much: Much) {
+    let document: Value = serde_json::from_str(delivr_api::document()).unwrap();
+    let service = api.service("sweep").await;
+    let jenkins = api.jenkins("sweep").await;
+    let mut ids = vec![
+        "00000000-0000-4000-8000-000000000000",
+        "%F0%9F%9A%80",
+        "nonsense",
+        "..%2F..%2Fetc",
+        "REL-1",
+        service.as_str(),
+        jenkins.as_str(),
+    ];
+    let mut bodies = garbage();
+    if much == Much::Values {
+        ids.truncate(2);
+        bodies.truncate(26);
+    }
+    for (method, path, _) in operations(&document) {
+        for id in &ids {
+            let path = fill(&path, id);
+            let what = format!("{method} {path}");
+            let query = format!("{path}?limit=-1&cursor=%FF&include=%F0&revision=99999999999&explain=%");
+            polite(&ask(api, &method, &query, None).await, &what);
+            if method == "GET" {
+                polite(&ask(api, &method, &path, None).await, &what);
+                continue;
+            }
+            // The fields matter where the path leads somewhere; elsewhere a few bodies tell as much.
+            let few = if *id == ids[0] { bodies.len() } else { 8 };
+            let asks = bodies
+                .iter()
+                .take(few)
+                .map(|body| ask(api, &method, &path, Some(body)));
+            let replies = futures_util::future::join_all(asks).await;
+            for (reply, body) in replies.iter().zip(&bodies) {
+                polite(
+                    reply,
+                    &format!("{what} {}", body.chars().take(200).collect::<String>()),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn garbage_never_breaks_a_store_in_memory() {
+    sweep(&Api::start().await, Much::All).await;
+}
+
+#[tokio::test]
+async fn garbage_never_breaks_sqlite() {
+    sweep(&Api::on_sqlite().await, Much::Values).await;
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+async fn garbage_never_breaks_postgresql() {
+    let server = match delivr_testkit::postgres::server() {
+        Ok(server) => server,
+        Err(NoServer::NotFound(why)) => {
+            println!("SKIPPED: PostgreSQL not found ({why})");
+            return;
+        }
+        Err(NoServer::Broken(why)) => panic!("PostgreSQL is here but does not work: {why}"),
+    };
+    let url = server.fresh().unwrap();
+    sweep(&Api::over(Api::sql(&url).await).await, Much::Values).await;
+}

@@ -1,0 +1,18 @@
+//! The API over real HTTP: what is configured, who may, and how it refuses.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conventions;
+mod document;
+mod inbound;
+mod integrations;
+mod services;
