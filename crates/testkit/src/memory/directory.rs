@@ -1,7 +1,7 @@
 //! A tenant's things in memory.
 
 use super::MemoryStore;
-use super::state::State;
+use super::state::{Kept, State};
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
@@ -233,7 +233,7 @@ impl Directory for MemoryStore {
     }
     async fn releases_using(&self, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError> {
         let state = self.state();
-        let mut found: Vec<&AggregateRow> = state
+        let mut found: Vec<&Kept<AggregateRow>> = state
             .aggregates
             .values()
             .filter(|row| row.tenant == tenant && uses(row, id))
@@ -406,10 +406,10 @@ impl Directory for MemoryStore {
             .aggregates
             .get(&id)
             .filter(|it| it.tenant == tenant)
-            .cloned())
+            .map(Kept::copy))
     }
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        Ok(self.state().aggregates.get(&id).cloned())
+        Ok(self.state().aggregates.get(&id).map(Kept::copy))
     }
     async fn releases(
         &self,
@@ -435,7 +435,7 @@ impl Directory for MemoryStore {
                 row.tenant == tenant && row.id.kind == AggregateKind::Release && matches(row, filter)
             })
             .filter(|row| page.cursor.is_none() || row.projection.number < before)
-            .cloned()
+            .map(Kept::copy)
             .collect();
         found.sort_by_key(|row| Reverse(row.projection.number));
         let limit = usize::from(page.limit.clamp(1, 200));
@@ -449,12 +449,13 @@ impl Directory for MemoryStore {
     }
     async fn children(&self, tenant: TenantId, release: Uuid) -> Result<Vec<AggregateRow>, StoreError> {
         let state = self.state();
-        let of_release = |row: &&AggregateRow| {
+        let of_release = |row: &&Kept<AggregateRow>| {
             row.tenant == tenant
                 && row.id.kind != AggregateKind::Release
                 && row.projection.parent == Some(release)
         };
-        let mut found: Vec<AggregateRow> = state.aggregates.values().filter(of_release).cloned().collect();
+        let of_release = state.aggregates.values().filter(of_release);
+        let mut found: Vec<AggregateRow> = of_release.map(Kept::copy).collect();
         found.sort_by_key(|row| (row.projection.created_at, row.id));
         Ok(found)
     }
@@ -493,7 +494,7 @@ impl Directory for MemoryStore {
             .events
             .iter()
             .filter(|(of, event)| *of == tenant && event.owner == owner && event.sequence > after)
-            .map(|(_, event)| event.clone())
+            .map(|(_, event)| event.copy())
             .collect();
         found.sort_by_key(|event| event.sequence);
         found.truncate(usize::from(limit));
@@ -507,7 +508,7 @@ impl Directory for MemoryStore {
             .filter(|(of, event)| *of == tenant && event.position > after);
         Ok(of_tenant
             .take(usize::from(limit))
-            .map(|(_, event)| event.clone())
+            .map(|(_, event)| event.copy())
             .collect())
     }
     async fn feed_backwards(
@@ -525,7 +526,7 @@ impl Directory for MemoryStore {
             .filter(|(of, event)| *of == tenant && event.position < before);
         Ok(of_tenant
             .take(usize::from(limit))
-            .map(|(_, event)| event.clone())
+            .map(|(_, event)| event.copy())
             .collect())
     }
     async fn answer(&self, tenant: TenantId, key: &str) -> Result<Option<StoredAnswer>, StoreError> {

@@ -1,6 +1,6 @@
 //! The queue in memory.
 
-use super::state::{Slot, State};
+use super::state::{Kept, Slot, State};
 use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::Effect;
@@ -43,6 +43,7 @@ impl State {
         self.effects
             .get_mut(&claim.effect())
             .filter(|slot| slot.attempt == claim.attempt() && slot.state == RowState::Claimed)
+            .map(|slot| &mut **slot)
             .ok_or(StoreError::Fenced)
     }
 }
@@ -186,7 +187,7 @@ impl Queue for MemoryStore {
         {
             return Err(StoreError::Reference("effect"));
         }
-        state.attempts.push(record.clone());
+        state.attempts.push(record.clone().into());
         Ok(())
     }
 
@@ -239,7 +240,7 @@ impl Queue for MemoryStore {
             .attempts
             .iter()
             .filter(|record| of_owner(&record.effect))
-            .cloned()
+            .map(Kept::copy)
             .collect())
     }
 

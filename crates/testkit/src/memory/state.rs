@@ -12,6 +12,8 @@ use delivr_domain::ports::store::{
 use delivr_domain::time::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A row of the queue. The effect is kept as JSON, as a database keeps it.
 #[derive(Debug, Clone)]
@@ -55,6 +57,43 @@ impl Slot {
     }
 }
 
+/// Something kept: shared by all copies of the state until one of them changes it, so that a copy of everything, which
+/// each transaction works on, costs little however long the history.
+#[derive(Debug)]
+pub(super) struct Kept<T>(Arc<T>);
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> From<T> for Kept<T> {
+    fn from(it: T) -> Self {
+        Self(Arc::new(it))
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    /// A copy for somebody outside.
+    pub(super) fn copy(&self) -> T {
+        T::clone(&self.0)
+    }
+}
+
 /// Everything stored.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
@@ -65,16 +104,16 @@ pub(super) struct State {
     pub(super) pipelines: BTreeMap<PipelineId, Pipeline>,
     pub(super) services: BTreeMap<ServiceId, Service>,
     pub(super) profiles: BTreeMap<(ProfileId, u32), Profile>,
-    pub(super) aggregates: BTreeMap<AggregateId, AggregateRow>,
+    pub(super) aggregates: BTreeMap<AggregateId, Kept<AggregateRow>>,
     /// In order of position; the first has position 1.
-    pub(super) events: Vec<(TenantId, StoredEvent)>,
+    pub(super) events: Vec<(TenantId, Kept<StoredEvent>)>,
     pub(super) facts: BTreeMap<AggregateId, BTreeMap<FactKind, Fact>>,
     pub(super) counters: BTreeMap<(TenantId, String), i64>,
     pub(super) answers: BTreeMap<(TenantId, String), StoredAnswer>,
     /// With whether it is processed.
     pub(super) deliveries: Vec<(StoredDelivery, bool)>,
-    pub(super) effects: BTreeMap<EffectId, Slot>,
-    pub(super) attempts: Vec<AttemptRecord>,
+    pub(super) effects: BTreeMap<EffectId, Kept<Slot>>,
+    pub(super) attempts: Vec<Kept<AttemptRecord>>,
     /// None stands for the installation.
     pub(super) stops: BTreeSet<Option<TenantId>>,
     pub(super) beats: BTreeMap<String, Timestamp>,
@@ -144,7 +183,7 @@ impl State {
                 return Err(StoreError::Reference("integration of the release"));
             }
         }
-        self.aggregates.insert(row.id, row.clone());
+        self.aggregates.insert(row.id, row.clone().into());
         Ok(())
     }
 
@@ -165,10 +204,10 @@ impl State {
                 .saturating_add(1);
             self.events.push((
                 tenant,
-                StoredEvent {
+                Kept::from(StoredEvent {
                     position,
                     ..event.clone()
-                },
+                }),
             ));
         }
         Ok(())
@@ -232,7 +271,7 @@ impl State {
             unknown_since,
             trouble: None,
         };
-        self.effects.insert(id, slot);
+        self.effects.insert(id, slot.into());
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! One transaction: a copy of the state, and the changes to repeat on the true one.
 
-use super::state::State;
+use super::state::{Kept, State};
 use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
@@ -59,7 +59,7 @@ impl UnitOfWork for MemoryUnit<'_> {
     async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         // In place of the lock: the version must still be this one at commit.
         self.make(move |state| Ok(Answer::Version(state.version_of(id))))?;
-        Ok(self.copy.aggregates.get(&id).cloned())
+        Ok(self.copy.aggregates.get(&id).map(Kept::copy))
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
         self.wakes |= row.wake_at.is_some();
