@@ -409,6 +409,11 @@ pub enum TaskEvent {
         /// The object is spent: a new generation, from the write that made it.
         spent: bool,
     },
+    /// To be done once more from its first step, because its stage is: a new generation with steps of its own.
+    Repeated {
+        /// Which.
+        task: TaskKey,
+    },
     /// Left out.
     Skipped {
         /// Which.
@@ -611,6 +616,17 @@ impl Board {
                 it.state = TaskState::Pending;
                 it.parked = false;
                 it.skip_after_look_up = None;
+                it.ended_at = None;
+            }),
+            TaskEvent::Repeated { task } => self.change(task, |it| {
+                it.generation = it.generation.next();
+                it.steps.clear();
+                it.done.clear();
+                it.next_step = 0;
+                it.state = TaskState::Pending;
+                it.parked = false;
+                it.skip_after_look_up = None;
+                it.started_at = None;
                 it.ended_at = None;
             }),
             TaskEvent::Skipped { task, reason } => self.close(

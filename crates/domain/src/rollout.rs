@@ -11,7 +11,7 @@ use crate::effect::{Effect, Operation, Reading, RolloutChange, StoreWrite, Watch
 use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind, words};
 use crate::release::command::Rejection;
 use crate::report::{ChildState, Exposure, ExposureWord, Finding, Outcome, Report, RolloutStart, Sighting};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -201,7 +201,8 @@ impl Rollout {
     #[must_use]
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
         self.version = self.version.saturating_add(1);
-        self.updated_at = at;
+        // The release puts our news in order by it.
+        self.updated_at = in_order(self.updated_at, at);
         match event {
             Event::Born { .. } => {}
             Event::Task { event } => {

@@ -14,7 +14,7 @@ use crate::plan::SubmitMode;
 use crate::report::{
     ChildState, Finding, Outcome, Report, ReviewState, ReviewWord, RolloutStart, Sighting, SubmissionStart,
 };
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
 
 /// A submission.
@@ -137,7 +137,8 @@ impl Submission {
     #[must_use]
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
         self.version = self.version.saturating_add(1);
-        self.updated_at = at;
+        // The release puts our news in order by it.
+        self.updated_at = in_order(self.updated_at, at);
         match event {
             Event::Born { .. } => {}
             Event::Task { event } => {

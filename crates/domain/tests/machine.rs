@@ -385,6 +385,152 @@ fn an_archive_cancels_runs_and_cleans_up_as_asked() {
     assert!(!world.command(Command::Resume), "an archived release is closed");
 }
 
+/// One thing that happens when all goes well: a row is answered, or time passes.
+fn step_ahead(world: &mut World) {
+    world.tick();
+    if let Some(row) = world.live.keys().next().copied() {
+        run_row(world, row);
+    } else if let Some(at) = world.next_wake() {
+        world.now = world.now.max(at);
+    }
+}
+
+/// A world whose release waits to enter DISTRIBUTION.
+fn before_distribution() -> World {
+    let mut settings = plan(&BOTH);
+    settings.auto_start.remove(&GatedStage::Distribution);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::AwaitingDistribution);
+    world
+}
+
+fn rework(to: GatedStage) -> Command {
+    Command::Rework {
+        to,
+        reason: "the build crashes".to_owned(),
+    }
+}
+
+#[test]
+fn a_rework_from_regression_tests_and_tags_a_new_commit_and_needs_its_own_approval() {
+    let mut world = before_distribution();
+    assert!(world.command(rework(GatedStage::Regression)));
+    assert_eq!(world.release().phase(), Phase::Regression);
+    assert_eq!(world.release().cycles.len(), 3);
+    assert_eq!(
+        world.release().tag,
+        None,
+        "no tag is meant until the new one is made"
+    );
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::AwaitingDistribution);
+    assert_eq!(
+        world.release().tag.as_ref().unwrap().as_str(),
+        "v1.4.0+1",
+        "tags never move"
+    );
+    fresh_facts(&mut world);
+    assert!(world.command(Command::Trigger {
+        stage: GatedStage::Distribution,
+        override_reason: None
+    }));
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Completed);
+}
+
+#[test]
+fn a_rework_from_pre_release_builds_anew_and_keeps_the_tag() {
+    let mut world = before_distribution();
+    let builds = world.release().builds.len();
+    assert!(world.command(rework(GatedStage::PreRelease)));
+    assert_eq!(world.release().phase(), Phase::PreRelease);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::AwaitingDistribution);
+    assert_eq!(world.release().tag.as_ref().unwrap().as_str(), "v1.4.0");
+    assert_eq!(world.release().builds.len(), builds + 2);
+    let tag = TaskKey::once(TaskKind::CreateReleaseTag);
+    assert_eq!(world.release().task(&tag).unwrap().generation.0, 0);
+}
+
+#[test]
+fn nothing_goes_back_while_it_is_under_way_or_before_there_is_anything_to_repeat() {
+    let mut world = World::new(plan(&BOTH));
+    assert!(
+        !world.command(rework(GatedStage::PreRelease)),
+        "nothing has been built yet"
+    );
+    let building = |world: &World| {
+        let kind = TaskKind::CreateAabBuild;
+        world
+            .release()
+            .board
+            .iter()
+            .any(|task| task.key.kind == kind && task.accepted_run().is_some())
+    };
+    for _ in 0..500 {
+        if building(&world) {
+            break;
+        }
+        step_ahead(&mut world);
+    }
+    assert!(building(&world));
+    assert!(
+        !world.command(rework(GatedStage::Regression)),
+        "a run is under way"
+    );
+}
+
+#[test]
+fn an_approval_given_before_a_rework_counts_no_more() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    settings.auto_start.remove(&GatedStage::Distribution);
+    settings.quorum.insert(GatedStage::Distribution, 1);
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    assert!(world.command(Command::Decide {
+        stage: GatedStage::Distribution,
+        decision: Decision::Approved,
+        comment: None
+    }));
+    assert!(world.command(rework(GatedStage::PreRelease)));
+    run_to_rest(&mut world);
+    fresh_facts(&mut world);
+    assert!(!world.command(Command::Trigger {
+        stage: GatedStage::Distribution,
+        override_reason: None
+    }));
+}
+
+#[test]
+fn a_plan_is_taken_up_anew_as_far_as_it_has_not_happened() {
+    let mut world = before_distribution();
+    let mut changed = world.release().plan().clone();
+    changed.auto_start.insert(GatedStage::Distribution);
+    changed.deadlines.poll_seconds = 99;
+    let take_up = |plan: &delivr_domain::plan::Plan| Command::Replan {
+        plan: Box::new(plan.clone()),
+    };
+    let mut late = changed.clone();
+    late.scm.branch = "other/{version}".parse().unwrap();
+    let found = delivr_domain::release::command::changes(world.release(), &late);
+    let refused: Vec<&str> = found
+        .iter()
+        .filter(|change| change.refused.is_some())
+        .map(|change| change.pointer.as_str())
+        .collect();
+    assert_eq!(refused, ["/scm/branch"]);
+    assert!(!world.command(take_up(&late)), "the branch exists already");
+    assert!(world.command(take_up(&changed)));
+    assert_eq!(world.release().plan().deadlines.poll_seconds, 99);
+    run_to_rest(&mut world);
+    assert_eq!(
+        world.release().phase(),
+        Phase::Completed,
+        "the stage starts by itself now"
+    );
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Row(usize),
@@ -407,6 +553,8 @@ enum Move {
     Facts,
     Archive,
     Upload(usize),
+    Rework(bool),
+    Replan(u8),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -431,6 +579,8 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => Just(Move::Facts),
         1 => any::<usize>().prop_map(Move::Upload),
         1 => Just(Move::Archive),
+        3 => any::<bool>().prop_map(Move::Rework),
+        2 => any::<u8>().prop_map(Move::Replan),
     ]
 }
 
@@ -598,6 +748,29 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                 delete_branch: true,
             });
         }
+        Move::Rework(far) => {
+            let to = if *far {
+                GatedStage::Regression
+            } else {
+                GatedStage::PreRelease
+            };
+            world.command(Command::Rework {
+                to,
+                reason: "bad build".to_owned(),
+            });
+        }
+        Move::Replan(what) => {
+            let mut plan = world.release().plan().clone();
+            for (bit, stage) in GatedStage::ALL.iter().enumerate() {
+                if what & (1 << bit) != 0 {
+                    plan.auto_start.remove(stage);
+                } else {
+                    plan.auto_start.insert(*stage);
+                }
+            }
+            plan.deadlines.poll_seconds = u32::from(*what) + 1;
+            world.command(Command::Replan { plan: Box::new(plan) });
+        }
         Move::Upload(index) => {
             if let Some(task) = task_at(world, *index) {
                 let product = RunProduct {
@@ -617,10 +790,14 @@ proptest! {
     /// Whatever happens in whatever order: settling ends, the fold of the events is the state, and the rows are exactly
     /// what the state has outstanding (checked by `World` after every input).
     #[test]
-    fn no_order_of_inputs_breaks_the_properties(steps in proptest::collection::vec(moves(), 1..90), android_only in any::<bool>()) {
+    fn no_order_of_inputs_breaks_the_properties(steps in proptest::collection::vec(moves(), 1..90), android_only in any::<bool>(), ahead in prop_oneof![3 => Just(0usize), 1 => 40usize..160]) {
         let targets: &[TargetKey] = if android_only { &BOTH[..1] } else { &BOTH };
         let mut world = World::new(plan(targets));
         let mut archived = false;
+        // Later stages are far away for a random walk: some walks begin near them.
+        for _ in 0..ahead {
+            step_ahead(&mut world);
+        }
         for step in &steps {
             play(&mut world, step, &mut archived);
         }

@@ -50,6 +50,8 @@ pub fn react(owner: &dyn Owner, event: &TaskEvent) -> Vec<Reaction> {
         TaskEvent::Planned { .. }
         | TaskEvent::Parked { .. }
         | TaskEvent::Rearmed { .. }
+        // Only tasks without a row are repeated.
+        | TaskEvent::Repeated { .. }
         | TaskEvent::LateResult { .. } => Vec::new(),
     }
 }

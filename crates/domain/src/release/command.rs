@@ -1,6 +1,8 @@
 //! What people may ask of a release, and when it is refused.
 
 mod edit;
+mod replan;
+mod rework;
 
 use super::event::{Edit, Event};
 use super::gate::{self, Blocker, Context};
@@ -11,9 +13,10 @@ use crate::board::{Output, Task, TaskEvent, TaskState};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
 use crate::key::{TargetKey, TaskKey, TaskKind, words};
-use crate::plan::{BuildMode, GatedStage, ShaOrigin};
+use crate::plan::{BuildMode, GatedStage, Plan, ShaOrigin};
 use crate::report::{Outcome, RunProduct};
 use crate::time::{Span, Timestamp};
+pub use replan::{PlanChange, changes};
 use serde::{Deserialize, Serialize};
 
 words! {
@@ -152,6 +155,18 @@ pub enum Command {
     IntegrationRestored {
         /// Which.
         integration: IntegrationId,
+    },
+    /// Send it back, after a rejection or a bad build.
+    Rework {
+        /// To this stage: REGRESSION with a new round, or PRE_RELEASE with new builds of the approved commit.
+        to: GatedStage,
+        /// Why.
+        reason: String,
+    },
+    /// Take up what the profile and integrations say now.
+    Replan {
+        /// The plan as it would be made now.
+        plan: Box<Plan>,
     },
     /// Close after every live target was halted or rolled back.
     CloseRolledBack {
@@ -390,6 +405,8 @@ pub fn decide_command(
             .filter(|(_, cause)| cause.integration == Some(*integration))
             .map(|(task, _)| rearm(task, false))
             .collect()),
+        Command::Rework { to, reason } => rework::rework(release, *to, reason, cx.now),
+        Command::Replan { plan } => replan::replan(release, plan),
         Command::CloseRolledBack { reason } => edit::close(release, reason),
     }
 }

@@ -6,7 +6,7 @@ use crate::board::TaskEvent;
 use crate::effect::{FactKind, RunRef};
 use crate::ids::SlotId;
 use crate::key::{EffectKey, TargetKey};
-use crate::plan::{BuildMode, GatedStage};
+use crate::plan::{BuildMode, GatedStage, Plan};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +151,20 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A person sent it back to an earlier stage; the events after this one say which tasks are done once more.
+    Reworked {
+        /// Back to this one.
+        to: GatedStage,
+        /// Why.
+        reason: String,
+    },
+    /// The plan was replaced by the profile's and integrations' present state.
+    Replanned {
+        /// The new plan.
+        plan: Box<Plan>,
+        /// What changed, as JSON pointers into the plan.
+        changed: Vec<String>,
+    },
     /// A run that nobody waits for was asked to stop.
     RunCancelled {
         /// Of this step.
@@ -174,6 +188,7 @@ impl Event {
                 TaskEvent::Completed { .. } => "TASK_COMPLETED",
                 TaskEvent::Failed { .. } => "TASK_FAILED",
                 TaskEvent::Rearmed { .. } => "TASK_REARMED",
+                TaskEvent::Repeated { .. } => "TASK_REPEATED",
                 TaskEvent::Skipped { .. } => "TASK_SKIPPED",
                 TaskEvent::SkipRequested { .. } => "TASK_SKIP_REQUESTED",
                 TaskEvent::Cancelled { .. } => "TASK_CANCELLED",
@@ -200,6 +215,8 @@ impl Event {
             Self::ShipmentChanged { .. } => "SHIPMENT_CHANGED",
             Self::FactChanged { .. } => "FACT_CHANGED",
             Self::Archived { .. } => "RELEASE_ARCHIVED",
+            Self::Reworked { .. } => "RELEASE_REWORKED",
+            Self::Replanned { .. } => "RELEASE_REPLANNED",
             Self::RunCancelled { .. } => "RUN_CANCELLED",
         }
     }

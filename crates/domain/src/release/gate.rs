@@ -3,7 +3,6 @@
 use super::state::{CycleState, Decision, Release, Verdict};
 use super::work;
 use crate::effect::FactKind;
-use crate::key::TaskKind;
 use crate::names::Sha;
 use crate::plan::{GatedStage, ShaOrigin};
 use crate::ports::store::Fact;
@@ -74,6 +73,7 @@ pub fn missing_approvals(release: &Release, stage: GatedStage) -> u8 {
     for approval in release
         .approvals
         .iter()
+        .skip(release.rework.approvals_from)
         .filter(|it| it.stage == stage && it.sha == sha)
     {
         latest.insert(&approval.by, approval.decision);
@@ -204,17 +204,7 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
     }
     let pinned = release.judged_cycle().and_then(|cycle| cycle.sha.as_ref());
     for target in release.plan().targets.keys().filter(|target| target.is_store()) {
-        let kind = if *target == crate::key::TargetKey::IosAppStore {
-            TaskKind::TriggerTestFlightBuild
-        } else {
-            TaskKind::CreateAabBuild
-        };
-        let Some(build) = release
-            .builds
-            .iter()
-            .rev()
-            .find(|build| build.target == *target && build.task.kind == kind)
-        else {
+        let Some(build) = release.store_build(*target) else {
             found.push(Blocker::new(
                 "build_missing",
                 format!("there is no store build for {target} yet"),

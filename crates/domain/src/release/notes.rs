@@ -159,6 +159,18 @@ fn news(release: &Release, event: &Event) -> Option<News> {
             "closed".to_owned(),
             vec![reason.clone()],
         )),
+        Event::Reworked { to, reason } => Some((
+            "RELEASE_REWORKED",
+            &[Topic::Releases, Topic::Critical],
+            format!("goes back to {to}"),
+            vec![reason.clone()],
+        )),
+        Event::Replanned { changed, .. } => Some((
+            "RELEASE_REPLANNED",
+            &[Topic::Releases],
+            format!("its plan changed in {} place(s)", changed.len()),
+            changed.clone(),
+        )),
         Event::KickoffStartedNow { .. }
         | Event::SlotRemoved { .. }
         | Event::ReminderSkipped { .. }
@@ -315,6 +327,7 @@ fn task_news(release: &Release, event: &TaskEvent) -> Option<News> {
         | TaskEvent::StepDone { .. }
         | TaskEvent::Parked { .. }
         | TaskEvent::Rearmed { .. }
+        | TaskEvent::Repeated { .. }
         | TaskEvent::SkipRequested { .. }
         | TaskEvent::Cancelled { .. }
         | TaskEvent::LateResult { .. } => None,

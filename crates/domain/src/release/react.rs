@@ -15,7 +15,7 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
     let mut reactions = match event {
         Event::Task { event } => task(before, release, event),
         // A stage that is left ends its probes; a stage that is reached starts its own.
-        Event::StageEntered { .. } => {
+        Event::StageEntered { .. } | Event::Replanned { .. } => {
             let mut all: Vec<Reaction> = settle::probes(before)
                 .iter()
                 .map(|probe| Reaction::End(probe.id()))
@@ -44,6 +44,7 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::ShipmentChanged { .. }
         | Event::FactChanged { .. }
         | Event::Archived { .. }
+        | Event::Reworked { .. }
         | Event::RunCancelled { .. } => Vec::new(),
     };
     if release.stage != Stage::Archived
@@ -72,6 +73,7 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
         | TaskEvent::Completed { .. }
         | TaskEvent::Failed { .. }
         | TaskEvent::Rearmed { .. }
+        | TaskEvent::Repeated { .. }
         | TaskEvent::Skipped { .. }
         | TaskEvent::SkipRequested { .. }
         | TaskEvent::LateResult { .. } => {}
@@ -96,10 +98,7 @@ fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
     let target = key.target?;
     let plan = release.plan().targets.get(&target)?;
     let build_number = release
-        .builds
-        .iter()
-        .rev()
-        .find(|build| build.target == target)
+        .store_build(target)
         .and_then(|build| build.build_number.clone());
     let notes: BTreeMap<String, String> = release
         .notes

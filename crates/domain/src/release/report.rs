@@ -225,11 +225,13 @@ fn child_changed(release: &Release, target: crate::key::TargetKey, shipment: &Sh
     if work::submission_id(release, task) != shipment.submission {
         return Vec::new();
     }
-    if release
-        .shipments
-        .get(&target)
-        .is_some_and(|known| known == shipment || known.state.at > shipment.state.at)
-    {
+    // News may overtake each other. A rollout begins where its submission ends: what the submission says afterwards
+    // does not take the rollout's place; each one's own news follow each other in time.
+    let newer = |known: &Shipment| {
+        let order = |it: &Shipment| (it.rollout.is_some(), it.state.at);
+        known.submission != shipment.submission || order(shipment) > order(known)
+    };
+    if release.shipments.get(&target).is_some_and(|known| !newer(known)) {
         return Vec::new();
     }
     let mut events = vec![Event::ShipmentChanged {

@@ -103,12 +103,16 @@ fn next_start(release: &Release, now: Timestamp) -> Option<TaskEvent> {
         })
 }
 
+/// Whether the task's stage has begun: after a rework, tasks of later stages wait for theirs to come again.
 fn lane_open(release: &Release, task: &Task) -> bool {
     match task.lane {
         Lane::CleanUp => release.terminal(),
-        Lane::Kickoff | Lane::Regression | Lane::PreRelease | Lane::Distribution | Lane::Store => {
-            !release.terminal()
-        }
+        Lane::Kickoff | Lane::Regression | Lane::Store => !release.terminal(),
+        Lane::PreRelease => matches!(
+            release.stage,
+            Stage::PreRelease | Stage::AwaitingDistribution | Stage::Distribution | Stage::Completed
+        ),
+        Lane::Distribution => matches!(release.stage, Stage::Distribution | Stage::Completed),
     }
 }
 

@@ -255,6 +255,15 @@ pub struct Draft {
     pub slots: Vec<Slot>,
 }
 
+/// What earlier attempts at the later stages left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rework {
+    /// Release tags that were made and are no longer meant. Tags never move, so the next one gets another name.
+    pub tags: u16,
+    /// Decisions before this one were about an earlier attempt and count no more.
+    pub approvals_from: usize,
+}
+
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
@@ -290,7 +299,10 @@ pub struct Release {
     pub shipments: BTreeMap<TargetKey, Shipment>,
     /// Reminder keys that fired or were skipped, each with the date it was for.
     pub reminders: BTreeSet<String>,
-    /// Integrations found unusable: tasks that need one wait.
+    /// What earlier attempts left behind.
+    #[serde(default)]
+    pub rework: Rework,
+    /// When it was created.
     pub created_at: Timestamp,
     /// When the last event happened.
     pub updated_at: Timestamp,
@@ -318,6 +330,7 @@ impl Release {
             notes: None,
             shipments: BTreeMap::new(),
             reminders: BTreeSet::new(),
+            rework: Rework::default(),
             created_at: at,
             updated_at: at,
         }
@@ -360,6 +373,19 @@ impl Release {
             .iter()
             .rev()
             .find(|cycle| cycle.state != CycleState::Abandoned)
+    }
+    /// The newest build of a target that was made for its store.
+    #[must_use]
+    pub fn store_build(&self, target: TargetKey) -> Option<&Build> {
+        let kind = if target == TargetKey::IosAppStore {
+            TaskKind::TriggerTestFlightBuild
+        } else {
+            TaskKind::CreateAabBuild
+        };
+        self.builds
+            .iter()
+            .rev()
+            .find(|build| build.target == target && build.task.kind == kind)
     }
     /// The version that names branch and tags: all targets' version, or the highest.
     #[must_use]
@@ -456,9 +482,24 @@ impl Release {
             Event::ShipmentChanged { target, shipment } => {
                 self.shipments.insert(*target, shipment.clone());
             }
+            Event::Reworked { to, .. } => self.note_rework(*to),
+            Event::Replanned { plan, .. } => self.draft.plan = plan.as_ref().clone(),
             Event::FactChanged { .. } | Event::Archived { .. } | Event::RunCancelled { .. } => {}
         }
         self
+    }
+
+    fn note_rework(&mut self, to: GatedStage) {
+        self.rework.approvals_from = self.approvals.len();
+        self.released.remove(&GatedStage::Distribution);
+        if to != GatedStage::Distribution {
+            self.released.remove(&GatedStage::PreRelease);
+        }
+        if to == GatedStage::Regression {
+            self.rework.tags = self.rework.tags.saturating_add(u16::from(self.tag.is_some()));
+            self.tag = None;
+            self.notes = None;
+        }
     }
 
     fn holds_cleared(&mut self, stage: GatedStage) {
@@ -475,6 +516,7 @@ impl Release {
             | TaskEvent::Parked { .. }
             | TaskEvent::Failed { .. }
             | TaskEvent::Rearmed { .. }
+            | TaskEvent::Repeated { .. }
             | TaskEvent::Skipped { .. }
             | TaskEvent::SkipRequested { .. }
             | TaskEvent::Cancelled { .. }

@@ -232,7 +232,12 @@ impl Release {
     /// Name of the release tag.
     #[must_use]
     pub fn release_tag_name(&self) -> Option<RefName> {
-        self.render(&self.plan().scm.release_tag, None)
+        let name = self.render(&self.plan().scm.release_tag, None)?;
+        match self.rework.tags {
+            0 => Some(name),
+            // Build metadata, by semver: the same version, made once more.
+            attempt => format!("{name}+{attempt}").parse().ok(),
+        }
     }
     fn cycle_of(&self, key: &TaskKey) -> Option<&Cycle> {
         self.cycles.iter().find(|cycle| Some(cycle.number) == key.cycle)

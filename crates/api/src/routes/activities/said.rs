@@ -122,6 +122,8 @@ fn release(event: &ReleaseEvent) -> String {
         ),
         ReleaseEvent::FactChanged { fact, value } => format!("{fact} is now {value}"),
         ReleaseEvent::Archived { reason } => format!("closed: {reason}"),
+        ReleaseEvent::Reworked { to, reason } => format!("sent back to {to}: {reason}"),
+        ReleaseEvent::Replanned { changed, .. } => format!("took up a changed plan: {}", changed.join(", ")),
         ReleaseEvent::RunCancelled { run, .. } => {
             format!("run {} of `{}` was asked to stop", run.id, run.job)
         }
@@ -178,6 +180,7 @@ fn task(event: &TaskEvent) -> String {
                 format!("{task} is tried again")
             }
         }
+        TaskEvent::Repeated { task } => format!("{task} is done once more"),
         TaskEvent::Skipped { task, reason } => format!("{task} left out: {reason}"),
         TaskEvent::SkipRequested { task, reason } => format!("{task} is left out unless it exists: {reason}"),
         TaskEvent::Cancelled { task } => format!("{task} cancelled"),
