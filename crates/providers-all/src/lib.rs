@@ -10,6 +10,7 @@ use delivr_provider_kit::Deps;
 pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
     Registry::new([
         delivr_scm_git::descriptor(deps),
+        delivr_scm_github::descriptor(deps),
         delivr_cicd_jenkins::descriptor(deps),
         delivr_pm_jira::descriptor(deps),
         delivr_comm_slack::descriptor(deps),
@@ -46,5 +47,6 @@ mod tests {
         assert!(count > 0);
         assert!(registry.find(Port::Cicd, "jenkins").is_some());
         assert!(registry.find(Port::Scm, "git").is_some());
+        assert!(registry.find(Port::Scm, "github").is_some());
     }
 }

@@ -1,0 +1,268 @@
+//! Calls of GitHub's REST API for one repository under one credential.
+
+use crate::auth::Auth;
+use crate::errors;
+use crate::transport::{Guarded, Meant, answer_of, error_of};
+use delivr_domain::names::RefName;
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_provider_kit::paging::next_link;
+use delivr_provider_kit::{Answer, Deps, Intent, Method};
+use http::header::ACCEPT;
+use octocrab::Octocrab;
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// Objects on a page: the most GitHub gives.
+const PAGE: &str = "100";
+/// Pages that are read of one list before it counts as too long.
+const MOST_PAGES: usize = 50;
+const MEDIA_TYPE: &str = "application/vnd.github+json";
+
+/// One question.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) operation: &'static str,
+    method: Method,
+    url: Url,
+    body: Option<Value>,
+    intent: Intent,
+}
+
+impl Ask {
+    /// With a JSON body.
+    pub(crate) fn json(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+    /// Changing nothing, whatever its method.
+    pub(crate) const fn reads(mut self) -> Self {
+        self.intent = Intent::Read;
+        self
+    }
+    /// With query parameters.
+    pub(crate) fn query(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.url.query_pairs_mut().extend_pairs(pairs);
+        self
+    }
+}
+
+/// The API of one repository.
+pub(crate) struct Client {
+    crab: OnceCell<Octocrab>,
+    transport: Guarded,
+    pub(crate) clock: Arc<dyn Clock>,
+    base: Url,
+    /// Where people look at repositories.
+    site: String,
+    pub(crate) owner: String,
+    pub(crate) repository: String,
+    pub(crate) auth: Auth,
+}
+
+impl Client {
+    pub(crate) fn new(deps: &Deps, base: Url, owner: String, repository: String, auth: Auth) -> Self {
+        Self {
+            crab: OnceCell::new(),
+            transport: Guarded::new(deps.http.clone()),
+            clock: deps.clock.clone(),
+            site: site_of(&base),
+            base,
+            owner,
+            repository,
+            auth,
+        }
+    }
+
+    /// `owner/repository`.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.owner, self.repository)
+    }
+
+    /// Where people look at something of the repository; `rest` is a path whose parts need no encoding, `name` follows.
+    pub(crate) fn page(&self, rest: &str, name: &str) -> String {
+        let parts: Vec<String> = name.split('/').map(encoded).collect();
+        format!("{}{}/{rest}{}", self.site, self.name(), parts.join("/"))
+    }
+
+    /// A question below the API's root; segments are encoded.
+    pub(crate) fn root(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
+        let mut url = self.base.clone();
+        // A base URL of http(s) always has a path to append to.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        let intent = if method == Method::GET {
+            Intent::Read
+        } else {
+            Intent::Write
+        };
+        Ask {
+            operation,
+            method,
+            url,
+            body: None,
+            intent,
+        }
+    }
+
+    /// A question below the repository.
+    pub(crate) fn ask(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
+        let mut all = vec!["repos", self.owner.as_str(), self.repository.as_str()];
+        all.extend_from_slice(segments);
+        self.root(operation, method, &all)
+    }
+
+    pub(crate) fn get(&self, operation: &'static str, segments: &[&str]) -> Ask {
+        self.ask(operation, Method::GET, segments)
+    }
+
+    /// The same with a ref's name behind the segments; its slashes part segments too.
+    pub(crate) fn of_ref(
+        &self,
+        operation: &'static str,
+        method: Method,
+        segments: &[&str],
+        name: &RefName,
+    ) -> Ask {
+        let mut all = segments.to_vec();
+        all.extend(name.as_str().split('/'));
+        self.ask(operation, method, &all)
+    }
+
+    /// Asks; anything but 2xx is an error of GitHub's table.
+    pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, ProviderError> {
+        let answer = self.answer(ask).await?;
+        self.accept(ask, answer)
+    }
+
+    /// Asks; the answer whatever its status, for those who act on a refusal.
+    pub(crate) async fn answer(&self, ask: &Ask) -> Result<Answer, ProviderError> {
+        let token = self.auth.token(self).await?;
+        let mut answer = self.once(ask, &token).await?;
+        if answer.status.as_u16() == 401 && self.auth.forget().await {
+            // An installation's token can end early (key changed, App suspended and resumed); 401 has no effect, so
+            // asking once more with a new one is safe.
+            let token = self.auth.token(self).await?;
+            answer = self.once(ask, &token).await?;
+        }
+        Ok(answer)
+    }
+
+    /// The JSON of the answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, ProviderError> {
+        self.send(ask).await?.decode()
+    }
+
+    /// The JSON of the answer; none when GitHub has no such thing.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, ask: &Ask) -> Result<Option<T>, ProviderError> {
+        match self.send(ask).await {
+            Ok(answer) => answer.decode().map(Some),
+            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every page of a list, each read by `items`.
+    pub(crate) async fn pages<P: DeserializeOwned, T>(
+        &self,
+        ask: Ask,
+        items: impl Fn(P) -> Vec<T> + Send,
+    ) -> Result<Vec<T>, ProviderError> {
+        let mut ask = ask.query(&[("per_page", PAGE)]);
+        let mut all = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let answer = self.send(&ask).await?;
+            all.extend(items(answer.decode()?));
+            match next_link(&answer)? {
+                Some(next) => ask.url = next,
+                None => return Ok(all),
+            }
+        }
+        Err(errors::fail(
+            ask.operation,
+            ProviderErrorKind::Unsupported,
+            format!("GitHub's list has more than {MOST_PAGES} pages of {PAGE}; ask for a smaller range"),
+        ))
+    }
+
+    /// A call with this token, whatever its status.
+    pub(crate) async fn once(&self, ask: &Ask, token: &SecretString) -> Result<Answer, ProviderError> {
+        let crab = self
+            .crab
+            .get_or_init(|| async { self.transport.octocrab() })
+            .await;
+        let meant = Meant {
+            operation: ask.operation,
+            intent: ask.intent,
+            token: token.clone(),
+        };
+        let request = http::Request::builder()
+            .method(ask.method.clone())
+            .uri(ask.url.as_str())
+            .header(ACCEPT, MEDIA_TYPE)
+            .extension(meant);
+        let failed = |error| error_of(ask.operation, error);
+        let request = crab.build_request(request, ask.body.as_ref()).map_err(failed)?;
+        let response = crab.execute(request).await.map_err(failed)?;
+        answer_of(ask.operation, &response)
+    }
+
+    /// The answer, unless it is a refusal or comes from elsewhere.
+    pub(crate) fn accept(&self, ask: &Ask, answer: Answer) -> Result<Answer, ProviderError> {
+        // A renamed repository answers by redirects. Reads would follow them for years, but one day another repository
+        // takes the old name: the setting must be right, not just work.
+        if answer.url != ask.url || answer.status.is_redirection() {
+            let sentence = format!(
+                "{} was renamed or moved; set owner and repository to where it is now",
+                self.name()
+            );
+            return Err(answer.error(ProviderErrorKind::Misconfigured, sentence));
+        }
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(errors::failure(&answer, &self.name()))
+    }
+}
+
+/// One part of a path, percent-encoded.
+fn encoded(part: &str) -> String {
+    url::form_urlencoded::byte_serialize(part.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
+/// The web site that belongs to an API: github.com and ghe.com have a host of its own for it, servers a path.
+fn site_of(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default();
+    if let Some(site) = host
+        .strip_prefix("api.")
+        .filter(|site| *site == "github.com" || site.ends_with(".ghe.com"))
+    {
+        return format!("https://{site}/");
+    }
+    let text = base.as_str();
+    text.strip_suffix("api/v3/").unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_api_has_its_web_site() {
+        for (api, site) in [
+            ("https://api.github.com/", "https://github.com/"),
+            ("https://api.acme.ghe.com/", "https://acme.ghe.com/"),
+            ("https://git.example.com/api/v3/", "https://git.example.com/"),
+            ("http://127.0.0.1:8099/github/", "http://127.0.0.1:8099/github/"),
+        ] {
+            assert_eq!(site_of(&Url::parse(api).unwrap()), site);
+        }
+    }
+}
