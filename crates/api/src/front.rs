@@ -94,7 +94,10 @@ async fn answer<B: MessageBody + 'static>(
             request.extensions_mut().insert(repeat.clone());
             Some((tenant, repeat))
         }
-        Ok(Repetition::Answered(stored)) => return Ok(request.into_response(replay(stored, id))),
+        Ok(Repetition::Answered(stored)) => {
+            let answer = replay(stored, request.path(), id);
+            return Ok(request.into_response(answer));
+        }
         Err(problem) => return Ok(request.into_response(problem.response(Some(id)))),
     };
     let response = next.call(request).await?.map_into_boxed_body();
@@ -245,11 +248,14 @@ fn reused() -> Problem {
     )
 }
 
-fn replay(stored: StoredAnswer, id: &str) -> HttpResponse {
+fn replay(stored: StoredAnswer, path: &str, id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut builder = HttpResponse::build(status);
     builder.insert_header(("Idempotent-Replayed", "true"));
     if !status.is_client_error() {
+        if let Some(place) = made_at(path, status, &stored.body) {
+            builder.insert_header((header::LOCATION, place));
+        }
         return builder.content_type("application/json").body(stored.body);
     }
     // A kept refusal is about the request that meets it now.
@@ -261,6 +267,15 @@ fn replay(stored: StoredAnswer, id: &str) -> HttpResponse {
         Ok(_) | Err(_) => stored.body,
     };
     builder.content_type("application/problem+json").body(body)
+}
+
+/// Where the thing is that the first request made: below its collection, by its id.
+fn made_at(path: &str, status: StatusCode, body: &str) -> Option<String> {
+    if status != StatusCode::CREATED {
+        return None;
+    }
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(format!("{path}/{}", body.get("id")?.as_str()?))
 }
 
 /// Keeps the answer of a change that has no transaction of its own with it.
@@ -312,7 +327,8 @@ async fn lost_race(
     }
     match shared.app.store.answer(tenant, &repeat.key).await {
         Ok(Some(stored)) if stored.request == repeat.request => {
-            Ok(response.into_response(replay(stored, id)))
+            let answer = replay(stored, response.request().path(), id);
+            Ok(response.into_response(answer))
         }
         Ok(Some(_)) => Ok(response.into_response(reused().response(Some(id)))),
         Ok(None) | Err(_) => Ok(response),

@@ -60,10 +60,11 @@ impl Embedded {
         match settings.worker {
             WorkerMode::None => None,
             WorkerMode::Embedded => {
+                let name = format!("api-{}", std::process::id());
                 let worker = Worker::new(
-                    app,
+                    app.clone(),
                     WorkerSettings {
-                        name: format!("api-{}", std::process::id()),
+                        name: name.clone(),
                         concurrency: settings.worker_concurrency,
                         lease: settings.lease,
                         ..WorkerSettings::default()
@@ -71,6 +72,10 @@ impl Embedded {
                 );
                 let (stop, stopped) = oneshot::channel();
                 let running = tokio::spawn(async move {
+                    // The first sign of life, so that the installation is not called degraded for its first seconds.
+                    if let Err(error) = app.store.beat(&name).await {
+                        tracing::warn!(%error, "the worker could not say that it is alive");
+                    }
                     worker
                         .run(async {
                             // A sender that has gone away means the same as one that sent.

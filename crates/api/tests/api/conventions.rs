@@ -311,6 +311,7 @@ async fn a_repeated_request_gets_the_first_answer() {
         let first = ask("/services", "k1", &body).await;
         let again = ask("/services", "k1", &body).await;
         assert_eq!(again.headers["idempotent-replayed"], "true");
+        assert_eq!(first.headers["location"], again.headers["location"]);
         assert_eq!(first.is(201), again.is(201));
         // The same route by another name is the same request.
         let by_alias = api
