@@ -247,7 +247,20 @@ fn after_failure(
         Outcome::NotDone
     };
     let cause = cause_of(error, integration);
-    if claimed.now >= row.give_up_at {
+    let hinted = error.kind == ProviderErrorKind::Throttled && error.retry_after.is_some();
+    let failures = u16::from(!hinted);
+    let waited_enough = claimed.now >= row.give_up_at;
+    if unknown && (waited_enough || row.failures.saturating_add(failures) >= BUDGET) {
+        // The end of this send must stand on the row, or a person's retry would not wait out its quiet time: the row
+        // goes back with its budget spent, and its next claim fails it without a call.
+        return Next::Back(PutBack {
+            after: Duration::ZERO,
+            failures: BUDGET,
+            unknown,
+            trouble: Some(error.to_string()),
+        });
+    }
+    if waited_enough {
         let sentence = format!("waiting came to its end: {}", cause.sentence);
         return Next::Fail(
             Cause {
@@ -261,8 +274,6 @@ fn after_failure(
     if !unknown && error.class() != Class::Transient {
         return Next::Fail(cause, outcome);
     }
-    let hinted = error.kind == ProviderErrorKind::Throttled && error.retry_after.is_some();
-    let failures = u16::from(!hinted);
     if row.failures.saturating_add(failures) >= BUDGET {
         let sentence = format!("{} (given up after {BUDGET} failed tries)", cause.sentence);
         return Next::Fail(

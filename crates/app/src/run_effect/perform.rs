@@ -82,9 +82,14 @@ pub(super) async fn perform(
         return Ended::new(Verdict::End(RowEnd::Dead), "stale");
     }
     if row.failures >= BUDGET {
-        // A take-over spent the budget: no call is made, and what the lost attempts did is not known.
+        // A take-over or an unanswered send spent the budget: no call is made, and what the lost attempts did is not
+        // known.
+        let last = row
+            .trouble
+            .as_ref()
+            .map_or_else(String::new, |trouble| format!("; last trouble: {trouble}"));
         let sentence = format!(
-            "no attempt came back with an answer ({BUDGET} tries); look at the vendor, then try again"
+            "no attempt came back with an answer ({BUDGET} tries{last}); look at the vendor, then try again"
         );
         return failed(
             key,
