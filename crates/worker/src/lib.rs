@@ -66,6 +66,49 @@ pub struct Worker {
     settings: WorkerSettings,
 }
 
+/// Whether a sweep found anything: then more may be due right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Busy {
+    Yes,
+    No,
+}
+
+/// What a sweep found.
+#[derive(Debug)]
+struct Pass {
+    busy: Busy,
+    claimed: Vec<Claimed>,
+}
+
+impl Pass {
+    const IDLE: Self = Self {
+        busy: Busy::No,
+        claimed: Vec::new(),
+    };
+}
+
+/// Lets what is under way go on while the worker itself waits for something. Both may need the same connection to the
+/// database: a worker that waits for it without letting its holder run would wait for ever.
+async fn alongside<T>(
+    running: &mut FuturesUnordered<Running<'_>>,
+    ended: &mut Vec<(Option<IntegrationId>, Ran)>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        if running.is_empty() {
+            return work.await;
+        }
+        match select(work, running.next()).await {
+            Either::Left((done, _)) => return done,
+            Either::Right((one, rest)) => {
+                ended.extend(one);
+                work = rest;
+            }
+        }
+    }
+}
+
 type Running<'a> = Pin<Box<dyn Future<Output = (Option<IntegrationId>, Ran)> + Send + 'a>>;
 
 impl Worker {
@@ -84,25 +127,40 @@ impl Worker {
         let mut stop = pin!(stop.fuse());
         let mut swept = self.app.clock.monotonic();
         loop {
-            let busy = self.pass(&mut limits, &mut running).await;
+            let mut ended = Vec::new();
+            let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
+            let pass = alongside(&mut running, &mut ended, self.pass(&limits, free)).await;
+            for one in pass.claimed {
+                limits.started(one.row.effect.integration());
+                running.push(Box::pin(self.run_one(one)));
+            }
+            self.show(running.len());
             let now = self.app.clock.monotonic();
             if now >= swept.plus(Duration::from_secs(10)) {
                 swept = now;
-                self.beat().await;
+                alongside(&mut running, &mut ended, self.beat()).await;
             }
-            if busy && (&mut stop).now_or_never().is_none() {
+            if pass.busy == Busy::Yes {
                 // More may be due right now: only look at what has finished meanwhile, do not wait.
-                while let Some(Some((integration, ran))) = running.next().now_or_never() {
-                    limits.ended(integration, ran, self.app.clock.monotonic());
+                while let Some(Some(one)) = running.next().now_or_never() {
+                    ended.push(one);
+                }
+                self.note(&mut limits, ended);
+                // A stop that is heard here is heard once: it must not be asked for again below.
+                if (&mut stop).now_or_never().is_some() {
+                    break;
                 }
                 continue;
             }
-            let idle = self.idle(&mut running).boxed();
+            let at_most = alongside(&mut running, &mut ended, self.until_next_due()).await;
+            let more_room = !ended.is_empty();
+            self.note(&mut limits, ended);
+            if more_room && free == 0 {
+                continue;
+            }
+            let idle = self.idle(&mut running, at_most).boxed();
             match select(idle, &mut stop).await {
-                Either::Left((Some((integration, ran)), _)) => {
-                    limits.ended(integration, ran, self.app.clock.monotonic());
-                }
-                Either::Left((None, _)) => {}
+                Either::Left((one, _)) => self.note(&mut limits, one),
                 Either::Right(((), idle)) => {
                     drop(idle);
                     break;
@@ -112,12 +170,18 @@ impl Worker {
         self.drain(running).await;
     }
 
+    fn note(&self, limits: &mut Limits, ended: impl IntoIterator<Item = (Option<IntegrationId>, Ran)>) {
+        for (integration, ran) in ended {
+            limits.ended(integration, ran, self.app.clock.monotonic());
+        }
+    }
+
     /// Waits for the next thing: something under way ends, or something becomes due.
     async fn idle(
         &self,
         running: &mut FuturesUnordered<Running<'_>>,
+        at_most: Duration,
     ) -> Option<(Option<IntegrationId>, Ran)> {
-        let at_most = self.until_next_due().await;
         let waiting = pin!(self.app.store.wait_for_work(at_most));
         if running.is_empty() {
             waiting.await;
@@ -164,34 +228,35 @@ impl Worker {
         }
     }
 
-    /// One sweep: agendas, then as many claims as there are free slots. Says whether anything was found.
-    async fn pass<'a>(&'a self, limits: &mut Limits, running: &mut FuturesUnordered<Running<'a>>) -> bool {
+    /// One sweep: agendas, what came in, then as many claims as there are free slots.
+    async fn pass(&self, limits: &Limits, free: usize) -> Pass {
         let ticked = match self.tick().await {
             Ok(ticked) => ticked > 0,
             Err(error) => return self.trouble(&error),
         };
         let prompted = match inbox::work_off(self.app.store.as_ref()).await {
             Ok(deliveries) => deliveries > 0,
-            Err(error) => self.trouble(&error),
+            Err(error) => return self.trouble(&error),
         };
-        let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
         if free == 0 {
-            return false;
+            return Pass::IDLE;
         }
         match self.claim(limits, u16::try_from(free).unwrap_or(u16::MAX)).await {
-            Ok(claimed) => {
-                let found = !claimed.is_empty();
-                for one in claimed {
-                    limits.started(one.row.effect.integration());
-                    running.push(Box::pin(self.run_one(one)));
-                }
-                metrics::gauge!("delivr_worker_last_tick_timestamp_seconds").set(self.wall_seconds());
-                metrics::gauge!("delivr_worker_claims")
-                    .set(f64::from(u32::try_from(running.len()).unwrap_or(u32::MAX)));
-                found || ticked || prompted
-            }
+            Ok(claimed) => Pass {
+                busy: if ticked || prompted || !claimed.is_empty() {
+                    Busy::Yes
+                } else {
+                    Busy::No
+                },
+                claimed,
+            },
             Err(error) => self.trouble(&error),
         }
+    }
+
+    fn show(&self, claims: usize) {
+        metrics::gauge!("delivr_worker_last_tick_timestamp_seconds").set(self.wall_seconds());
+        metrics::gauge!("delivr_worker_claims").set(f64::from(u32::try_from(claims).unwrap_or(u32::MAX)));
     }
 
     /// Wall time for the gauge of the last sweep.
@@ -200,10 +265,10 @@ impl Worker {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64()
     }
 
-    fn trouble(&self, error: &StoreError) -> bool {
+    fn trouble(&self, error: &StoreError) -> Pass {
         tracing::error!(worker = %self.settings.name, error = %error, "the store does not answer; trying again");
         metrics::counter!("delivr_worker_store_errors_total").increment(1);
-        false
+        Pass::IDLE
     }
 
     async fn run_one(&self, claimed: Claimed) -> (Option<IntegrationId>, Ran) {
