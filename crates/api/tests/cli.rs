@@ -154,6 +154,23 @@ async fn an_installation_is_set_up_served_and_ended() {
     // What was made is still there.
     let served = installation.serve(&[("DELIVR_WORKER", "none")]);
     assert_eq!(get(&served.address, "/api/v1/me", &token).await.0, 200);
+    let listed = installation.good(&["token", "list", "--tenant", "acme"]);
+    assert!(
+        listed.contains("OWNER\tvalid\tcommand line") && !listed.contains(&token),
+        "{listed}"
+    );
+    let id = listed.split('\t').next().unwrap();
+    installation.good(&["token", "revoke", "--tenant", "acme", "--id", id]);
+    assert_eq!(
+        get(&served.address, "/api/v1/me", &token).await.0,
+        401,
+        "at once, in a process that runs"
+    );
+    assert!(
+        installation
+            .good(&["token", "list", "--tenant", "acme"])
+            .contains("revoked")
+    );
     served.terminate();
 }
 
@@ -240,6 +257,8 @@ fn mistakes_are_named_and_secrets_are_not() {
             ],
             "--name",
         ),
+        (&["token", "list", "--tenant", "nobody"], "nobody"),
+        (&["token", "revoke", "--tenant", "acme", "--id", "x"], "--id"),
         (&["fly"], "fly"),
     ] {
         let refused = installation.run(arguments);

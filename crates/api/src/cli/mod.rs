@@ -6,6 +6,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 use delivr_app::usecases::access::Role;
 use delivr_bootstrap::{Program, Settings};
+use delivr_domain::ids::TokenId;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +75,21 @@ enum TokenCommand {
         #[arg(long, default_value = "command line")]
         name: String,
     },
+    /// Print id, role, name and state of every token of a tenant.
+    List {
+        /// Slug of the tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Revoke a token at once.
+    Revoke {
+        /// Slug of the tenant.
+        #[arg(long)]
+        tenant: String,
+        /// Id of the token, as `token list` prints it.
+        #[arg(long)]
+        id: TokenId,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,6 +129,10 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
             Command::Tenant(TenantCommand::List) => operate::list_tenants(&settings).await,
             Command::Token(TokenCommand::Create { tenant, role, name }) => {
                 operate::create_token(&settings, tenant, *role, name).await
+            }
+            Command::Token(TokenCommand::List { tenant }) => operate::list_tokens(&settings, tenant).await,
+            Command::Token(TokenCommand::Revoke { tenant, id }) => {
+                operate::revoke_token(&settings, tenant, *id).await
             }
             Command::RotateKeys => operate::rotate_keys(&settings).await,
             Command::RestoreEpoch => operate::restore_epoch(&settings).await,

@@ -2,10 +2,13 @@
 
 use super::say;
 use anyhow::{Context as _, ensure};
+use delivr_app::App;
 use delivr_app::usecases::access::{self, Role};
 use delivr_app::usecases::keys;
 use delivr_bootstrap::entropy::SystemEntropy;
 use delivr_bootstrap::{Settings, wire};
+use delivr_domain::ids::TokenId;
+use delivr_domain::ports::store::Tenant;
 use secrecy::ExposeSecret as _;
 
 /// Prints a new master key.
@@ -56,6 +59,38 @@ pub(super) async fn create_token(
     let id = app.entropy.uuid();
     let issued = access::issue(&app, tenant.id, id, name, role, None).await?;
     say(issued.secret.expose_secret());
+    Ok(())
+}
+
+async fn tenant(app: &App, slug: &str) -> anyhow::Result<Tenant> {
+    app.store.tenant_by_slug(slug).await?.with_context(|| {
+        format!("there is no tenant `{slug}`; `delivr-api tenant list` prints those there are")
+    })
+}
+
+/// Prints every token of a tenant.
+pub(super) async fn list_tokens(settings: &Settings, slug: &str) -> anyhow::Result<()> {
+    let app = wire::start(settings).await?;
+    let tenant = tenant(&app, slug).await?;
+    for token in app.store.tokens(tenant.id).await? {
+        let expired = token.expires_at.is_some_and(|at| at <= app.clock.now());
+        let state = match (token.revoked_at, expired) {
+            (Some(_), _) => "revoked",
+            (None, true) => "expired",
+            (None, false) => "valid",
+        };
+        say(&format!("{}\t{}\t{state}\t{}", token.id, token.role, token.name));
+    }
+    Ok(())
+}
+
+/// Revokes a token.
+pub(super) async fn revoke_token(settings: &Settings, slug: &str, id: TokenId) -> anyhow::Result<()> {
+    let app = wire::start(settings).await?;
+    let tenant = tenant(&app, slug).await?;
+    let revoked = app.store.revoke_token(tenant.id, id, app.clock.now()).await?;
+    ensure!(revoked, "the tenant has no token {id}");
+    say(&format!("{id} is revoked"));
     Ok(())
 }
 

@@ -422,6 +422,49 @@ async fn an_interrupted_request_is_completed_by_its_repetition() {
 }
 
 #[tokio::test]
+async fn simultaneous_changes_are_never_lost() {
+    let api = Api::on_sqlite().await;
+    let service = api.service("a").await;
+    let jenkins = api.jenkins("ci").await;
+    for (method, path) in [
+        ("PATCH", format!("/services/{service}")),
+        ("PUT", format!("/integrations/ci-cd/{jenkins}")),
+    ] {
+        let asks = (0..12).map(|number| {
+            api.of("OWNER", method, &path)
+                .json(&json!({"name": format!("name {number}")}))
+                .send()
+        });
+        let replies = futures_util::future::join_all(asks).await;
+        let made: Vec<&Value> = replies
+            .iter()
+            .filter(|it| it.status == 200)
+            .map(|it| &it.body)
+            .collect();
+        assert!(!made.is_empty());
+        for lost in replies.iter().filter(|it| it.status != 200) {
+            lost.clone().refused(409, "changed_meanwhile");
+        }
+        let now = api.get(&path).await.is(200);
+        assert_eq!(now["version"], made.len() + 1, "{path}");
+        let last = made.iter().max_by_key(|it| it["version"].as_u64()).unwrap();
+        assert_eq!(now["name"], last["name"]);
+    }
+    // A version is taken by one change only, whoever names it at the same time.
+    let path = format!("/services/{service}");
+    let seen = api.get(&path).await.headers["etag"].clone();
+    let asks = (0..12).map(|number| {
+        api.of("OWNER", "PATCH", &path)
+            .header("if-match", &seen)
+            .json(&json!({"name": format!("last {number}")}))
+            .send()
+    });
+    let replies = futures_util::future::join_all(asks).await;
+    assert_eq!(replies.iter().filter(|it| it.status == 200).count(), 1);
+    assert!(replies.iter().all(|it| [200, 409, 412].contains(&it.status)));
+}
+
+#[tokio::test]
 async fn probes_answer_without_credential_and_tell_of_missing_workers() {
     let api = Api::start().await;
     for path in ["/health", "/api/v1/health", "/api/health"] {

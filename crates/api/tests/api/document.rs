@@ -143,6 +143,74 @@ async fn ask(api: &Api, method: &str, path: &str, body: Option<&str>) -> Reply {
     }
 }
 
+/// Every operation on every kind of thing, asked by an owner of another tenant.
+#[tokio::test]
+async fn nothing_of_another_tenant_is_found_by_any_operation() {
+    let api = Api::on_sqlite().await;
+    let service = api.service("mine").await;
+    let jenkins = api.jenkins("mine").await;
+    let pipeline = json!({
+        "name": "mine", "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM", "job": "j",
+    });
+    let pipeline = api.post("/integrations/pipelines", &pipeline).await.is(201);
+    let profile = api.post("/profiles", &json!({"name": "mine"})).await.is(201);
+    let token = api
+        .post("/tokens", &json!({"name": "mine", "role": "VIEWER"}))
+        .await
+        .is(201);
+    let ids = [
+        service.as_str(),
+        jenkins.as_str(),
+        pipeline["id"].as_str().unwrap(),
+        profile["id"].as_str().unwrap(),
+        token["id"].as_str().unwrap(),
+    ];
+    let all = |api: &Api| {
+        let paths = [
+            "/services",
+            "/integrations/ci-cd",
+            "/integrations/pipelines",
+            "/profiles",
+            "/tokens",
+        ];
+        let asks: Vec<_> = paths
+            .iter()
+            .map(|path| api.of("OWNER", "GET", path).send())
+            .collect();
+        async {
+            futures_util::future::join_all(asks)
+                .await
+                .into_iter()
+                .map(|it| it.text)
+                .collect::<Vec<_>>()
+        }
+    };
+    let before = all(&api).await;
+    let document: Value = serde_json::from_str(delivr_api::document()).unwrap();
+    for (method, path, _) in operations(&document) {
+        let open = path.starts_with("/webhooks/") || path.starts_with("/callbacks/");
+        if open || path.replace("{category}", "").split('{').count() < 2 {
+            continue;
+        }
+        for id in ids {
+            let filled = fill(&path, id);
+            let reply = api
+                .of("OTHER", &method, &filled)
+                .header("content-type", "application/json")
+                .body("{\"name\": \"stolen\"}")
+                .send()
+                .await;
+            let refused = [400, 404, 422].contains(&reply.status);
+            assert!(refused, "{method} {filled}: {} {}", reply.status, reply.text);
+            if method == "GET" || method == "DELETE" {
+                assert_eq!(reply.status, 404, "{method} {filled}: {}", reply.text);
+            }
+            assert!(!reply.text.contains("mine"), "{method} {filled}: {}", reply.text);
+        }
+    }
+    assert_eq!(all(&api).await, before);
+}
+
 /// Bodies nobody should send.
 fn garbage() -> Vec<String> {
     let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));

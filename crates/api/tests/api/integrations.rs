@@ -335,6 +335,48 @@ async fn bodies_of_the_seed_are_understood() {
 }
 
 #[tokio::test]
+async fn stores_of_the_seed_are_understood() {
+    let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), 7).await.unwrap();
+    let api = Api::start().await;
+    let known = api
+        .http
+        .get(format!("{}/_credentials", sandbox.url()))
+        .send()
+        .await
+        .unwrap();
+    let known: Value = known.json().await.unwrap();
+    let (apple, google) = (&known["appstore"], &known["playstore"]);
+    let body = json!({
+        "targetType": "APP_STORE", "appleApiKey": apple["credentials"]["privateKeyPem"],
+        "appleKeyId": apple["config"]["keyId"], "appleIssuerId": apple["config"]["issuerId"],
+        "appleBundleId": apple["config"]["bundleId"], "config": {"baseUrl": apple["config"]["baseUrl"]},
+    });
+    let made = api.post("/integrations/targets", &body).await.is(201);
+    assert_eq!(
+        (&made["provider"], &made["category"]),
+        (&json!("appstore"), &json!("stores"))
+    );
+    let path = format!("/integrations/targets/{}/verify", made["id"].as_str().unwrap());
+    assert_eq!(
+        api.post(&path, &json!({})).await.is(200)["verificationStatus"],
+        "VALID"
+    );
+    // A service account may come as the object that it is.
+    let account = google["credentials"]["serviceAccountJson"].as_str().unwrap();
+    let account: Value = serde_json::from_str(account).unwrap();
+    let body = json!({
+        "targetType": "PLAY_STORE", "googleServiceAccount": account, "name": "Play",
+        "config": google["config"],
+    });
+    let made = api.post("/integrations/targets", &body).await.is(201);
+    let path = format!("/integrations/stores/{}/verify", made["id"].as_str().unwrap());
+    assert_eq!(
+        api.post(&path, &json!({})).await.is(200)["verificationStatus"],
+        "VALID"
+    );
+}
+
+#[tokio::test]
 async fn a_pipeline_of_the_seed_brings_its_ci_system_along() {
     let api = Api::start().await;
     let scm = json!({
