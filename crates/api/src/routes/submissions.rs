@@ -234,10 +234,8 @@ pub(crate) async fn resubmit(cx: Context, _body: Maybe<NothingBody>) -> Answered
         ));
     }
     // The release is changed at exactly the version that was looked at.
-    let seen = Context {
-        if_match: Some(parent_row.version),
-        ..cx
-    };
+    let mut seen = cx.clone();
+    seen.if_match = Some(parent_row.version);
     let command = Command::Release(ReleaseCommand::RetryTask {
         task: ship_task(target),
         force: Force::No,

@@ -1,4 +1,9 @@
-//! What an effect does, in one sentence with its exact names.
+//! What an effect does, in one sentence with its exact names; and what is still to come of a release.
+
+mod dry_run;
+mod foresee;
+
+pub use dry_run::{DryRun, Line, MAX_STEPS, dry_run};
 
 use delivr_domain::effect::{
     CicdWrite, Effect, FactKind, Operation, Reading, RolloutChange, ScmWrite, StoreWrite, TestingWrite,

@@ -144,6 +144,28 @@ pub(crate) async fn close(cx: Context, body: Body<ReasonBody>) -> Answered {
     act(&cx, Command::CloseRolledBack { reason }).await
 }
 
+/// Where it goes back to, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReworkBody {
+    /// REGRESSION (a new round) or PRE_RELEASE (new builds of the approved commit).
+    to_stage: String,
+    reason: String,
+}
+
+/// Sends it back after a rejection or a bad build.
+#[utoipa::path(tag = "Releases", request_body = ReworkBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/rework")]
+pub(crate) async fn rework(cx: Context, body: Body<ReworkBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let command = Command::Rework {
+        to: syntax("/toStage", &body.to_stage)?,
+        reason: reason(body.reason)?,
+    };
+    act(&cx, command).await
+}
+
 /// Whether blockers are overridden, and why.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -7,6 +7,7 @@ mod distribution;
 mod gates;
 pub(crate) mod load;
 mod parts;
+mod plan;
 mod read;
 mod regression;
 mod stream;
@@ -52,5 +53,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(gates::list_approvals)
         .service(gates::decide)
         .service(distribution::read)
+        .service(plan::read)
+        .service(actions::rework)
         .service(stream::events);
 }

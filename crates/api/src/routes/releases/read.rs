@@ -277,9 +277,7 @@ pub(crate) async fn remove(cx: Context) -> Answered {
         delete_branch: false,
     });
     // At exactly the version that was looked at: a kickoff in between must not be undone silently.
-    let seen = Context {
-        if_match: Some(row.version),
-        ..cx
-    };
+    let mut seen = cx.clone();
+    seen.if_match = Some(row.version);
     act_on(&seen, id(&seen).await?, &command, Success::Nothing, &|_state| ()).await
 }

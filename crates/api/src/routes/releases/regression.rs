@@ -105,10 +105,8 @@ pub(crate) async fn change_slot(cx: Context, body: Body<SlotEditBody>) -> Answer
         changed.missed = syntax("/missed", text)?;
     }
     // The fields that stay were read at this version.
-    let seen = Context {
-        if_match: cx.if_match.or(Some(row.version)),
-        ..cx
-    };
+    let mut seen = cx.clone();
+    seen.if_match = cx.if_match.or(Some(row.version));
     let command = Command::Release(ReleaseCommand::ChangeSlot { slot: changed });
     act_on(&seen, row.id, &command, Success::Ok, &|state| slot_of(state, id)).await
 }

@@ -1,0 +1,130 @@
+//! The feed and the live stream.
+
+use crate::world::World;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn the_feed_is_paged_from_the_newest_to_the_first() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    world.act(&made, "pause", &json!({"note": "a"})).await.is(200);
+    world.act(&made, "resume", &json!({})).await.is(200);
+    world
+        .api
+        .patch(&World::path(&made), &json!({"title": "B"}))
+        .await
+        .is(200);
+    for base in [
+        "/activities".to_owned(),
+        format!("{}/activities", World::path(&made)),
+    ] {
+        let mut kinds = Vec::new();
+        let mut positions = BTreeSet::new();
+        let mut cursor = String::new();
+        for _ in 0..10 {
+            let page = world.api.get(&format!("{base}?limit=3{cursor}")).await.is(200);
+            for item in page["items"].as_array().unwrap() {
+                kinds.push(item["kind"].as_str().unwrap().to_owned());
+                assert!(positions.insert(item["position"].as_i64().unwrap()), "{item}");
+            }
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(
+            kinds,
+            ["RELEASE_EDITED", "HOLD_LIFTED", "HOLD_PLACED", "RELEASE_CREATED"],
+            "{base}"
+        );
+    }
+    world.api.get("/activities?cursor=x").await.wrong_at("/cursor");
+    assert_eq!(
+        world.api.of("OTHER", "GET", "/activities").send().await.is(200)["items"],
+        json!([])
+    );
+}
+
+/// Reads the stream until so many events came, and gives id, event and data of each.
+async fn listen(world: &World, path: &str, last: Option<i64>, count: usize) -> Vec<(i64, String, Value)> {
+    let mut request = world
+        .api
+        .http
+        .get(format!("{}/api/v1{path}", world.api.root))
+        .bearer_auth(&world.api.tokens["VIEWER"]);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last.to_string());
+    }
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut bytes = response.bytes_stream();
+    let mut text = String::new();
+    loop {
+        let events: Vec<(i64, String, Value)> = text.split("\n\n").filter_map(event).collect();
+        if events.len() >= count {
+            return events;
+        }
+        match bytes.next().await {
+            Some(part) => text.push_str(std::str::from_utf8(&part.unwrap()).unwrap()),
+            None => panic!("the stream ended: {text}"),
+        }
+    }
+}
+
+fn event(block: &str) -> Option<(i64, String, Value)> {
+    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+    let data = serde_json::from_str(field("data: ")?).unwrap();
+    Some((
+        field("id: ")?.parse().unwrap(),
+        field("event: ")?.to_owned(),
+        data,
+    ))
+}
+
+#[tokio::test]
+async fn the_stream_goes_on_where_a_client_stopped() {
+    let world = World::on_sqlite().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let noise = world.made(&world.later("1.1.0")).await;
+    let path = format!("{}/events", World::path(&made));
+    // From the beginning, past the other release's events.
+    world.act(&noise, "pause", &json!({})).await.is(200);
+    world.act(&made, "pause", &json!({})).await.is(200);
+    let seen = listen(&world, &path, Some(0), 2).await;
+    let kinds: Vec<&str> = seen.iter().map(|it| it.1.as_str()).collect();
+    assert_eq!(kinds, ["RELEASE_CREATED", "HOLD_PLACED"]);
+    assert_eq!(seen[1].2["ownerId"], made["id"]);
+    assert_eq!(seen[1].2["position"], json!(seen[1].0));
+    // On after the last one: only what came since.
+    let next = listen(&world, &path, Some(seen[1].0), 1);
+    let act = async {
+        world.act(&noise, "resume", &json!({})).await.is(200);
+        world.act(&made, "resume", &json!({})).await.is(200)
+    };
+    let (next, _) = futures_util::future::join(next, act).await;
+    assert_eq!(next[0].1, "HOLD_LIFTED");
+    assert!(next[0].0 > seen[1].0);
+    let bad = world
+        .api
+        .of("VIEWER", "GET", &path)
+        .header("last-event-id", "x")
+        .send()
+        .await;
+    bad.refused(400, "malformed_request");
+}
+
+#[tokio::test]
+async fn the_stream_ends_when_the_server_closes() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let url = format!("{}/api/v1{}/events", world.api.root, World::path(&made));
+    let token = &world.api.tokens["VIEWER"];
+    let response = world.api.http.get(url).bearer_auth(token).send().await.unwrap();
+    world.api.shared.close();
+    // Reading to its end comes back because there is an end.
+    let text = response.text().await.unwrap();
+    assert!(text.starts_with("retry: 2000"), "{text}");
+}

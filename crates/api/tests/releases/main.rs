@@ -1,0 +1,21 @@
+//! Releases over real HTTP: how they are made, refused, moved, judged and followed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod actions;
+mod create;
+mod feed;
+mod flow;
+mod plan;
+mod refusals;
+mod stores;
+mod world;

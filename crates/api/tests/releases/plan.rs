@@ -1,0 +1,126 @@
+//! The dry run: what is still to come, in order, with exact names, and nothing of it done.
+
+use crate::world::{World, pipeline};
+use serde_json::{Value, json};
+
+fn lines(plan: &Value) -> Vec<String> {
+    let steps = plan["steps"].as_array().unwrap();
+    steps
+        .iter()
+        .map(|it| format!("{} {}", it["by"].as_str().unwrap(), it["does"].as_str().unwrap()))
+        .collect()
+}
+
+/// The place of the first line that begins so.
+#[track_caller]
+fn place(lines: &[String], begin: &str) -> usize {
+    lines
+        .iter()
+        .position(|it| it.starts_with(begin))
+        .unwrap_or_else(|| panic!("no `{begin}` in {lines:#?}"))
+}
+
+#[tokio::test]
+async fn a_release_is_rehearsed_to_its_end_before_anything_is_done() {
+    let world = World::new().await;
+    let api = &world.api;
+    let android = (Some(world.scm.as_str()), Some(world.playstore.as_str()));
+    let regression = pipeline(
+        &api.app,
+        &api.tenant,
+        &world.ci,
+        android,
+        ("ANDROID", "REGRESSION_BUILD"),
+    )
+    .await;
+    let automation = pipeline(
+        &api.app,
+        &api.tenant,
+        &world.ci,
+        android,
+        ("ANDROID", "AUTOMATION"),
+    )
+    .await;
+    let mut body = world.seed();
+    body["kickoffAt"] = json!(world.at(600));
+    body["slots"] = json!([{"at": world.at(700)}]);
+    body["testManagementId"] = json!(world.checkmate);
+    body["pipelines"] = json!([world.ios_pipeline, world.android_pipeline, regression, automation]);
+    let made = world.made(&body).await;
+    let plan = api.get(&format!("{}/plan", World::path(&made))).await.is(200);
+    assert_eq!(plan["endsIn"], "COMPLETED", "{plan:#}");
+    let lines = lines(&plan);
+    // One thing after the other, with the names that vendors will see.
+    let order = [
+        "PERFORM create the branch `release/1.5.0` at (the commit known then)",
+        "PERFORM create the tag `v1.5.0-rc.1` at (the commit known then)",
+        "PERFORM start `job/android` on `v1.5.0-rc.1`",
+        "PERSON let PRE_RELEASE start",
+        "PERFORM create the tag `v1.5.0` at (the commit known then)",
+        "PERSON let DISTRIBUTION start",
+        "PERSON submit 1.5.0",
+        "PERFORM submit version 1.5.0 for review",
+        "PERFORM close the ticket",
+    ];
+    let places: Vec<usize> = order.iter().map(|begin| place(&lines, begin)).collect();
+    assert!(
+        places.windows(2).all(|two| two[0] < two[1]),
+        "{places:?} of {lines:#?}"
+    );
+    place(&lines, "PERFORM create the ticket");
+    place(&lines, "PERFORM create the test run");
+    place(&lines, "PERFORM raise the rollout of 1.5.0 to 10.00 %");
+    place(&lines, "PERFORM complete the rollout of 1.5.0");
+    place(&lines, "PERSON upload the build for IOS_APP_STORE");
+    // Who does it and when it can be at the earliest.
+    let steps = plan["steps"].as_array().unwrap();
+    let branch = steps.iter().find(|it| it["type"] == "FORK_BRANCH").unwrap();
+    assert_eq!(
+        (&branch["provider"], &branch["integrationId"]),
+        (&json!("git"), &json!(world.scm))
+    );
+    assert_eq!(branch["notBefore"], made["kickoffAt"]);
+    let tag = steps.iter().find(|it| it["type"] == "CREATE_RC_TAG").unwrap();
+    assert_eq!(tag["notBefore"], made["slots"][0]["at"]);
+    // Nothing of it has happened.
+    let now = world.read(&made, "tasks").await;
+    assert_eq!((&now["revision"], &now["tasks"]), (&made["revision"], &json!([])));
+}
+
+#[tokio::test]
+async fn the_rehearsal_goes_on_from_where_the_release_stands() {
+    let world = World::new().await;
+    let made = world.made(&world.small("1.0.0")).await;
+    world
+        .until(&made, |it| it["phase"] == "REGRESSION_AWAITING_NEXT_CYCLE")
+        .await;
+    world.act(&made, "pause", &json!({})).await.is(200);
+    let plan = world
+        .api
+        .get(&format!("{}/plan", World::path(&made)))
+        .await
+        .is(200);
+    let rest = lines(&plan);
+    assert!(
+        !rest.iter().any(|it| it.contains("create the branch")),
+        "{rest:#?}"
+    );
+    // A hold and a missing round are a person's, and said so before what follows from them.
+    assert_eq!(place(&rest, "PERSON resume the release"), 0, "{rest:#?}");
+    assert!(
+        place(&rest, "PERSON start a regression round")
+            < place(&rest, "PERFORM create the tag `v1.0.0-rc.1`")
+    );
+    assert_eq!(plan["endsIn"], "COMPLETED");
+    // A closed release has nothing to come.
+    world.act(&made, "archive", &json!({"reason": "x"})).await.is(200);
+    let plan = world
+        .api
+        .get(&format!("{}/plan", World::path(&made)))
+        .await
+        .is(200);
+    assert_eq!(
+        (&plan["endsIn"], &plan["steps"]),
+        (&json!("ARCHIVED"), &json!([]))
+    );
+}
