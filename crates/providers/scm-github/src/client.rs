@@ -9,12 +9,10 @@ use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_provider_kit::paging::next_link;
 use delivr_provider_kit::{Answer, Deps, Intent, Method};
 use http::header::ACCEPT;
-use octocrab::Octocrab;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 use url::Url;
 
 /// Objects on a page: the most GitHub gives.
@@ -53,7 +51,6 @@ impl Ask {
 
 /// The API of one repository.
 pub(crate) struct Client {
-    crab: OnceCell<Octocrab>,
     transport: Guarded,
     pub(crate) clock: Arc<dyn Clock>,
     base: Url,
@@ -67,7 +64,6 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(deps: &Deps, base: Url, owner: String, repository: String, auth: Auth) -> Self {
         Self {
-            crab: OnceCell::new(),
             transport: Guarded::new(deps.http.clone()),
             clock: deps.clock.clone(),
             site: site_of(&base),
@@ -192,10 +188,9 @@ impl Client {
 
     /// A call with this token, whatever its status.
     pub(crate) async fn once(&self, ask: &Ask, token: &SecretString) -> Result<Answer, ProviderError> {
-        let crab = self
-            .crab
-            .get_or_init(|| async { self.transport.octocrab() })
-            .await;
+        // Made anew for each call: octocrab keeps a task that ends with the runtime it was made in, and connections are
+        // shared by threads that have a runtime each. The sockets are the client's below, and stay.
+        let crab = self.transport.octocrab();
         let meant = Meant {
             operation: ask.operation,
             intent: ask.intent,

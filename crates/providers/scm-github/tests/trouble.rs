@@ -389,6 +389,22 @@ async fn a_key_as_github_gives_it_out_works_also_without_line_ends() {
     }
 }
 
+#[test]
+fn a_connection_outlives_the_runtime_it_was_first_used_in() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let vendor = tokio::runtime::Runtime::new().unwrap();
+    let (_bench, scm) = vendor.block_on(bench());
+    for _ in 0..3 {
+        // Web servers have a runtime for each thread, and threads end.
+        assert_eq!(runtime().block_on(scm.branches()).unwrap(), ["main"]);
+    }
+}
+
 #[tokio::test]
 async fn the_address_guard_holds_for_octocrabs_requests() {
     let bench = Bench::start().await;
