@@ -12,12 +12,17 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
 use delivr_app::usecases::access;
+use delivr_app::usecases::limit::within;
 use delivr_domain::ids::TenantId;
+use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredAnswer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a body may take. A sender that never ends would hold its connection forever.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// The middleware.
 pub(crate) async fn front<B: MessageBody + 'static>(
@@ -72,7 +77,8 @@ async fn answer<B: MessageBody + 'static>(
     if let Err(problem) = rename(&mut request) {
         return Ok(request.into_response(problem.response(Some(id))));
     }
-    if let Err(problem) = receive(&mut request).await {
+    let clock = shared.map(|shared| shared.app.clock.as_ref());
+    if let Err(problem) = receive(&mut request, clock).await {
         return Ok(request.into_response(problem.response(Some(id))));
     }
     let flight = match shared {
@@ -174,20 +180,27 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
 
 /// Takes the whole body in before anybody answers. An answer to a request that is still being sent would end in a
 /// reset connection, and the sender would never read why it was refused.
-async fn receive(request: &mut ServiceRequest) -> Result<(), Problem> {
+async fn receive(request: &mut ServiceRequest, clock: Option<&dyn Clock>) -> Result<(), Problem> {
     let headers = request.headers();
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers
             .get(header::CONTENT_LENGTH)
             .is_some_and(|length| length.as_bytes() != b"0");
     if has_body || request.version() == Version::HTTP_2 {
-        let body = request
-            .extract::<Bytes>()
-            .await
-            .map_err(|error| body::unreadable(&error))?;
+        let reading = request.extract::<Bytes>();
+        let read = match clock {
+            Some(clock) => within(clock, BODY_TIME, reading).await.ok_or_else(too_slow)?,
+            None => reading.await,
+        };
+        let body = read.map_err(|error| body::unreadable(&error))?;
         request.set_payload(Payload::from(body));
     }
     Ok(())
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
 }
 
 /// Paths whose senders prove themselves by a signature: they are no callers with keys of their own.

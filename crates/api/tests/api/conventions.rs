@@ -8,6 +8,7 @@ use delivr_testkit::memory::MemoryStore;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn a_credential_is_needed_and_nothing_is_said_before_it() {
@@ -296,6 +297,31 @@ async fn bodies_are_json_of_a_size() {
         .send()
         .await
         .refused(400, "malformed_request");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let clock = Arc::new(FakeClock::at(SystemClock.now()));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let api = Api::with(store, clock.clone()).await;
+    let address = api.root.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /api/v1/services HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    for _ in 0..200 {
+        clock.advance(Duration::from_secs(31));
+        let reading = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut answer));
+        if let Ok(read) = reading.await {
+            let said = String::from_utf8_lossy(&answer[..read.unwrap()]).into_owned();
+            assert!(
+                said.starts_with("HTTP/1.1 408") && said.contains("body_too_slow"),
+                "{said}"
+            );
+            return;
+        }
+    }
+    panic!("no answer");
 }
 
 #[tokio::test]

@@ -119,6 +119,109 @@ async fn the_page_is_served_without_a_network() {
     );
 }
 
+/// What is wrong with an answer by the schema that the description gives it.
+fn complaints(document: &Value, method: &str, template: &str, reply: &Reply) -> Vec<String> {
+    let status = reply.status.to_string();
+    let described = &document["paths"][template][method.to_lowercase()]["responses"][&status];
+    let schema = &described["content"]["application/json"]["schema"];
+    assert!(schema.is_object(), "{method} {template} {status}: {}", reply.text);
+    let root = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "components": document["components"], "allOf": [schema],
+    });
+    let validator = jsonschema::validator_for(&root).unwrap();
+    let wrong = validator.iter_errors(&reply.body);
+    wrong
+        .map(|error| format!("{}: {error}", error.instance_path))
+        .collect()
+}
+
+#[tokio::test]
+async fn answers_look_as_described() {
+    let api = Api::on_sqlite().await;
+    let document: Value = serde_json::from_str(delivr_api::document()).unwrap();
+    let jenkins = api.jenkins("ci").await;
+    let pipeline = json!({
+        "name": "p", "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM", "job": "j",
+    });
+    let things = [
+        (
+            "/services",
+            "/services/{serviceId}",
+            json!({"slug": "a", "name": "A", "kind": "WEB"}),
+        ),
+        (
+            "/profiles",
+            "/profiles/{profileId}",
+            json!({"name": "p", "settings": {"automation": false}}),
+        ),
+        (
+            "/integrations/pipelines",
+            "/integrations/pipelines/{pipelineId}",
+            pipeline,
+        ),
+        (
+            "/tokens",
+            "/tokens/{tokenId}",
+            json!({"name": "t", "role": "VIEWER", "expiresAt": "2100-01-01T00:00:00Z"}),
+        ),
+        (
+            "/integrations/{category}",
+            "/integrations/{category}/{integrationId}",
+            crate::support::jenkins_body("x"),
+        ),
+    ];
+    for (collection, one, body) in things {
+        let path = fill(collection, "");
+        let made = api.post(&path, &body).await;
+        let id = made.body["id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            complaints(&document, "POST", collection, &made),
+            Vec::<String>::new()
+        );
+        let listed = api.get(&path).await;
+        assert_eq!(
+            complaints(&document, "GET", collection, &listed),
+            Vec::<String>::new()
+        );
+        if one != "/tokens/{tokenId}" {
+            let read = api.get(&fill(one, &id)).await;
+            assert_eq!(complaints(&document, "GET", one, &read), Vec::<String>::new());
+        }
+    }
+    for path in [
+        "/health",
+        "/ready",
+        "/version",
+        "/me",
+        "/releases",
+        "/activities",
+        "/integrations/{category}/providers",
+    ] {
+        let read = api.get(&fill(path, "")).await;
+        assert_eq!(
+            complaints(&document, "GET", path, &read),
+            Vec::<String>::new(),
+            "{path}"
+        );
+    }
+    // And refusals look like problems.
+    let refused = api.post("/services", &json!({"slug": 7})).await;
+    let root = json!({
+        "components": document["components"],
+        "allOf": [{"$ref": "#/components/schemas/ProblemDocument"}],
+    });
+    assert!(
+        jsonschema::validator_for(&root).unwrap().is_valid(&refused.body),
+        "{}",
+        refused.text
+    );
+    // The check can fail.
+    let mut broken = api.get("/me").await;
+    broken.body.as_object_mut().unwrap().remove("role");
+    assert_ne!(complaints(&document, "GET", "/me", &broken), Vec::<String>::new());
+}
+
 fn fill(path: &str, with: &str) -> String {
     path.split('/')
         .map(|part| match part {

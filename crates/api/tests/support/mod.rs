@@ -12,6 +12,7 @@ use delivr_app::App;
 use delivr_app::usecases::access::{self, Role};
 use delivr_app::vault::Vault;
 use delivr_bootstrap::entropy::SystemEntropy;
+use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::store::{Store, Tenant};
 use delivr_provider_kit::{Deps, SystemClock};
 use delivr_testkit::memory::MemoryStore;
@@ -161,6 +162,11 @@ impl Api {
 
     /// Over a store.
     pub async fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, Arc::new(SystemClock)).await
+    }
+
+    /// Over a store, with a clock that tests may turn.
+    pub async fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         // The error says that it is installed already, by another test of this process.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -169,7 +175,7 @@ impl Api {
         let key = delivr_app::usecases::keys::generate(&entropy);
         let app = App {
             store,
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(entropy),
             registry: Arc::new(delivr_providers_all::registry(&deps).unwrap()),
             vault: Arc::new(Vault::new(&key).unwrap()),
