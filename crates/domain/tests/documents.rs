@@ -14,6 +14,8 @@ mod common;
 
 #[path = "documents/children.rs"]
 mod children;
+#[path = "documents/events.rs"]
+mod events;
 #[path = "documents/lab.rs"]
 mod lab;
 #[path = "documents/page.rs"]
@@ -22,9 +24,20 @@ mod page;
 mod scenarios;
 #[path = "documents/source.rs"]
 mod source;
+#[path = "documents/stored.rs"]
+mod stored;
 #[path = "documents/tables.rs"]
 mod tables;
 
+use delivr_domain::board::{Lane, StepKind};
+use delivr_domain::effect::{FactKind, Topic};
+use delivr_domain::key::{TargetKey, TaskKind};
+use delivr_domain::plan::{BuildMode, GatedStage, MissedSlot, Purpose, ShaOrigin, SubmitMode};
+use delivr_domain::release::hold::Scope;
+use delivr_domain::release::state::{AutomationWanted, BuildsWanted, CycleState, Decision, Stage, Verdict};
+use delivr_domain::report::{Class, ExposureWord, Outcome, ReviewWord};
+use delivr_domain::rollout;
+use delivr_domain::version::Bump;
 use std::path::Path;
 
 /// See `docs/testing.md`, "Generated documents".
@@ -45,4 +58,50 @@ fn docs_are_current() {
         stored == text,
         "docs/state-machine.md is not what the code says; run `cargo xtask docs generate`. First difference: {differs:?}"
     );
+}
+
+/// What an installation has stored is read by this version, and written in the same form.
+#[test]
+fn stored_events_keep_their_form() {
+    stored::check("release", &events::of_release());
+    stored::check("submission", &events::of_submission());
+    stored::check("rollout", &events::of_rollout());
+    stored::check_completeness();
+}
+
+/// A stored word is never lost or renamed.
+#[test]
+fn stored_words_stay_known() {
+    macro_rules! words {
+        ($($of:ty),* $(,)?) => {
+            vec![$((stringify!($of), <$of>::ALL.iter().map(|it| it.word()).collect()),)*]
+        };
+    }
+    stored::check_words(&words![
+        AutomationWanted,
+        BuildMode,
+        BuildsWanted,
+        Bump,
+        Class,
+        CycleState,
+        Decision,
+        ExposureWord,
+        FactKind,
+        GatedStage,
+        Lane,
+        MissedSlot,
+        Outcome,
+        Purpose,
+        ReviewWord,
+        rollout::Status,
+        Scope,
+        ShaOrigin,
+        Stage,
+        StepKind,
+        SubmitMode,
+        TargetKey,
+        TaskKind,
+        Topic,
+        Verdict,
+    ]);
 }

@@ -91,6 +91,7 @@ pub(crate) const EFFECT: &str = include_str!("../../src/effect.rs");
 pub(crate) const GATE: &str = include_str!("../../src/release/gate.rs");
 pub(crate) const HOLD: &str = include_str!("../../src/release/hold.rs");
 pub(crate) const KEY: &str = include_str!("../../src/key.rs");
+pub(crate) const RELEASE_EVENT: &str = include_str!("../../src/release/event.rs");
 pub(crate) const REPLAN: &str = include_str!("../../src/release/command/replan.rs");
 pub(crate) const REWORK: &str = include_str!("../../src/release/command/rework.rs");
 pub(crate) const REPORT: &str = include_str!("../../src/report.rs");
