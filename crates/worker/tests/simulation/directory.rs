@@ -1,0 +1,74 @@
+//! The directory as a process reaches it: every call takes a breath, and may be refused.
+
+use crate::store::FaultStore;
+use async_trait::async_trait;
+use delivr_domain::effect::FactKind;
+use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
+use delivr_domain::key::AggregateId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{
+    AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
+    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+};
+use delivr_domain::time::Timestamp;
+use std::collections::BTreeMap;
+
+macro_rules! directory {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Directory for FaultStore {$(
+            async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                self.reach().await?;
+                self.inner.$name($($arg),*).await
+            }
+        )*}
+    };
+}
+
+directory! {
+    install() -> InstallId;
+    setting(name: &str) -> Option<String>;
+    put_setting(name: &str, value: &str) -> ();
+    tenants() -> Vec<Tenant>;
+    insert_tenant(tenant: &Tenant) -> ();
+    tenant_by_slug(slug: &str) -> Option<Tenant>;
+    tenant(id: TenantId) -> Option<Tenant>;
+    insert_token(token: &Token) -> ();
+    token_by_digest(digest: &str) -> Option<Token>;
+    tokens(tenant: TenantId) -> Vec<Token>;
+    revoke_token(tenant: TenantId, id: TokenId, at: Timestamp) -> bool;
+    integrations(tenant: TenantId, port: Option<Port>) -> Vec<Integration>;
+    integration(tenant: TenantId, id: IntegrationId) -> Option<Integration>;
+    all_integrations() -> Vec<Integration>;
+    insert_integration(integration: &Integration) -> ();
+    update_integration(integration: &Integration) -> ();
+    delete_integration(tenant: TenantId, id: IntegrationId) -> bool;
+    releases_using(tenant: TenantId, id: IntegrationId) -> Vec<String>;
+    pipelines(tenant: TenantId) -> Vec<Pipeline>;
+    pipeline(tenant: TenantId, id: PipelineId) -> Option<Pipeline>;
+    insert_pipeline(pipeline: &Pipeline) -> ();
+    update_pipeline(pipeline: &Pipeline) -> ();
+    delete_pipeline(tenant: TenantId, id: PipelineId) -> bool;
+    services(tenant: TenantId) -> Vec<Service>;
+    service(tenant: TenantId, id: ServiceId) -> Option<Service>;
+    insert_service(service: &Service) -> ();
+    update_service(service: &Service) -> ();
+    delete_service(tenant: TenantId, id: ServiceId) -> bool;
+    profiles(tenant: TenantId) -> Vec<Profile>;
+    profile(tenant: TenantId, id: ProfileId, revision: Option<u32>) -> Option<Profile>;
+    insert_profile(profile: &Profile) -> ();
+    read(tenant: TenantId, id: AggregateId) -> Option<AggregateRow>;
+    peek(id: AggregateId) -> Option<AggregateRow>;
+    releases(tenant: TenantId, filter: &ReleaseFilter, page: &Page) -> Listed<AggregateRow>;
+    children(tenant: TenantId, release: uuid::Uuid) -> Vec<AggregateRow>;
+    effect_by_correlation(tenant: TenantId, correlation: &str) -> Option<EffectRow>;
+    read_facts(owner: AggregateId) -> BTreeMap<FactKind, Fact>;
+    events(tenant: TenantId, owner: AggregateId, after: u64, limit: u16) -> Vec<StoredEvent>;
+    feed(tenant: TenantId, after: i64, limit: u16) -> Vec<StoredEvent>;
+    feed_backwards(tenant: TenantId, before: Option<i64>, limit: u16) -> Vec<StoredEvent>;
+    answer(tenant: TenantId, key: &str) -> Option<StoredAnswer>;
+    insert_answer(tenant: TenantId, key: &str, answer: &StoredAnswer) -> ();
+    insert_delivery(delivery: &StoredDelivery) -> bool;
+    open_deliveries(limit: u16) -> Vec<StoredDelivery>;
+}

@@ -1,0 +1,194 @@
+//! What must be true when everything has come to its end.
+
+use crate::check::{after_commit, at_once, state_of};
+use crate::people::reasons;
+use crate::run::children;
+use crate::shared::Shared;
+use crate::time::lock;
+use crate::world::World;
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::board::{Output, Task, TaskState};
+use delivr_domain::key::{AggregateId, TaskKind};
+use delivr_domain::ports::store::Queue as _;
+use delivr_domain::release::state::{CycleState, Release, Stage};
+use delivr_domain::release::work;
+use delivr_testkit::memory::MemoryStore;
+
+fn release(store: &MemoryStore, id: AggregateId) -> Box<Release> {
+    match state_of(store, id) {
+        Some(Aggregate::Release(release)) => release,
+        Some(Aggregate::Submission(_) | Aggregate::Rollout(_)) | None => panic!("a release is a release"),
+    }
+}
+
+pub fn completed(state: Option<&Aggregate>) -> bool {
+    matches!(state, Some(Aggregate::Release(it)) if it.stage == Stage::Completed)
+}
+
+/// Whether every release is over and nothing of it is under way any more.
+pub fn over(store: &MemoryStore, releases: &[AggregateId]) -> bool {
+    releases.iter().all(|id| {
+        let it = release(store, *id);
+        let cleaned = it.board.iter().all(|task| task.state.over());
+        (it.stage == Stage::Completed || (it.terminal() && cleaned))
+            && at_once(store.rows(*id, false)).unwrap().is_empty()
+    })
+}
+
+/// People did what they could, and something is not over.
+pub fn stuck(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
+    for id in releases {
+        let it = release(store, *id);
+        let rows = at_once(store.rows(*id, false)).unwrap();
+        let mut open: Vec<String> = it
+            .board
+            .iter()
+            .filter(|task| !task.state.over())
+            .map(|task| format!("{} {:?}", task.key, task.state))
+            .collect();
+        for child in children(store, *id) {
+            if let Some(state) = state_of(store, child) {
+                let board = state.owner().board();
+                let tasks = board.iter().filter(|task| !task.state.over());
+                open.extend(tasks.map(|task| format!("{child} {} {:?}", task.key, task.state)));
+            }
+        }
+        shared.wrong(format!(
+            "{id} is {} after all that time; reasons {:?}; open {open:?}; rows {:?}",
+            it.phase(),
+            reasons(&it),
+            rows.iter()
+                .map(|row| format!(
+                    "{} {} due {} {:?}",
+                    row.effect.word(),
+                    row.state,
+                    row.due_at,
+                    row.trouble
+                ))
+                .collect::<Vec<_>>()
+        ));
+    }
+}
+
+pub fn check(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
+    for id in releases {
+        after_commit(shared, store, *id);
+        for child in children(store, *id) {
+            after_commit(shared, store, child);
+        }
+        let it = release(store, *id);
+        let world = lock(&shared.world);
+        let mut wrong = Vec::new();
+        if it.stage == Stage::Completed {
+            shipped_what_was_tested(&it, &world, &mut wrong);
+            for task in it.board.iter() {
+                if matches!(
+                    task.state,
+                    TaskState::Completed {
+                        output: Output::Steps | Output::Verdict { .. }
+                    }
+                ) {
+                    exists_once(&it, task, &world, &mut wrong);
+                }
+            }
+        }
+        drop(world);
+        for what in wrong {
+            shared.wrong(format!("{id}: {what}"));
+        }
+    }
+}
+
+/// Tag, tested commit and shipped build are one.
+fn shipped_what_was_tested(it: &Release, world: &World, wrong: &mut Vec<String>) {
+    let tested = it.judged_cycle().and_then(|cycle| cycle.sha.clone());
+    let tagged = it
+        .tag
+        .as_ref()
+        .and_then(|tag| world.refs.get(&format!("tags/{tag}")));
+    if tested.is_none() || tagged != tested.as_ref() {
+        wrong.push(format!("tag {tagged:?} is not what was tested, {tested:?}"));
+    }
+    for cycle in it.cycles.iter().filter(|cycle| cycle.state == CycleState::Done) {
+        let tag = cycle
+            .tag
+            .as_ref()
+            .and_then(|tag| world.refs.get(&format!("tags/{tag}")));
+        if tag.is_none() || tag != cycle.sha.as_ref() {
+            wrong.push(format!(
+                "cycle {} is tagged at {tag:?}, tested {:?}",
+                cycle.number, cycle.sha
+            ));
+        }
+    }
+    for (target, plan) in &it.plan().targets {
+        let lives = it
+            .task(&delivr_domain::release::catalogue::ship_task(*target))
+            .is_some_and(|task| matches!(task.state, TaskState::Completed { .. }));
+        if !lives {
+            continue;
+        }
+        let built = it.builds.iter().rev().find(|build| build.target == *target);
+        let sold = world.stores.shipped(*target, &plan.version.to_string());
+        match (built, sold) {
+            (Some(built), Some((number, _))) => {
+                if built.build_number.as_ref() != Some(&number) {
+                    wrong.push(format!("{target} sells build {number}, made was {built:?}"));
+                }
+                if built.sha.is_some() && built.sha != tested {
+                    wrong.push(format!("{target} sells {:?}, tested was {tested:?}", built.sha));
+                }
+            }
+            (built, sold) => wrong.push(format!("{target} lives without a build: {built:?} {sold:?}")),
+        }
+        if it
+            .shipments
+            .get(target)
+            .is_none_or(|shipment| !shipment.state.live)
+        {
+            wrong.push(format!(
+                "{target} lives, but the release says {:?}",
+                it.shipments.get(target)
+            ));
+        }
+    }
+}
+
+/// What a completed task made exists exactly once.
+fn exists_once(it: &Release, task: &Task, world: &World, wrong: &mut Vec<String>) {
+    let id = task.reference().map(|reference| reference.id.clone());
+    let made = id.clone().unwrap_or_default();
+    let same = |from: &[crate::world::Marked]| {
+        let subject = from.iter().find(|it| it.id == made).map(|it| it.subject.clone());
+        subject.map_or(0, |subject| {
+            from.iter().filter(|it| it.subject == subject).count()
+        })
+    };
+    let times = match task.key.kind {
+        TaskKind::CreateProjectManagementTicket => same(&world.tickets),
+        TaskKind::CreateTestSuite => same(&world.tests),
+        TaskKind::ForkBranch => usize::from(world.refs.contains_key(&format!("heads/{made}"))),
+        TaskKind::CreateRcTag | TaskKind::CreateReleaseTag => {
+            usize::from(world.refs.contains_key(&format!("tags/{made}")))
+        }
+        TaskKind::CreateFinalReleaseNotes if it.plan().scm.publishes_releases => {
+            usize::from(world.published.values().any(|id| *id == made))
+        }
+        TaskKind::MergeBack => usize::from(world.pulls.values().any(|id| *id == made)),
+        TaskKind::CloseReleaseTickets => {
+            let tickets = delivr_domain::release::catalogue::tickets(it);
+            let closed = |id: &String| world.tickets.iter().any(|it| it.id == *id && it.closed);
+            usize::from(tickets.iter().all(closed))
+        }
+        TaskKind::TriggerAutomationRuns => world.runs.iter().filter(|run| run.id == made).count(),
+        kind if work::makes_build(kind) => {
+            let task = format!("run of {} for {}", task.key, it.aggregate_id());
+            let runs = world.runs.iter().filter(|run| run.task == task && !run.spent());
+            runs.count()
+        }
+        _ => 1,
+    };
+    if times != 1 {
+        wrong.push(format!("{} made {id:?}, which exists {times} times", task.key));
+    }
+}

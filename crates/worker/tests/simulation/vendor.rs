@@ -1,0 +1,465 @@
+//! The ports over the world: every call may be slow, fail, or lose its answer, and what was sent may arrive late.
+
+use crate::shared::{Broken, Shared};
+use crate::time::{lock, seconds};
+use crate::world::{CHAT_LAG, Made, RUNS_LAG, Sent, TESTS_LAG, TICKETS_LAG};
+use async_trait::async_trait;
+use delivr_domain::effect::{
+    CicdWrite, Operation, OperationKind, Reference, RunRef, ScmWrite, StoreVersion, StoreWrite, TestingWrite,
+    TrackerWrite,
+};
+use delivr_domain::key::{EffectKey, TargetKey};
+use delivr_domain::names::{RefName, Sha};
+use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
+use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
+use delivr_domain::ports::vendor::{
+    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Storefront, Testing,
+    Tracker, Verification, Writes,
+};
+use delivr_domain::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time between our giving up a send and its effect.
+pub const DELIVERY_BOUND: Duration = seconds(10);
+/// How long a worker waits for an answer.
+pub const CALL_TIMEOUT: Duration = seconds(10);
+
+/// One vendor, seen through one connection.
+pub struct Vendor {
+    shared: Arc<Shared>,
+    name: String,
+    target: Option<TargetKey>,
+}
+
+/// What becomes of a call.
+enum Fate {
+    /// It works.
+    Works,
+    /// It takes effect, and nobody says so.
+    Silence,
+    /// It does not take effect, and nobody says so.
+    Swallowed,
+    /// It takes effect, and the answer is an error of that kind.
+    Denied(ProviderErrorKind),
+    /// It does not take effect.
+    Refused(ProviderErrorKind, Option<Duration>),
+}
+
+const fn lag(kind: OperationKind) -> Option<u64> {
+    match kind {
+        OperationKind::CreateTicket => Some(TICKETS_LAG),
+        OperationKind::CreateTestRun => Some(TESTS_LAG),
+        OperationKind::TriggerRun => Some(RUNS_LAG),
+        OperationKind::PostMessage => Some(CHAT_LAG),
+        OperationKind::CreateBranch
+        | OperationKind::CreateTag
+        | OperationKind::PublishRelease
+        | OperationKind::OpenPullRequest
+        | OperationKind::DeleteBranch
+        | OperationKind::CloseTicket
+        | OperationKind::ResetTestRun
+        | OperationKind::EnsureVersion
+        | OperationKind::AttachBuild
+        | OperationKind::SetNotes
+        | OperationKind::EnablePhasedRelease
+        | OperationKind::Submit
+        | OperationKind::Withdraw
+        | OperationKind::ReleaseToUsers
+        | OperationKind::ChangeRollout => None,
+    }
+}
+
+impl Vendor {
+    fn recognised(&self, kind: OperationKind) -> Declared {
+        let hasty = self.shared.broken == Broken::NoQuietTime;
+        let visible_after = |lag| if hasty { Duration::ZERO } else { seconds(lag) };
+        let by_name = matches!(
+            kind,
+            OperationKind::CreateBranch
+                | OperationKind::CreateTag
+                | OperationKind::PublishRelease
+                | OperationKind::OpenPullRequest
+        );
+        let recognition = match lag(kind) {
+            Some(lag) => Recognition::ByMarker {
+                visible_after: visible_after(lag),
+            },
+            None if by_name => Recognition::ByName,
+            None => Recognition::ByState,
+        };
+        Declared {
+            recognition,
+            delivery_bound: if hasty { Duration::ZERO } else { DELIVERY_BOUND },
+        }
+    }
+
+    fn error(&self, kind: ProviderErrorKind, why: &str) -> ProviderError {
+        ProviderError::new("sim", "call", kind, format!("{}: {why}", self.name))
+    }
+
+    /// Trouble that lasts: the vendor is down, or does not take our credential any more.
+    fn standing_trouble(&self) -> Option<ProviderError> {
+        let now = self.shared.now();
+        let world = lock(&self.shared.world);
+        let lasts = |of: &std::collections::BTreeMap<String, Duration>| {
+            of.get(&self.name).is_some_and(|until| now < *until)
+        };
+        if lasts(&world.refuses_until) {
+            return Some(self.error(ProviderErrorKind::Forbidden, "the token may not do this"));
+        }
+        lasts(&world.down_until).then(|| {
+            self.error(ProviderErrorKind::Unavailable, "nobody listens")
+                .certain(Certainty::NotDone)
+        })
+    }
+
+    async fn latency(&self) {
+        let slow = self.shared.trouble(60);
+        let (from, to) = if slow { (1_000, 30_000) } else { (5, 400) };
+        let span = self.shared.dice(|dice| dice.millis(from, to));
+        self.shared.time.after(span).await;
+    }
+
+    /// Everything but a creation: slow, or failed, but without consequence.
+    async fn reading(&self) -> Result<(), ProviderError> {
+        if let Some(error) = self.standing_trouble() {
+            self.latency().await;
+            return Err(error);
+        }
+        if self.shared.trouble(15) {
+            std::future::pending::<()>().await;
+        }
+        self.latency().await;
+        if self.shared.trouble(25) {
+            return Err(self.error(ProviderErrorKind::Unavailable, "bad gateway"));
+        }
+        if self.shared.trouble(15) {
+            let hint = self.shared.dice(|dice| dice.millis(1_000, 40_000));
+            return Err(self
+                .error(ProviderErrorKind::Throttled, "too many requests")
+                .retry_after(hint));
+        }
+        let now = self.shared.now();
+        let calm = self.shared.calm();
+        let mut dice = lock(&self.shared.dice);
+        lock(&self.shared.world).deliver(now, &mut dice, calm);
+        Ok(())
+    }
+
+    fn fate(&self) -> Fate {
+        if self.shared.calm() {
+            return Fate::Works;
+        }
+        match self.shared.dice(|dice| dice.between(0, 1_000)) {
+            0..70 => Fate::Silence,
+            70..100 => Fate::Swallowed,
+            100..150 => Fate::Denied(ProviderErrorKind::Unavailable),
+            150..170 => Fate::Denied(ProviderErrorKind::Malformed),
+            170..200 => Fate::Refused(ProviderErrorKind::Unavailable, None),
+            200..240 => {
+                let hint = self.shared.dice(|dice| dice.millis(500, 60_000));
+                Fate::Refused(ProviderErrorKind::Throttled, Some(hint))
+            }
+            240..250 => Fate::Refused(ProviderErrorKind::Precondition, None),
+            250..256 => Fate::Refused(ProviderErrorKind::Invalid, None),
+            _ => Fate::Works,
+        }
+    }
+
+    async fn look(&self, sent: &Sent) -> Result<Lookup, ProviderError> {
+        self.reading().await?;
+        if self.shared.broken == Broken::BlindLookUp {
+            return Ok(Lookup::Found(Vec::new()));
+        }
+        let found = lock(&self.shared.world).find(sent, self.target, self.shared.now());
+        Ok(found)
+    }
+
+    /// Sends. What is sent is on its way before this is awaited for the first time, whatever happens to the caller.
+    async fn send(&self, sent: Sent) -> Result<Reference, ProviderError> {
+        if let Some(error) = self.standing_trouble() {
+            self.latency().await;
+            return Err(error);
+        }
+        self.forbidden(&sent);
+        let fate = self.fate();
+        let soon = self.shared.dice(|dice| dice.millis(5, 1_500));
+        // Who hears nothing gives up at the time-out, who is denied at once.
+        let given_up_after = if matches!(fate, Fate::Silence) {
+            20_000
+        } else {
+            10_000
+        };
+        let late = self.shared.dice(|dice| dice.millis(5, given_up_after));
+        let now = self.shared.now();
+        let arrives = match fate {
+            Fate::Works => Some(now + soon / 2),
+            Fate::Silence | Fate::Denied(_) => Some(now + late),
+            Fate::Swallowed | Fate::Refused(..) => None,
+        };
+        let ticket = arrives.map(|at| {
+            let mut world = lock(&self.shared.world);
+            let ticket = world.number();
+            world.under_way.insert((at, ticket), (sent.clone(), self.target));
+            ticket
+        });
+        self.shared.note(format!("send {} {}", self.name, said(&sent)));
+        match fate {
+            Fate::Silence | Fate::Swallowed => {
+                std::future::pending::<()>().await;
+                Err(self.error(ProviderErrorKind::Unavailable, "never said"))
+            }
+            Fate::Denied(kind) => {
+                self.shared.time.after(soon / 4).await;
+                Err(self.error(kind, "the answer is broken"))
+            }
+            Fate::Refused(kind, hint) => {
+                self.shared.time.after(soon / 4).await;
+                let error = self.error(kind, "not now").certain(Certainty::NotDone);
+                Err(match hint {
+                    Some(hint) => error.retry_after(hint),
+                    None => error,
+                })
+            }
+            Fate::Works => {
+                self.shared.time.after(soon).await;
+                self.answer(ticket)
+            }
+        }
+    }
+
+    fn answer(&self, ticket: Option<u64>) -> Result<Reference, ProviderError> {
+        let now = self.shared.now();
+        let calm = self.shared.calm();
+        let made: Option<Made> = {
+            let mut dice = lock(&self.shared.dice);
+            let mut world = lock(&self.shared.world);
+            world.deliver(now, &mut dice, calm);
+            ticket.and_then(|ticket| world.answers.remove(&ticket))
+        };
+        match made {
+            Some(Ok(reference)) => Ok(reference),
+            Some(Err((kind, why))) => Err(self.error(kind, &why)),
+            None => Err(self.error(ProviderErrorKind::Unavailable, "never said")),
+        }
+    }
+
+    /// Nothing may be sent for a release that was paused before this attempt was claimed.
+    fn forbidden(&self, sent: &Sent) {
+        let Sent::Write { key, operation } = sent else {
+            return;
+        };
+        let row = delivr_domain::key::EffectId::derived("perform", &[key.to_string().as_bytes()]);
+        let Some(claimed) = lock(&self.shared.claimed).get(&row).copied() else {
+            self.shared.wrong(format!("{key} is sent without a claim"));
+            return;
+        };
+        let paused = lock(&self.shared.checker).paused_since(key.owner);
+        let clean_up = matches!(operation, Operation::Scm(ScmWrite::DeleteBranch { .. }));
+        if !clean_up && paused.is_some_and(|since| since < claimed) {
+            self.shared.wrong(format!(
+                "{key} is sent during a pause that began before its claim"
+            ));
+        }
+    }
+}
+
+fn said(sent: &Sent) -> String {
+    match sent {
+        Sent::Write { key, operation } => format!(
+            "{} {}/g{}/s{}",
+            operation.kind(),
+            key.task,
+            key.generation.0,
+            key.step
+        ),
+        Sent::Message { message, .. } => format!("message {}", message.note.kind),
+    }
+}
+
+macro_rules! writes {
+    ($($write:ty => $operation:path;)*) => {$(
+        #[async_trait]
+        impl Writes<$write> for Vendor {
+            fn declared(&self, operation: OperationKind) -> Declared {
+                self.recognised(operation)
+            }
+            async fn find(&self, key: &EffectKey, write: &$write) -> Result<Lookup, ProviderError> {
+                self.look(&Sent::Write { key: *key, operation: $operation(write.clone()) }).await
+            }
+            async fn create(&self, key: &EffectKey, write: &$write) -> Result<Reference, ProviderError> {
+                self.send(Sent::Write { key: *key, operation: $operation(write.clone()) }).await
+            }
+        }
+    )*};
+}
+
+writes! {
+    ScmWrite => Operation::Scm;
+    TrackerWrite => Operation::Tracker;
+    TestingWrite => Operation::Testing;
+    CicdWrite => Operation::Cicd;
+    StoreWrite => Operation::Store;
+}
+
+fn verified() -> Result<Verification, ProviderError> {
+    Ok(Verification {
+        account: "sim".to_owned(),
+        checks: Vec::new(),
+    })
+}
+
+#[async_trait]
+impl Scm for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    async fn resolve(&self, name: &RefName) -> Result<Option<Sha>, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world).resolve(name))
+    }
+    async fn compare(&self, _base: Option<&RefName>, _head: &RefName) -> Result<Vec<Commit>, ProviderError> {
+        Ok(Vec::new())
+    }
+    async fn release_notes(&self, _from: Option<&RefName>, to: &RefName) -> Result<String, ProviderError> {
+        self.reading().await?;
+        Ok(format!("what is new in {to}"))
+    }
+    async fn branches(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+    fn publishes_releases(&self) -> bool {
+        true
+    }
+    fn has_pull_requests(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl Cicd for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    async fn jobs(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+    async fn job_parameters(&self, _job: &str) -> Result<Vec<JobParameter>, ProviderError> {
+        Ok(Vec::new())
+    }
+    async fn run_state(&self, run: &RunRef) -> Result<RunState, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world).run_state(run, self.shared.now()))
+    }
+    async fn cancel(&self, run: &RunRef) -> Result<(), ProviderError> {
+        self.reading().await?;
+        lock(&self.shared.world).cancel(run, self.shared.now());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Tracker for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    async fn approvals(&self, tickets: &[String]) -> Result<Vec<(String, bool)>, ProviderError> {
+        self.reading().await?;
+        let world = lock(&self.shared.world);
+        let good = |id: &String| world.tickets.iter().any(|it| it.id == *id && it.good);
+        Ok(tickets.iter().map(|id| ("status".to_owned(), good(id))).collect())
+    }
+}
+
+#[async_trait]
+impl Testing for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    async fn totals(&self, run: &str) -> Result<TestTotals, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world).totals(run))
+    }
+}
+
+#[async_trait]
+impl Storefront for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    async fn find_build(
+        &self,
+        _version: &str,
+        number: Option<&str>,
+    ) -> Result<Option<StoreBuild>, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world)
+            .stores
+            .find_build(self.target, number, self.shared.now()))
+    }
+    async fn review_state(&self, version: &StoreVersion) -> Result<ReviewState, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world)
+            .stores
+            .review(self.target, version, self.shared.now()))
+    }
+    async fn exposure(&self, version: &StoreVersion) -> Result<Exposure, ProviderError> {
+        self.reading().await?;
+        Ok(lock(&self.shared.world)
+            .stores
+            .exposure(self.target, version, self.shared.now()))
+    }
+}
+
+#[async_trait]
+impl Chat for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        verified()
+    }
+    fn declared(&self) -> Declared {
+        self.recognised(OperationKind::PostMessage)
+    }
+    async fn find(&self, key: &str, message: &ChatMessage) -> Result<Lookup, ProviderError> {
+        let (key, message) = (key.to_owned(), message.clone());
+        self.look(&Sent::Message { key, message }).await
+    }
+    async fn post(&self, key: &str, message: &ChatMessage) -> Result<Reference, ProviderError> {
+        let (key, message) = (key.to_owned(), message.clone());
+        self.send(Sent::Message { key, message }).await
+    }
+}
+
+/// All of them, one provider per port.
+pub fn registry(shared: &Arc<Shared>) -> Registry {
+    Registry::new(Port::ALL.iter().map(|port| {
+        let (port, shared) = (*port, shared.clone());
+        Descriptor {
+            key: "sim",
+            port,
+            display_name: "Simulated",
+            config_schema: serde_json::json!({}),
+            credentials_schema: serde_json::json!({}),
+            capabilities: serde_json::json!({}),
+            connect: Arc::new(move |config, _credentials| {
+                let target = config["target"].as_str().and_then(|word| word.parse().ok());
+                let name = config["name"].as_str().unwrap_or_default().to_owned();
+                let vendor = Arc::new(Vendor {
+                    shared: shared.clone(),
+                    name,
+                    target,
+                });
+                Ok(match port {
+                    Port::Scm => Connection::Scm(vendor),
+                    Port::Cicd => Connection::Cicd(vendor),
+                    Port::ProjectManagement => Connection::Tracker(vendor),
+                    Port::Communication => Connection::Chat(vendor),
+                    Port::TestManagement => Connection::Testing(vendor),
+                    Port::Stores => Connection::Store(vendor),
+                })
+            }),
+            webhook: None,
+        }
+    }))
+    .unwrap()
+}
