@@ -7,8 +7,9 @@ mod said;
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
 use crate::problem::Problem;
-use crate::routes::releases::load::{find, limit, query};
-use actix_web::{HttpRequest, get};
+use crate::query::Query;
+use crate::routes::releases::load::{find, limit};
+use actix_web::get;
 use chrono::{DateTime, Utc};
 use delivr_app::apply::read_event;
 use delivr_domain::ports::store::StoredEvent;
@@ -93,8 +94,8 @@ fn cursor<T: std::str::FromStr>(asked: Option<&str>) -> Result<Option<T>, Proble
 /// What happened in the tenant, the newest first.
 #[utoipa::path(tag = "Activities", params(FeedQuery), responses((status = 200, description = "Activities", body = ActivityList)))]
 #[get("/activities")]
-pub(crate) async fn all(cx: Context, request: HttpRequest) -> Answered {
-    let asked: FeedQuery = query(&request)?;
+pub(crate) async fn all(cx: Context, asked: Query<FeedQuery>) -> Answered {
+    let Query(asked) = asked;
     let limit = limit(asked.limit)?;
     let before: Option<i64> = cursor(asked.cursor.as_deref())?;
     let events = cx.app.store.feed_backwards(cx.tenant(), before, limit).await?;
@@ -116,8 +117,8 @@ fn list(events: &[StoredEvent], next_cursor: Option<String>) -> Answered {
 /// What happened to a release, the newest first.
 #[utoipa::path(tag = "Activities", params(FeedQuery), responses((status = 200, description = "Activities", body = ActivityList)))]
 #[get("/releases/{releaseId}/activities")]
-pub(crate) async fn of_release(cx: Context, request: HttpRequest) -> Answered {
-    let asked: FeedQuery = query(&request)?;
+pub(crate) async fn of_release(cx: Context, asked: Query<FeedQuery>) -> Answered {
+    let Query(asked) = asked;
     let limit = limit(asked.limit)?;
     let before: Option<u64> = cursor(asked.cursor.as_deref())?;
     let (row, _release) = find(&cx).await?;

@@ -300,11 +300,17 @@ async fn what_the_stage_does_not_allow_is_a_409_with_a_word() {
         .await
         .wrong_at("/include");
     world.api.get("/releases?status=DONE").await.wrong_at("/status");
-    world
-        .api
-        .get("/releases?limit=0")
-        .await
-        .refused(400, "malformed_request");
+    world.api.get("/releases?limit=0").await.wrong_at("/limit");
+    for part in ["tasks", "slots", "cycles", "builds", "approvals", "activities"] {
+        let path = format!("{path}/{part}");
+        world.api.get(&format!("{path}?limit=0")).await.wrong_at("/limit");
+        world.api.get(&format!("{path}?limit=1")).await.is(200);
+        world
+            .api
+            .get(&format!("{path}?surprise=1"))
+            .await
+            .refused(400, "malformed_request");
+    }
     world
         .api
         .get("/releases?surprise=1")

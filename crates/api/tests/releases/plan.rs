@@ -124,3 +124,73 @@ async fn the_rehearsal_goes_on_from_where_the_release_stands() {
         (&json!("ARCHIVED"), &json!([]))
     );
 }
+
+#[tokio::test]
+async fn a_changed_profile_is_taken_up_as_far_as_it_can_be() {
+    let world = World::new().await;
+    let api = &world.api;
+    let settings = json!({"quorum": {"PRE_RELEASE": 2}});
+    let profile = api
+        .post("/profiles", &json!({"name": "p", "settings": settings}))
+        .await
+        .is(201);
+    let mut body = world.small("1.0.0");
+    body["profileId"] = profile["id"].clone();
+    let made = world.made(&body).await;
+    world
+        .until(&made, |it| it["phase"] == "REGRESSION_AWAITING_NEXT_CYCLE")
+        .await;
+    let replan = |body: Value| {
+        let path = format!("{}/replan", World::path(&made));
+        async move { api.post(&path, &body).await }
+    };
+    // Nothing has changed yet.
+    let same = replan(json!({"dryRun": true})).await.is(200);
+    assert_eq!((&same["applied"], &same["changes"]), (&json!(false), &json!([])));
+    let path = format!("/profiles/{}", profile["id"].as_str().unwrap());
+    let settings = json!({"quorum": {"PRE_RELEASE": 1}, "deadlines": {"pollSeconds": 7}});
+    api.put(&path, &json!({"name": "p", "settings": settings}))
+        .await
+        .is(200);
+    let shown = replan(json!({"dryRun": true})).await.is(200);
+    let pointers: Vec<&str> = shown["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["pointer"].as_str().unwrap())
+        .collect();
+    assert!(
+        pointers.contains(&"/quorum/PRE_RELEASE") && pointers.contains(&"/deadlines/poll_seconds"),
+        "{shown}"
+    );
+    assert!(
+        !pointers
+            .iter()
+            .any(|it| it.starts_with("/targets") || it.starts_with("/scm")),
+        "{shown}"
+    );
+    let before = world.read(&made, "").await;
+    let applied = replan(json!({})).await.is(200);
+    assert_eq!(
+        (&applied["applied"], &applied["release"]["profileRevision"]),
+        (&json!(true), &json!(2))
+    );
+    assert_ne!(applied["release"]["revision"], before["revision"]);
+    // What names things at vendors already is past changing, and nothing of it is changed.
+    let late = json!({"settings": {"scm": {"branchTemplate": "other/{version}"}}});
+    replan(late.clone()).await.refused(409, "replan_too_late");
+    let mut shown = late;
+    shown["dryRun"] = json!(true);
+    let shown = replan(shown).await.is(200);
+    assert!(shown["changes"][0]["refused"].is_string(), "{shown}");
+    replan(json!({"settings": {"surprise": 1}}))
+        .await
+        .wrong_at("/settings/surprise");
+    replan(json!({"profileId": "x"}))
+        .await
+        .refused(422, "unknown_reference");
+    assert_eq!(
+        world.read(&made, "").await["revision"],
+        applied["release"]["revision"]
+    );
+}

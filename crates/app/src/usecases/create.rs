@@ -1,8 +1,10 @@
 //! Creating a release: every reference checked, the plan frozen, names and versions free; then one transaction.
 
 mod choose;
+mod replan;
 
 pub use choose::releases_of;
+pub use replan::{Replan, replanned};
 
 use super::plan::{self, Capabilities, Parts, Refusal};
 use super::profile;
@@ -59,6 +61,8 @@ pub struct WantedSlot {
 /// A release as it is asked for; its syntax is checked.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
+    /// Its id. A repetition of one request names the same one.
+    pub id: ReleaseId,
     /// The service; none takes the only one bound to the SCM integration.
     pub service: Option<ServiceId>,
     /// Kind of bump.
@@ -136,18 +140,33 @@ pub async fn create(
     Ok(apply::create(app.store.as_ref(), app.clock.as_ref(), draft, actor, remember).await?)
 }
 
+fn capabilities(app: &App, integration: &Integration) -> Capabilities {
+    app.registry
+        .find(integration.port, &integration.provider)
+        .map(Capabilities::of)
+        .unwrap_or_default()
+}
+
 /// The draft of a wish: everything the release would be created with, nothing of it stored. Its number is 0.
 ///
 /// # Errors
 /// See [`CreateError`].
 pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Draft, CreateError> {
-    let (profile, settings) = settings(app, tenant, &wanted).await?;
+    let effective = settings(
+        app,
+        tenant,
+        wanted.profile,
+        wanted.service,
+        wanted.settings.as_ref(),
+    )
+    .await?;
+    let settings = &effective.settings;
     let services = app.store.services(tenant).await?;
-    let service = service(&services, &wanted, profile.as_ref())?;
+    let service = service(&services, &wanted, effective.service)?;
     let scm_id = scm_of(service, &wanted)?;
     let scm = integration(app, tenant, Port::Scm, scm_id, "/scmIntegrationId").await?;
     let shared_repository = profile::shares_repository(&services, service);
-    if let Some(fault) = profile::collisions(app, tenant, Some(service.id), &settings)
+    if let Some(fault) = profile::collisions(app, tenant, Some(service.id), settings)
         .await?
         .into_iter()
         .next()
@@ -178,24 +197,19 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
     .await?;
     let line = releases_of(app, tenant, service.id).await?;
     let targets = targets(app, tenant, &wanted, &line).await?;
-    let pipelines = pipelines(app, tenant, &wanted).await?;
+    let of_targets = wanted.targets.iter().flat_map(|it| &it.pipelines);
+    let pipelines = pipelines(app, tenant, wanted.pipelines.iter().chain(of_targets)).await?;
     let last = line
         .iter()
         .filter(|it| it.tag.is_some() && it.every_target_live())
         .max_by_key(|it| (it.updated_at, it.draft.number));
-    let capabilities = |integration: &Integration| {
-        app.registry
-            .find(integration.port, &integration.provider)
-            .map(Capabilities::of)
-            .unwrap_or_default()
-    };
     let plan = plan::plan(&Parts {
-        profile,
-        settings: &settings,
+        profile: effective.profile,
+        settings,
         service,
         shared_repository,
         bump: wanted.bump,
-        scm: (&scm, capabilities(&scm)),
+        scm: (&scm, capabilities(app, &scm)),
         base: wanted.base.clone(),
         existing_branch: wanted.existing_branch.clone(),
         previous_tag: last.and_then(|it| it.tag.clone()),
@@ -209,7 +223,7 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
     let version = version.map_or_else(String::new, |it| it.to_string());
     let now = app.clock.now();
     let draft = Draft {
-        id: ReleaseId::from_uuid(app.entropy.uuid()),
+        id: wanted.id,
         tenant,
         install: app.store.install().await?,
         number: 0,
@@ -324,7 +338,11 @@ async fn reserve(app: &App, draft: &Draft) -> Result<(), CreateError> {
         let key = format!("creating/{}/{key}", draft.service);
         match app.store.insert_answer(draft.tenant, &key, &reservation).await {
             Ok(()) => {}
-            Err(StoreError::Duplicate(_)) => return Err(CreateError::Simultaneous(what)),
+            // A repetition after a crash finds what the first one reserved.
+            Err(StoreError::Duplicate(_)) => match app.store.answer(draft.tenant, &key).await? {
+                Some(mine) if mine.request == reservation.request => {}
+                Some(_) | None => return Err(CreateError::Simultaneous(what)),
+            },
             Err(error) => return Err(error.into()),
         }
     }

@@ -9,6 +9,7 @@ use crate::body::Body;
 use crate::check::{Checks, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::{Paging, Query};
 use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
 use delivr_domain::aggregate::Command;
@@ -31,13 +32,10 @@ pub(crate) struct BuildList {
 /// Builds, the oldest first.
 #[utoipa::path(tag = "Builds", responses((status = 200, description = "Builds", body = BuildList)))]
 #[get("/releases/{releaseId}/builds")]
-pub(crate) async fn list(cx: Context) -> Answered {
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
-    Ok(Answer::ok(&BuildList {
-        items: builds(&release),
-        next_cursor: None,
-    })
-    .version(row.version))
+    let (items, next_cursor) = paging.0.page(builds(&release), |it| it.id.clone())?;
+    Ok(Answer::ok(&BuildList { items, next_cursor }).version(row.version))
 }
 
 /// A build a person made.

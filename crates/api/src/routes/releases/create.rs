@@ -13,7 +13,7 @@ use delivr_app::usecases::access::Role;
 use delivr_app::usecases::create::{self, CreateError, NewRelease, WantedSlot, WantedTarget};
 use delivr_app::usecases::profile::Settings;
 use delivr_domain::aggregate::Aggregate;
-use delivr_domain::ids::{IntegrationId, PipelineId};
+use delivr_domain::ids::{IntegrationId, PipelineId, ReleaseId};
 use delivr_domain::plan::MissedSlot;
 use delivr_domain::release::state::{AutomationWanted, BuildsWanted};
 use delivr_domain::version::Bump;
@@ -120,11 +120,15 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
     text.map_or(Ok(default), |text| syntax(pointer, text))
 }
 
-fn maybe<T: std::str::FromStr>(pointer: &str, text: Option<&str>, what: &str) -> Result<Option<T>, Problem> {
+pub(crate) fn maybe<T: std::str::FromStr>(
+    pointer: &str,
+    text: Option<&str>,
+    what: &str,
+) -> Result<Option<T>, Problem> {
     text.map(|text| reference(pointer, text, what)).transpose()
 }
 
-fn pipelines(pointer: &str, ids: Option<&[String]>) -> Result<Vec<(String, PipelineId)>, Problem> {
+pub(crate) fn pipelines(pointer: &str, ids: Option<&[String]>) -> Result<Vec<(String, PipelineId)>, Problem> {
     let ids = ids.unwrap_or_default();
     if ids.len() > 50 {
         return Err(Problem::malformed_at(pointer, "at most 50 pipelines"));
@@ -197,7 +201,7 @@ pub(crate) fn check_texts(
     }
 }
 
-fn read(body: ReleaseBody) -> Result<NewRelease, Problem> {
+fn read(id: ReleaseId, body: ReleaseBody) -> Result<NewRelease, Problem> {
     let mut checks = Checks::new();
     let pilot = body.pilot.as_deref().or(body.owner.as_deref());
     check_texts(
@@ -234,6 +238,7 @@ fn read(body: ReleaseBody) -> Result<NewRelease, Problem> {
     let integration = |pointer, text: Option<&str>, what| maybe::<IntegrationId>(pointer, text, what);
     let named = |pointer, text: Option<&str>| text.map(|text| syntax(pointer, text)).transpose();
     Ok(NewRelease {
+        id,
         service: maybe("/serviceId", body.service_id.as_deref(), "service")?,
         bump: word("/type", body.kind.as_deref(), Bump::Minor)?,
         version: body
@@ -301,7 +306,7 @@ impl From<CreateError> for Problem {
 pub(crate) async fn make(cx: Context, body: Body<ReleaseBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let Body(body) = body;
-    let wanted = read(body)?;
+    let wanted = read(ReleaseId::from_uuid(cx.fresh()), body)?;
     let sweep = last_sweep(&cx).await?;
     let kept = kept(&cx, 201);
     let answer = |state: &Aggregate| kept.with(&after(state, sweep));

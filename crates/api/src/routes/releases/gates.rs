@@ -1,6 +1,6 @@
 //! Gates: what keeps a stage from starting, and what people decide about it.
 
-use super::load::{Success, act_on, find, query};
+use super::load::{Success, act_on, find};
 use super::parts::{ApprovalView, approval, approvals};
 use super::read::{fresh_blockers, next_gate};
 use super::view::{as_release, trigger_of};
@@ -9,7 +9,8 @@ use crate::body::Body;
 use crate::check::{Checks, syntax};
 use crate::context::Context;
 use crate::problem::BlockerView;
-use actix_web::{HttpRequest, get, post};
+use crate::query::{Paging, Query};
+use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::aggregate::Command;
@@ -51,9 +52,8 @@ pub(crate) struct GateQuery {
 /// What keeps the next stage (or the named one) from starting. Facts that are not fresh are read again.
 #[utoipa::path(tag = "Gates", params(GateQuery), responses((status = 200, description = "The gate", body = GateView)))]
 #[get("/releases/{releaseId}/blockers")]
-pub(crate) async fn blockers(cx: Context, request: HttpRequest) -> Answered {
-    let asked: GateQuery = query(&request)?;
-    let stage: Option<GatedStage> = asked.stage.map(|text| syntax("/stage", &text)).transpose()?;
+pub(crate) async fn blockers(cx: Context, asked: Query<GateQuery>) -> Answered {
+    let stage: Option<GatedStage> = asked.0.stage.map(|text| syntax("/stage", &text)).transpose()?;
     let (row, release) = find(&cx).await?;
     let Some(stage) = stage.or_else(|| next_gate(&release)) else {
         let none = GateView {
@@ -91,13 +91,11 @@ pub(crate) struct ApprovalList {
 /// Decisions at gates, the oldest first.
 #[utoipa::path(tag = "Gates", responses((status = 200, description = "Decisions", body = ApprovalList)))]
 #[get("/releases/{releaseId}/approvals")]
-pub(crate) async fn list_approvals(cx: Context) -> Answered {
+pub(crate) async fn list_approvals(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
-    Ok(Answer::ok(&ApprovalList {
-        items: approvals(&release),
-        next_cursor: None,
-    })
-    .version(row.version))
+    let id = |it: &ApprovalView| format!("{}/{}", it.at.timestamp_micros(), it.stage);
+    let (items, next_cursor) = paging.0.page(approvals(&release), id)?;
+    Ok(Answer::ok(&ApprovalList { items, next_cursor }).version(row.version))
 }
 
 /// A decision.

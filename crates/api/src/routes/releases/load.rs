@@ -4,8 +4,7 @@ use super::view::{Include, ReleaseView, as_release, release};
 use crate::answer::{Answer, Answered, json};
 use crate::context::Context;
 use crate::problem::Problem;
-use actix_web::HttpRequest;
-use actix_web::web::Query;
+use crate::query::{DEFAULT_LIMIT, MOST};
 use chrono::{DateTime, Utc};
 use delivr_app::apply::{self, Wish};
 use delivr_app::usecases::releases;
@@ -14,7 +13,6 @@ use delivr_domain::key::AggregateId;
 use delivr_domain::ports::store::{AggregateRow, StoredAnswer};
 use delivr_domain::release::{Command as ReleaseCommand, Release};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// The release the path names, by UUID, `rel_` id or key.
 pub(crate) async fn find(cx: &Context) -> Result<(AggregateRow, Box<Release>), Problem> {
@@ -120,18 +118,10 @@ pub(crate) async fn act_on<T: Serialize>(
     })
 }
 
-/// The query's parameters, read strictly.
-pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    Query::<T>::from_query(request.query_string())
-        .map(Query::into_inner)
-        .map_err(|error| Problem::malformed_at("", format!("the query cannot be read: {error}")))
-}
-
-/// How many items a page has: 50 unless said, at most 200.
+/// How many items a page has.
 pub(crate) fn limit(asked: Option<u16>) -> Result<u16, Problem> {
-    match asked {
-        None => Ok(50),
-        Some(limit @ 1..=200) => Ok(limit),
-        Some(_) => Err(Problem::malformed_at("", "limit must be 1 to 200")),
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MOST => Ok(limit),
+        _ => Err(Problem::malformed_at("/limit", "must be 1 to 200")),
     }
 }

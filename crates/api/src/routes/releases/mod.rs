@@ -54,6 +54,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(gates::decide)
         .service(distribution::read)
         .service(plan::read)
+        .service(plan::replan)
         .service(actions::rework)
         .service(stream::events);
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SlotView {
-    id: String,
+    pub(crate) id: String,
     /// When it runs.
     at: DateTime<Utc>,
     /// BUILD or NO_BUILD.
@@ -46,7 +46,7 @@ pub(crate) fn slots(release: &Release) -> Vec<SlotView> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CycleView {
-    id: String,
+    pub(crate) id: String,
     /// 1 is the first.
     number: u16,
     /// IN_PROGRESS, DONE or ABANDONED.
@@ -90,7 +90,7 @@ pub(crate) fn cycles(release: &Release) -> Vec<CycleView> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BuildView {
-    id: String,
+    pub(crate) id: String,
     target: &'static str,
     platform: &'static str,
     /// The task that made it.
@@ -140,14 +140,14 @@ pub(crate) fn builds(release: &Release) -> Vec<BuildView> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApprovalView {
-    stage: &'static str,
+    pub(crate) stage: &'static str,
     by: String,
     /// APPROVED or REJECTED.
     decision: &'static str,
     /// The commit it was taken on; it counts for no other one.
     sha: Option<String>,
     comment: Option<String>,
-    at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// A decision.

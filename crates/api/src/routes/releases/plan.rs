@@ -1,18 +1,26 @@
-//! The dry run: everything that is still to come of a release, with its exact names.
+//! The plan: a dry run of everything that is still to come, and taking up a changed profile.
 
-use super::load::find;
+use super::create::{maybe, pipelines};
+use super::load::{Success, act_on, find, last_sweep};
+use super::view::{Include, ReleaseView, as_release, release};
 use crate::answer::{Answer, Answered};
+use crate::body::{Maybe, parse_value};
 use crate::context::Context;
 use crate::problem::Problem;
-use actix_web::get;
+use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use delivr_app::apply::read_state;
+use delivr_app::usecases::access::Role;
+use delivr_app::usecases::create::{self, Replan};
 use delivr_app::usecases::explain::{Line, dry_run};
-use delivr_domain::aggregate::Aggregate;
+use delivr_app::usecases::profile::Settings;
+use delivr_domain::aggregate::{Aggregate, Command};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::TargetKey;
-use delivr_domain::release::Release;
-use serde::Serialize;
+use delivr_domain::release::command::{PlanChange, changes};
+use delivr_domain::release::{Command as ReleaseCommand, Release};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -106,4 +114,94 @@ pub(crate) async fn read(cx: Context) -> Answered {
             .collect(),
     };
     Ok(Answer::ok(&view).version(row.version))
+}
+
+/// From what the plan is made anew.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReplanBody {
+    /// Another profile; left out, the release's own in its newest revision.
+    profile_id: Option<String>,
+    /// Settings laid over the profile's. Those given at creation are not kept: name again what shall stay.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Value>,
+    /// Pipelines; left out, the release's own as they are now.
+    pipelines: Option<Vec<String>>,
+    /// Only says what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What taking up the present profile changes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReplanView {
+    /// Whether the release has the new plan now.
+    applied: bool,
+    changes: Vec<ChangeView>,
+    release: Option<ReleaseView>,
+}
+
+/// One difference between the frozen plan and the one that would be made now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChangeView {
+    /// JSON pointer into the plan.
+    pointer: String,
+    #[schema(value_type = Object)]
+    before: Value,
+    #[schema(value_type = Object)]
+    after: Value,
+    /// Why it can no longer change, if it cannot; then nothing is changed.
+    refused: Option<String>,
+}
+
+fn change(change: PlanChange) -> ChangeView {
+    ChangeView {
+        pointer: change.pointer,
+        before: change.before,
+        after: change.after,
+        refused: change.refused,
+    }
+}
+
+/// Takes up what the profile, its pipelines and providers say now, and tells every difference. One that comes too late
+/// refuses the whole.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<ReplanBody>), responses((status = 200, description = "What changed", body = ReplanView)))]
+#[post("/releases/{releaseId}/replan")]
+pub(crate) async fn replan(cx: Context, body: Maybe<ReplanBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Maybe(body) = body;
+    if let Some(settings) = &body.settings {
+        let _read: Settings = parse_value("/settings", settings)?;
+    }
+    let named = |ids: &Vec<String>| pipelines("/pipelines", Some(ids));
+    let wanted = Replan {
+        profile: maybe("/profileId", body.profile_id.as_deref(), "profile")?,
+        pipelines: body.pipelines.as_ref().map(named).transpose()?,
+        settings: body.settings,
+    };
+    let (row, found) = find(&cx).await?;
+    cx.unchanged(row.version)?;
+    let plan = create::replanned(&cx.app, cx.tenant(), &found, &wanted).await?;
+    let changes: Vec<ChangeView> = changes(&found, &plan).into_iter().map(change).collect();
+    if body.dry_run {
+        let view = ReplanView {
+            applied: false,
+            changes,
+            release: None,
+        };
+        return Ok(Answer::ok(&view).version(row.version));
+    }
+    let sweep = last_sweep(&cx).await?;
+    // The difference that is told must be the one that is made.
+    let mut seen = cx.clone();
+    seen.if_match = Some(row.version);
+    let command = Command::Release(ReleaseCommand::Replan { plan: Box::new(plan) });
+    act_on(&seen, row.id, &command, Success::Ok, &|state| ReplanView {
+        applied: true,
+        changes: changes.clone(),
+        release: as_release(state).map(|it| release(it, Include::DETAIL, sweep, &[])),
+    })
+    .await
 }

@@ -1,14 +1,15 @@
 //! Reading, editing and deleting releases.
 
 use super::create::check_texts;
-use super::load::{Success, act, act_on, find, id, last_sweep, limit, query};
+use super::load::{Success, act, act_on, find, id, last_sweep, limit};
 use super::view::{Include, ReleaseView, Wanted, release};
 use crate::answer::{Answer, Answered};
 use crate::body::Body;
 use crate::check::{Checks, micros, reference, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
-use actix_web::{HttpRequest, delete, get, patch};
+use crate::query::Query;
+use actix_web::{delete, get, patch};
 use chrono::{DateTime, Utc};
 use delivr_app::apply::read_state;
 use delivr_app::usecases::access::Role;
@@ -52,8 +53,8 @@ pub(crate) struct ListQuery {
 /// Releases, the newest first.
 #[utoipa::path(tag = "Releases", params(ListQuery), responses((status = 200, description = "Releases", body = ReleaseList)))]
 #[get("/releases")]
-pub(crate) async fn list(cx: Context, request: HttpRequest) -> Answered {
-    let asked: ListQuery = query(&request)?;
+pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
+    let Query(asked) = asked;
     let mut checks = Checks::new();
     checks
         .text_if("/q", asked.q.as_deref(), 1, 200)
@@ -171,9 +172,8 @@ pub(crate) async fn fresh_blockers(
 /// One release.
 #[utoipa::path(tag = "Releases", params(ReadQuery), responses((status = 200, description = "The release", body = ReleaseView)))]
 #[get("/releases/{releaseId}")]
-pub(crate) async fn read(cx: Context, request: HttpRequest) -> Answered {
-    let asked: ReadQuery = query(&request)?;
-    let include = include(asked.include.as_deref())?;
+pub(crate) async fn read(cx: Context, asked: Query<ReadQuery>) -> Answered {
+    let include = include(asked.0.include.as_deref())?;
     let (row, found) = find(&cx).await?;
     let blockers = match (include.blockers, next_gate(&found)) {
         (Wanted::Yes, Some(stage)) => fresh_blockers(&cx, &found, stage).await?,

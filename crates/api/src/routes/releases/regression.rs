@@ -10,6 +10,7 @@ use crate::body::{Body, Maybe};
 use crate::check::{Checks, micros, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::{Paging, Query};
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
@@ -31,13 +32,10 @@ pub(crate) struct SlotList {
 /// Slots not used yet, the earliest first.
 #[utoipa::path(tag = "Regression", responses((status = 200, description = "Slots", body = SlotList)))]
 #[get("/releases/{releaseId}/slots")]
-pub(crate) async fn list_slots(cx: Context) -> Answered {
+pub(crate) async fn list_slots(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
-    Ok(Answer::ok(&SlotList {
-        items: slots(&release),
-        next_cursor: None,
-    })
-    .version(row.version))
+    let (items, next_cursor) = paging.0.page(slots(&release), |it| it.id.clone())?;
+    Ok(Answer::ok(&SlotList { items, next_cursor }).version(row.version))
 }
 
 fn slot_of(state: &Aggregate, id: SlotId) -> Option<SlotView> {
@@ -133,13 +131,10 @@ pub(crate) struct CycleList {
 /// Cycles, the oldest first.
 #[utoipa::path(tag = "Regression", responses((status = 200, description = "Cycles", body = CycleList)))]
 #[get("/releases/{releaseId}/cycles")]
-pub(crate) async fn list_cycles(cx: Context) -> Answered {
+pub(crate) async fn list_cycles(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
-    Ok(Answer::ok(&CycleList {
-        items: cycles(&release),
-        next_cursor: None,
-    })
-    .version(row.version))
+    let (items, next_cursor) = paging.0.page(cycles(&release), |it| it.id.clone())?;
+    Ok(Answer::ok(&CycleList { items, next_cursor }).version(row.version))
 }
 
 fn number(cx: &Context, release: &Release) -> Result<u16, Problem> {

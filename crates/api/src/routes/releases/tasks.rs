@@ -7,6 +7,7 @@ use crate::body::Body;
 use crate::check::{Checks, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::{Paging, Query};
 use actix_web::{get, put};
 use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
@@ -156,13 +157,10 @@ pub(crate) struct TaskList {
 /// Tasks planned so far, stage by stage.
 #[utoipa::path(tag = "Tasks", responses((status = 200, description = "Tasks", body = TaskList)))]
 #[get("/releases/{releaseId}/tasks")]
-pub(crate) async fn list(cx: Context) -> Answered {
+pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
-    Ok(Answer::ok(&TaskList {
-        items: tasks(&release),
-        next_cursor: None,
-    })
-    .version(row.version))
+    let (items, next_cursor) = paging.0.page(tasks(&release), |it| it.id.clone())?;
+    Ok(Answer::ok(&TaskList { items, next_cursor }).version(row.version))
 }
 
 /// A task with its effects.

@@ -9,7 +9,7 @@ use crate::usecases::plan::{Capabilities, ChosenTarget, NamedPipeline, Refusal};
 use crate::usecases::profile::{self, Settings};
 use crate::usecases::services::SCM_OF_SERVICE;
 use delivr_domain::aggregate::Aggregate;
-use delivr_domain::ids::{IntegrationId, ProfileId, ServiceId, TenantId};
+use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, TenantId};
 use delivr_domain::key::TargetKey;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
@@ -18,14 +18,24 @@ use delivr_domain::release::state::{Release, Stage};
 use delivr_domain::version::{Bump, Version};
 use serde_json::Value;
 
-pub(super) type EffectiveSettings = (Option<(ProfileId, u32)>, Settings);
+/// Settings in force, and where they come from.
+pub(super) struct Effective {
+    /// The profile and its revision.
+    pub(super) profile: Option<(ProfileId, u32)>,
+    /// The service the profile is for, if it is for one.
+    pub(super) service: Option<ServiceId>,
+    /// The settings.
+    pub(super) settings: Settings,
+}
 
 pub(super) async fn settings(
     app: &App,
     tenant: TenantId,
-    wanted: &NewRelease,
-) -> Result<EffectiveSettings, CreateError> {
-    let profile = match wanted.profile {
+    profile: Option<ProfileId>,
+    service: Option<ServiceId>,
+    over: Option<&Value>,
+) -> Result<Effective, CreateError> {
+    let profile = match profile {
         Some(id) => Some(
             app.store
                 .profile(tenant, id, None)
@@ -35,7 +45,7 @@ pub(super) async fn settings(
         None => None,
     };
     if let Some(of) = profile.as_ref().and_then(|it| it.service)
-        && wanted.service.is_some_and(|id| id != of)
+        && service.is_some_and(|id| id != of)
     {
         let sentence = "the profile is for another service";
         return Err(Refusal::new("profile_mismatch", "/profileId", sentence).into());
@@ -43,7 +53,7 @@ pub(super) async fn settings(
     let mut document = profile
         .as_ref()
         .map_or_else(|| Value::Object(serde_json::Map::new()), |it| it.settings.clone());
-    if let Some(over) = &wanted.settings {
+    if let Some(over) = over {
         document = profile::layered(document, over);
     }
     let settings: Settings = serde_json::from_value(document)
@@ -56,26 +66,27 @@ pub(super) async fn settings(
         )
         .into());
     }
-    Ok((profile.map(|it| (it.id, it.revision)), settings))
+    Ok(Effective {
+        service: profile.as_ref().and_then(|it| it.service),
+        profile: profile.map(|it| (it.id, it.revision)),
+        settings,
+    })
 }
 
 pub(super) fn service<'a>(
     services: &'a [Service],
     wanted: &NewRelease,
-    profile: Option<&(ProfileId, u32)>,
+    of_profile: Option<ServiceId>,
 ) -> Result<&'a Service, Refusal> {
-    if let Some(id) = wanted.service {
+    if let Some(id) = wanted.service.or(of_profile) {
         return services
             .iter()
             .find(|it| it.id == id)
             .ok_or_else(|| Refusal::unknown("/serviceId", "service"));
     }
     let Some(scm) = wanted.scm else {
-        let sentence = if profile.is_some() {
-            "name the service (serviceId)"
-        } else {
-            "name the service (serviceId), or the source-control integration that only one service uses"
-        };
+        let sentence =
+            "name the service (serviceId), or the source-control integration that only one service uses";
         return Err(Refusal::new("service_missing", "/serviceId", sentence));
     };
     let mut bound = services.iter().filter(|it| scm_bound(it) == Some(scm));
@@ -350,11 +361,10 @@ fn version(
 pub(super) async fn pipelines(
     app: &App,
     tenant: TenantId,
-    wanted: &NewRelease,
+    wanted: impl IntoIterator<Item = &(String, PipelineId)>,
 ) -> Result<Vec<NamedPipeline>, CreateError> {
-    let of_targets = wanted.targets.iter().flat_map(|it| &it.pipelines);
     let mut named = Vec::new();
-    for (pointer, id) in wanted.pipelines.iter().chain(of_targets) {
+    for (pointer, id) in wanted {
         let pipeline = app
             .store
             .pipeline(tenant, *id)
