@@ -182,19 +182,29 @@ fn news(release: &Release, event: &Event) -> Option<News> {
 }
 
 fn stage_news(release: &Release, stage: Stage) -> Option<News> {
+    let again = match release.rework.times {
+        0 => String::new(),
+        times => format!(" (attempt {})", times.saturating_add(1)),
+    };
     let (kind, text) = match stage {
         Stage::AwaitingPreRelease => (
             "REGRESSION_STAGE_APPROVAL_REQUEST",
-            "regression is complete and waits for approval",
+            match release.judged_cycle() {
+                Some(cycle) => format!(
+                    "regression is complete with cycle {} and waits for approval",
+                    cycle.number
+                ),
+                None => "regression is complete and waits for approval".to_owned(),
+            },
         ),
         Stage::AwaitingDistribution => (
             "PRE_RELEASE_STAGE_APPROVAL_REQUEST",
-            "pre-release is complete and waits for approval",
+            format!("pre-release is complete and waits for approval{again}"),
         ),
-        Stage::AwaitingRegression => ("KICKOFF_COMPLETED", "kickoff is complete"),
-        Stage::Completed => ("RELEASE_COMPLETED", "is out"),
-        Stage::Kickoff => ("KICKOFF_STARTED", "kickoff started"),
-        Stage::Distribution => ("WHATS_NEW", "goes to its users"),
+        Stage::AwaitingRegression => ("KICKOFF_COMPLETED", "kickoff is complete".to_owned()),
+        Stage::Completed => ("RELEASE_COMPLETED", "is out".to_owned()),
+        Stage::Kickoff => ("KICKOFF_STARTED", "kickoff started".to_owned()),
+        Stage::Distribution => ("WHATS_NEW", format!("goes to its users{again}")),
         Stage::NotStarted | Stage::Regression | Stage::PreRelease | Stage::RolledBack | Stage::Archived => {
             return None;
         }
@@ -204,7 +214,7 @@ fn stage_news(release: &Release, stage: Stage) -> Option<News> {
     } else {
         Vec::new()
     };
-    Some((kind, &[Topic::Releases], text.to_owned(), lines))
+    Some((kind, &[Topic::Releases], text, lines))
 }
 
 fn hold_news(hold: &Hold, word: &str) -> Option<News> {
@@ -277,6 +287,10 @@ fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::
         .chain(state.store_words.iter())
         .cloned()
         .collect();
+    let attempt = match task.map_or(0, |task| task.generation.0) {
+        0 => String::new(),
+        earlier => format!(" (attempt {})", earlier.saturating_add(1)),
+    };
     let critical: &'static [Topic] = &[Topic::Releases, Topic::Critical];
     let topics: &'static [Topic] = if state.blocker.is_some() {
         critical
@@ -286,7 +300,7 @@ fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::
     Some((
         kind,
         topics,
-        format!("{target} is {} at {percent}", state.status),
+        format!("{target} is {} at {percent}{attempt}", state.status),
         lines,
     ))
 }
@@ -334,6 +348,11 @@ fn task_news(release: &Release, event: &TaskEvent) -> Option<News> {
     }
 }
 
+fn for_target(key: &TaskKey) -> String {
+    key.target
+        .map_or_else(String::new, |target| format!(" for {}", target.platform()))
+}
+
 fn completed_news(release: &Release, key: &TaskKey) -> Option<News> {
     let task = release.board.find(key)?;
     let link = || {
@@ -352,13 +371,13 @@ fn completed_news(release: &Release, key: &TaskKey) -> Option<News> {
         TaskKind::CreateProjectManagementTicket => Some((
             "PROJECT_MANAGEMENT_LINKS",
             &[Topic::Regression],
-            "ticket created".to_owned(),
+            format!("ticket created{}", for_target(key)),
             link(),
         )),
         TaskKind::CreateTestSuite => Some((
             "TEST_MANAGEMENT_LINKS",
             &[Topic::Regression],
-            "test run created".to_owned(),
+            format!("test run created{}", for_target(key)),
             link(),
         )),
         TaskKind::CreateReleaseNotes => {

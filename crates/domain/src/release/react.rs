@@ -47,12 +47,31 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::Reworked { .. }
         | Event::RunCancelled { .. } => Vec::new(),
     };
-    if release.stage != Stage::Archived
-        || matches!(event, Event::Archived { .. } | Event::StageEntered { .. })
+    if is_news(before, event)
+        && (release.stage != Stage::Archived
+            || matches!(event, Event::Archived { .. } | Event::StageEntered { .. }))
     {
         reactions.extend(notes::messages(release, event).into_iter().map(Reaction::Enqueue));
     }
     reactions
+}
+
+/// Whether people would see a difference: a store that says the same in other words is recorded and not told.
+fn is_news(before: &Release, event: &Event) -> bool {
+    let Event::ShipmentChanged { target, shipment } = event else {
+        return true;
+    };
+    before.shipments.get(target).is_none_or(|known| {
+        let seen = |it: &super::state::Shipment| {
+            (
+                it.submission,
+                it.state.status.clone(),
+                it.state.exposure,
+                it.state.blocker.clone(),
+            )
+        };
+        seen(known) != seen(shipment)
+    })
 }
 
 fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction> {

@@ -258,6 +258,9 @@ pub struct Draft {
 /// What earlier attempts at the later stages left behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rework {
+    /// How often the release was sent back.
+    #[serde(default)]
+    pub times: u16,
     /// Release tags that were made and are no longer meant. Tags never move, so the next one gets another name.
     pub tags: u16,
     /// Decisions before this one were about an earlier attempt and count no more.
@@ -490,6 +493,7 @@ impl Release {
     }
 
     fn note_rework(&mut self, to: GatedStage) {
+        self.rework.times = self.rework.times.saturating_add(1);
         self.rework.approvals_from = self.approvals.len();
         self.released.remove(&GatedStage::Distribution);
         if to != GatedStage::Distribution {
