@@ -1,9 +1,10 @@
-//! The project's own command line: `cargo xtask test`, `ci`, `docs`, `new-provider`.
+//! The project's own command line: `cargo xtask demo`, `test`, `ci`, `docs`, `new-provider`.
 //!
 //! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
 //! never reach into the product's crates: what it knows, it knows through `cargo`, files and the public HTTP API.
 
 mod ci;
+mod demo;
 mod docs;
 mod new_provider;
 mod postgres;
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Take one release from kickoff into both stores on this machine, and stay up to be looked at.
+    Demo(demo::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
     /// Run the whole pipeline: format, lints, docs, licences, generated files, tests.
@@ -37,6 +40,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
         Command::Ci => ci::run(),
         Command::Docs(args) => docs::run(&args),

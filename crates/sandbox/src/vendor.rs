@@ -51,6 +51,8 @@ pub enum Event {
     TestsFinished {
         /// Version under test.
         version: String,
+        /// Platform under test, where the job named one.
+        platform: Option<String>,
         /// Whether they passed.
         passed: bool,
     },

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::vendor::Vendor;
+use crate::vendor::{Event, Vendor};
 use crate::world::Context;
 
 const NAME: &str = "checkmate";
@@ -144,6 +144,34 @@ impl Vendor for Checkmate {
                 Ok(view(run))
             }
             other => Err(format!("no action of checkmate is called {other}")),
+        }
+    }
+
+    /// Automation writes its results into the open run of its version and platform; what has a result keeps it.
+    fn on_event(&mut self, _ctx: &mut Context, event: &Event) {
+        let Event::TestsFinished {
+            version,
+            platform,
+            passed,
+        } = event
+        else {
+            return;
+        };
+        let tested = |run: &&mut Run| {
+            run.status == "Active"
+                && run.name.contains(version.as_str())
+                && platform
+                    .as_ref()
+                    .is_none_or(|platform| run.name.contains(platform.as_str()))
+        };
+        if let Some(run) = self.runs.iter_mut().rev().find(tested) {
+            // A reset run's tests wait for a retest.
+            let open = run.totals.untested + run.totals.retest;
+            let failed = i64::from(!*passed && open > 0);
+            run.totals.failed += failed;
+            run.totals.passed += open - failed;
+            run.totals.untested = 0;
+            run.totals.retest = 0;
         }
     }
 

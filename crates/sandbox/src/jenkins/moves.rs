@@ -82,6 +82,10 @@ impl Jenkins {
             }),
             Kind::Tests => ctx.emit(Event::TestsFinished {
                 version: build.version(),
+                platform: build
+                    .parameter("PLATFORM")
+                    .filter(|text| !text.is_empty())
+                    .map(str::to_owned),
                 passed,
             }),
             Kind::Plain | Kind::TestFlight | Kind::Bundle => {}
