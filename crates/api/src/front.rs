@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// Answers below this name have no end, so that nobody could wait for their heads alone.
+const ENDLESS: &str = "/events";
+
 /// How long a body may take. A sender that never ends would hold its connection forever.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -161,6 +164,11 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
             "no text may contain the character U+0000",
         ));
     }
+    // What answers to GET answers to HEAD: the server itself leaves the body away.
+    if request.method() == Method::HEAD && !uri.path().ends_with(ENDLESS) {
+        request.head_mut().method = Method::GET;
+    }
+    let uri = request.uri();
     let Some(Place { path, tenant }) = places::place(uri.path()) else {
         return Ok(());
     };

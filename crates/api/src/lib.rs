@@ -6,7 +6,6 @@
 mod answer;
 mod body;
 mod check;
-pub mod cli;
 mod context;
 mod document;
 mod front;

@@ -3,9 +3,9 @@
 mod operate;
 mod serve;
 
+use crate::wiring::{Program, Settings, telemetry};
 use clap::{Parser, Subcommand};
 use delivr_app::usecases::access::Role;
-use delivr_bootstrap::{Program, Settings};
 use delivr_domain::ids::TokenId;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -99,8 +99,7 @@ enum ConfigCommand {
 }
 
 /// Runs the program with the process's arguments.
-#[must_use]
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +118,7 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
         return operate::generate_key();
     }
     let settings = Settings::load(Program::Api, &cli.config)?;
-    delivr_bootstrap::telemetry::logs(&settings)?;
+    telemetry::logs(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

@@ -1,12 +1,12 @@
 //! An operator's work on an installation.
 
 use super::say;
+use crate::wiring::entropy::SystemEntropy;
+use crate::wiring::{Settings, wire};
 use anyhow::{Context as _, ensure};
 use delivr_app::App;
 use delivr_app::usecases::access::{self, Role};
 use delivr_app::usecases::keys;
-use delivr_bootstrap::entropy::SystemEntropy;
-use delivr_bootstrap::{Settings, wire};
 use delivr_domain::ids::TokenId;
 use delivr_domain::ports::store::Tenant;
 use secrecy::ExposeSecret as _;

@@ -1,12 +1,12 @@
 //! Serving: the API, its metrics and the embedded worker, from start to the last answer.
 
 use super::say;
-use crate::Shared;
+use crate::wiring::settings::WorkerMode;
+use crate::wiring::{Settings, shutdown, telemetry, wire};
 use anyhow::Context as _;
+use delivr_api::Shared;
 use delivr_app::App;
 use delivr_app::usecases::callbacks;
-use delivr_bootstrap::settings::WorkerMode;
-use delivr_bootstrap::{Settings, shutdown, telemetry, wire};
 use delivr_worker::{Worker, WorkerSettings};
 use std::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
     let address = listener.local_addr().context("the address")?;
     let shared = Shared::new(app.clone(), settings.public_url.clone());
-    let server = crate::serve(shared.clone(), listener).context("serving the API")?;
+    let server = delivr_api::serve(shared.clone(), listener).context("serving the API")?;
     let handle = server.handle();
     let worker = Embedded::start(settings, app);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the API is served");

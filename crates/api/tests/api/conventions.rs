@@ -496,6 +496,12 @@ async fn probes_answer_without_credential_and_tell_of_missing_workers() {
     for path in ["/health", "/api/v1/health", "/api/health"] {
         assert_eq!(api.bare("GET", path).send().await.is(200)["status"], "UP");
     }
+    for path in ["/health", "/api/v1/openapi.json"] {
+        let head = api.bare("HEAD", path).send().await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""));
+        assert_ne!(head.headers["content-length"], "0");
+    }
+    assert_eq!(api.of("OWNER", "HEAD", "/line/stop").send().await.status, 405);
     let ready = api.bare("GET", "/ready").send().await.is(200);
     assert_eq!(ready["status"], "DEGRADED");
     api.app.store.beat("w").await.unwrap();

@@ -241,6 +241,22 @@ async fn verification_asks_the_vendor() {
         .find(|it| it["name"] == "VERSION");
     assert_eq!(version.unwrap()["value"], "{version}", "{read}");
 
+    let path_of_test = format!(
+        "/integrations/pipelines/{}/test",
+        pipeline["id"].as_str().unwrap()
+    );
+    let tested = api.post(&path_of_test, &json!({})).await.is(200);
+    assert_eq!(tested["usable"], false);
+    assert!(tested["problems"].to_string().contains("BRANCH"), "{tested}");
+    let declared = json!({"vendor": "jenkins", "action": "add_job", "job": "ios-build", "kind": "plain",
+        "parameters": ["VERSION", "BRANCH", "DELIVR_KEY"]});
+    sandbox.advance(&declared).unwrap();
+    let tested = api.post(&path_of_test, &json!({})).await.is(200);
+    assert_eq!(
+        (&tested["usable"], &tested["problems"]),
+        (&json!(true), &json!([]))
+    );
+
     // A changed credential must prove itself anew, and a wrong one is said to be wrong.
     let changed = api
         .put(&path, &json!({"credentials": {"apiToken": "s3cret-wrong"}}))

@@ -1,5 +1,8 @@
 //! Pipelines: CI jobs bound to a platform and a purpose.
 
+mod job;
+mod view;
+
 use super::integrations::of_seed_pipeline;
 use crate::answer::{Answer, Answered};
 use crate::body::{Body, parse_value};
@@ -9,26 +12,27 @@ use crate::problem::Problem;
 use crate::query::{Paging, Query};
 use actix_web::{delete, get, post, put};
 use delivr_app::usecases::access::Role;
-use delivr_app::usecases::limit::within;
-use delivr_app::usecases::pipelines::{READ_LIMIT, unknown_words};
+use delivr_app::usecases::pipelines::unknown_words;
 use delivr_domain::ids::{IntegrationId, PipelineId};
 use delivr_domain::key::{Platform, TargetKey};
 use delivr_domain::plan::Purpose;
-use delivr_domain::ports::provider::{Connection, Port};
+use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline};
 use delivr_domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
+use view::{PipelineList, PipelineView, view};
 
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(list)
         .service(create)
-        .service(parameters)
+        .service(job::parameters)
+        .service(job::test)
         .service(read)
         .service(change)
         .service(remove);
@@ -57,72 +61,6 @@ pub(crate) struct PipelineBody {
     /// Parameters of the job; values may contain {version}, {branch}, {tag}, {sha}, {platform} and {cycle}. Left out:
     /// the provider's default parameters.
     parameters: Option<BTreeMap<String, String>>,
-}
-
-/// A pipeline.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PipelineView {
-    id: String,
-    name: String,
-    integration_id: String,
-    scm_integration_id: Option<String>,
-    store_integration_id: Option<String>,
-    /// The same, by the name of seed 004.
-    target_integration_id: Option<String>,
-    platform: String,
-    purpose: String,
-    job: String,
-    parameters: BTreeMap<String, String>,
-    version: u64,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-}
-
-/// Pipelines.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PipelineList {
-    items: Vec<PipelineView>,
-    next_cursor: Option<String>,
-}
-
-/// A parameter that the job declares.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ParameterView {
-    name: String,
-    /// The vendor's word for its type.
-    kind: String,
-    default: Option<String>,
-    /// What the pipeline gives it.
-    value: Option<String>,
-}
-
-/// Parameters that the job declares.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ParameterList {
-    items: Vec<ParameterView>,
-    next_cursor: Option<String>,
-}
-
-fn view(it: &Pipeline) -> PipelineView {
-    let store = it.store.map(|id| id.to_string());
-    PipelineView {
-        id: it.id.to_string(),
-        name: it.name.clone(),
-        integration_id: it.integration.to_string(),
-        scm_integration_id: it.scm.map(|id| id.to_string()),
-        store_integration_id: store.clone(),
-        target_integration_id: store,
-        platform: it.platform.clone(),
-        purpose: it.purpose.clone(),
-        job: it.job.clone(),
-        parameters: it.parameters.clone(),
-        version: it.version,
-        created_at: it.created_at,
-    }
 }
 
 async fn find(cx: &Context) -> Result<Pipeline, Problem> {
@@ -366,43 +304,4 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     } else {
         Err(Problem::missing("pipeline"))
     }
-}
-
-/// Parameters that the job declares, read from the CI system now.
-#[utoipa::path(tag = "Pipelines", responses((status = 200, description = "Parameters", body = ParameterList)))]
-#[get("/integrations/pipelines/{pipelineId}/parameters")]
-pub(crate) async fn parameters(cx: Context) -> Answered {
-    // It spends a call of the tenant's at the vendor.
-    cx.at_least(Role::Member)?;
-    let found = find(&cx).await?;
-    let app = &cx.app;
-    let connection = app
-        .connections
-        .open(
-            app.store.as_ref(),
-            &app.registry,
-            &app.vault,
-            cx.tenant(),
-            found.integration,
-        )
-        .await?;
-    let declared = match connection {
-        Connection::Cicd(ci) => within(app.clock.as_ref(), READ_LIMIT, ci.job_parameters(&found.job)).await,
-        Connection::Scm(_)
-        | Connection::Tracker(_)
-        | Connection::Chat(_)
-        | Connection::Testing(_)
-        | Connection::Store(_) => return Err(Problem::missing("ci-cd integration")),
-    };
-    let declared = declared.ok_or_else(Problem::vendor_slow)??;
-    let items = declared.into_iter().map(|it| ParameterView {
-        value: found.parameters.get(&it.name).cloned(),
-        name: it.name,
-        kind: it.kind,
-        default: it.default,
-    });
-    Ok(Answer::ok(&ParameterList {
-        items: items.collect(),
-        next_cursor: None,
-    }))
 }
