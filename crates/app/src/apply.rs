@@ -322,17 +322,26 @@ async fn try_report(
         },
     };
     let changed = !stepped.events.is_empty();
+    let outstanding = stepped.state.outstanding();
+    let ended = delivery.claim.map(|(claim, _)| claim.effect());
+    if let Some((claim, RowEnd::Parked)) = delivery.claim
+        && !outstanding.iter().any(|effect| effect.id() == claim.effect())
+    {
+        // Its task was cancelled meanwhile: nothing would ever wake the row again.
+        unit.end(claim.effect()).await?;
+    }
     // A Tick that changes nothing must not leave its wake-up behind, or it would come again at once.
     let stale_wake = wake_at.is_some() && wake_at != stepped.state.wake_at();
     if changed || stale_wake {
         write(unit.as_mut(), tenant, expected, &stepped, "system", now).await?;
     }
-    if delivery.fact.is_some() {
-        for probe in stepped.state.outstanding() {
-            if matches!((&probe, &delivery.fact), (Effect::Probe { fact, .. }, Some((kind, _))) if fact == kind)
-            {
-                unit.enqueue(tenant, &probe, PROBE_EVERY, GIVE_UP_AFTER).await?;
-            }
+    // A probe is due again as long as its gate waits, whether this was its own row or the fact came from elsewhere.
+    for probe in outstanding {
+        let of_fact =
+            matches!((&probe, &delivery.fact), (Effect::Probe { fact, .. }, Some((kind, _))) if fact == kind);
+        let itself = matches!(probe, Effect::Probe { .. }) && ended == Some(probe.id());
+        if of_fact || itself {
+            unit.enqueue(tenant, &probe, PROBE_EVERY, GIVE_UP_AFTER).await?;
         }
     }
     unit.commit().await?;

@@ -292,6 +292,16 @@ pub(super) async fn probe(
     fact: FactKind,
     subject: &[String],
 ) -> Ended {
+    // A stage that was left while the row was claimed could not end it; without this a vendor that does not answer
+    // would be asked about it for ever. `apply` keeps the row when the gate waits again by then.
+    match state_of(app, owner).await {
+        Ok(Some(state)) if state.outstanding().iter().any(|it| it.id() == claimed.row.id) => {}
+        Ok(_) => {
+            let nothing = Verdict::Report(owner, Box::new(Report::Tick), RowEnd::Done, None);
+            return Ended::new(nothing, "stale");
+        }
+        Err(error) => return store_trouble(&error),
+    }
     let connection = match connection(app, claimed.row.tenant, integration).await {
         Ok(connection) => connection,
         Err(ConnectError::Provider(error)) => return probe_trouble(&error),
