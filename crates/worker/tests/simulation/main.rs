@@ -19,6 +19,7 @@ mod directory;
 mod finish;
 mod people;
 mod plan;
+mod proofs;
 mod run;
 mod shared;
 mod store;
