@@ -17,5 +17,6 @@ mod feed;
 mod flow;
 mod plan;
 mod refusals;
+mod shipping;
 mod stores;
 mod world;

@@ -270,17 +270,30 @@ impl World {
 
     /// Lets a worker do what is due until the condition holds.
     pub(crate) async fn until(&self, release: &Value, what: impl Fn(&Value) -> bool) -> Value {
-        let worker = Worker::new(self.api.app.clone(), WorkerSettings::default());
-        for _ in 0..400 {
+        self.work_until(|| async {
             let now = self.read(release, "tasks,cycles,builds,slots").await;
-            if what(&now) {
-                return now;
+            if what(&now) { Ok(now) } else { Err(now) }
+        })
+        .await
+    }
+
+    /// Lets a worker do what is due until something is found; tells what was seen last where it never is.
+    pub(crate) async fn work_until<F: Future<Output = Result<Value, Value>>>(
+        &self,
+        look: impl Fn() -> F,
+    ) -> Value {
+        let worker = Worker::new(self.api.app.clone(), WorkerSettings::default());
+        let mut seen = Value::Null;
+        for _ in 0..600 {
+            match look().await {
+                Ok(found) => return found,
+                Err(other) => seen = other,
             }
             if worker.run_due_once().await.unwrap() == 0 {
                 self.api.app.store.wait_for_work(Duration::from_millis(50)).await;
             }
         }
-        panic!("it never came to it: {}", self.read(release, "tasks").await);
+        panic!("it never came to it: {seen:#}");
     }
 
     /// A branch or tag is made in the repository by hand.

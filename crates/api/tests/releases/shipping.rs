@@ -1,0 +1,292 @@
+//! From kickoff to every user, through the API alone: vendors connected and verified, a build per store, a rejection
+//! and a second try, a rollout raised, halted, resumed and completed. The vendors are simulated over real HTTP.
+
+use crate::world::World;
+use delivr_sandbox::{Running, Sandbox};
+use serde_json::{Value, json};
+
+struct Shop {
+    world: World,
+    vendors: Running,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let world = World::on_sqlite().await;
+        let vendors = Sandbox::start("127.0.0.1:0".parse().unwrap(), 11).await.unwrap();
+        for vendor in ["jenkins", "appstore"] {
+            Self::ask(
+                &vendors,
+                &json!({"vendor": vendor, "action": "auto", "on": true, "afterMs": 20}),
+            );
+        }
+        Self { world, vendors }
+    }
+
+    fn ask(vendors: &Running, body: &Value) {
+        vendors
+            .advance(body)
+            .unwrap_or_else(|error| panic!("{body}: {error}"));
+    }
+
+    fn vendor(&self, vendor: &str, action: &str, more: &Value) {
+        let mut body = json!({"vendor": vendor, "action": action});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        Self::ask(&self.vendors, &body);
+    }
+
+    /// Connects a vendor through the API, has it verified, and gives the integration's id.
+    async fn connect(&self, category: &str, vendor: &str) -> String {
+        let url = format!("{}/_credentials", self.vendors.url());
+        let all: Value = self
+            .world
+            .api
+            .http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let mut body = json!({"provider": all[vendor]["key"], "name": format!("our {vendor}")});
+        body["config"] = all[vendor]["config"].clone();
+        body["credentials"] = all[vendor]["credentials"].clone();
+        let path = format!("/integrations/{category}");
+        let made = self.world.api.post(&path, &body).await.is(201);
+        let id = made["id"].as_str().unwrap().to_owned();
+        let verified = self
+            .world
+            .api
+            .post(&format!("{path}/{id}/verify"), &json!({}))
+            .await
+            .is(200);
+        assert!(verified.to_string().contains("VALID"), "{verified}");
+        id
+    }
+
+    async fn pipeline(&self, ci: &str, job: &str, platform: &str, purpose: &str) -> String {
+        let body = json!({
+            "name": job, "integrationId": ci, "platform": platform, "purpose": purpose, "job": job,
+            "parameters": {"VERSION": "{version}", "BRANCH": "{branch}", "SHA": "{sha}"},
+        });
+        let made = self
+            .world
+            .api
+            .post("/integrations/pipelines", &body)
+            .await
+            .is(201);
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The lane of a target once it is as wanted.
+    async fn lane(&self, release: &Value, target: &str, what: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("{}/distribution", World::path(release));
+        self.world
+            .work_until(|| async {
+                let all = self.world.api.get(&path).await.is(200);
+                let lanes = all["targets"].as_array().unwrap();
+                let lane = lanes.iter().find(|it| it["target"] == target).unwrap().clone();
+                if what(&lane) { Ok(lane) } else { Err(all) }
+            })
+            .await
+    }
+}
+
+/// The submission in force.
+fn last(lane: &Value) -> &Value {
+    lane["submissions"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap_or(&Value::Null)
+}
+
+fn prepared(lane: &Value) -> bool {
+    let tasks = last(lane)["tasks"].as_array();
+    tasks.is_some_and(|all| {
+        all.iter()
+            .any(|it| it["type"] == "PREPARE_SUBMISSION" && it["status"] == "COMPLETED")
+    })
+}
+
+fn status(word: &'static str) -> impl Fn(&Value) -> bool {
+    move |lane| last(lane)["status"] == word
+}
+
+#[tokio::test]
+async fn a_release_reaches_its_users_through_both_stores() {
+    let shop = Shop::open().await;
+    let (world, api) = (&shop.world, &shop.world.api);
+    let ci = shop.connect("ci-cd", "jenkins").await;
+    let play = shop.connect("stores", "playstore").await;
+    let apple = shop.connect("stores", "appstore").await;
+    let jira = shop.connect("project-management", "jira").await;
+    let android = shop.pipeline(&ci, "android-prod", "ANDROID", "AAB_BUILD").await;
+    let ios = shop.pipeline(&ci, "ios-prod", "IOS", "TEST_FLIGHT_BUILD").await;
+    let patient = json!({"pollSeconds": 1, "steps": [1000, 5000, 10000]});
+    let body = json!({
+        "serviceId": world.service, "version": "1.1.0", "ticketId": jira,
+        "targets": [
+            {"target": "ANDROID_PLAY_STORE", "storeIntegrationId": play, "pipelines": [android]},
+            {"target": "IOS_APP_STORE", "storeIntegrationId": apple, "pipelines": [ios]},
+        ],
+        "slots": [{"at": world.at(0), "builds": "NO_BUILD", "automation": "NO_RUN"}],
+        "settings": {
+            "deadlines": {"pollSeconds": 1},
+            "stores": {"ANDROID_PLAY_STORE": patient, "IOS_APP_STORE": {"pollSeconds": 1}},
+        },
+    });
+    // The slot is a moment after the kickoff, which is now.
+    let mut body = body;
+    body["kickoffAt"] = json!(world.at(0));
+    body["slots"][0]["at"] = json!(world.at(0));
+    let made = world.made(&body).await;
+    world
+        .until(&made, |it| it["phase"] == "AWAITING_PRE_RELEASE")
+        .await;
+    world.act(&made, "trigger-pre-release", &json!({})).await.is(200);
+    let built = world
+        .until(&made, |it| it["phase"] == "AWAITING_DISTRIBUTION")
+        .await;
+    // From here on the reviewers are people.
+    shop.vendor("appstore", "auto", &json!({"on": false}));
+    assert_eq!(built["builds"].as_array().unwrap().len(), 2, "{built}");
+    let pipeline = &built["targets"][0]["pipelines"][0];
+    assert_eq!(
+        (&pipeline["triggered"], &pipeline["buildStatus"]),
+        (&json!(true), &json!("SUCCESS"))
+    );
+    // Tickets keep the gate closed until people have approved them.
+    let refused = world
+        .act(&made, "trigger-distribution", &json!({}))
+        .await
+        .refused(409, "gate_closed");
+    assert!(
+        refused["blockers"].to_string().contains("tickets_not_approved"),
+        "{refused}"
+    );
+    shop.vendor("jira", "set_status", &json!({"ticket": "all", "status": "Done"}));
+    world.act(&made, "trigger-distribution", &json!({})).await.is(200);
+
+    // App Store: submitted by a person, rejected by the reviewers, tried anew.
+    let lane = shop.lane(&made, "IOS_APP_STORE", prepared).await;
+    let first = format!("/submissions/{}", last(&lane)["id"].as_str().unwrap());
+    api.post(&format!("{first}/submit"), &json!({})).await.is(200);
+    shop.lane(&made, "IOS_APP_STORE", status("SUBMITTED")).await;
+    shop.vendor(
+        "appstore",
+        "reject",
+        &json!({"version": "1.1.0", "state": "METADATA_REJECTED"}),
+    );
+    let lane = shop
+        .lane(&made, "IOS_APP_STORE", |lane| {
+            status("REJECTED")(lane) && lane["status"] == "REJECTED"
+        })
+        .await;
+    assert_eq!(lane["live"], json!(false));
+    let now = world
+        .until(&made, |it| !it["holds"].as_array().unwrap().is_empty())
+        .await;
+    assert_eq!(
+        now["holds"][0]["task"], "SUBMIT_TO_STORE/IOS_APP_STORE/-",
+        "{now}"
+    );
+    let again = api.post(&format!("{first}/resubmit"), &json!({})).await.is(200);
+    assert_ne!(again["submissionId"], again["supersededId"]);
+    let second = again["submissionId"].clone();
+    let lane = shop
+        .lane(&made, "IOS_APP_STORE", |lane| {
+            last(lane)["id"] == second && prepared(lane)
+        })
+        .await;
+    assert_eq!(last(&lane)["attempt"], json!(2));
+    let second = format!("/submissions/{}", second.as_str().unwrap());
+    api.post(&format!("{first}/resubmit"), &json!({}))
+        .await
+        .refused(409, "superseded");
+    api.post(&format!("{second}/submit"), &json!({})).await.is(200);
+    shop.lane(&made, "IOS_APP_STORE", status("SUBMITTED")).await;
+    shop.vendor("appstore", "approve", &json!({"version": "1.1.0"}));
+    shop.lane(&made, "IOS_APP_STORE", status("APPROVED")).await;
+    api.post(&format!("{second}/release"), &json!({})).await.is(200);
+    let lane = shop
+        .lane(&made, "IOS_APP_STORE", |lane| lane["rollout"].is_object())
+        .await;
+    let rollout = format!("/rollouts/{}", lane["rollout"]["id"].as_str().unwrap());
+    let why = json!({"reason": "the numbers are good"});
+    shop.lane(&made, "IOS_APP_STORE", |lane| {
+        lane["rollout"]["storeWord"].is_string()
+    })
+    .await;
+    api.post(&format!("{rollout}/complete"), &why).await.is(200);
+    shop.lane(&made, "IOS_APP_STORE", |lane| lane["live"] == json!(true))
+        .await;
+
+    // Google Play: a staged rollout, halted and resumed on the way.
+    let lane = shop.lane(&made, "ANDROID_PLAY_STORE", prepared).await;
+    let submission = format!("/submissions/{}", last(&lane)["id"].as_str().unwrap());
+    api.post(&format!("{submission}/submit"), &json!({}))
+        .await
+        .is(200);
+    shop.lane(&made, "ANDROID_PLAY_STORE", |lane| {
+        matches!(
+            last(lane)["status"].as_str(),
+            Some("SUBMITTED" | "IN_REVIEW" | "LIVE")
+        )
+    })
+    .await;
+    shop.vendor("playstore", "approve", &json!({}));
+    let lane = shop
+        .lane(&made, "ANDROID_PLAY_STORE", |lane| lane["rollout"].is_object())
+        .await;
+    let rollout = format!("/rollouts/{}", lane["rollout"]["id"].as_str().unwrap());
+    let at = |bps: u16, word: &'static str| {
+        move |lane: &Value| lane["rollout"]["exposure"] == json!(bps) && lane["rollout"]["status"] == word
+    };
+    shop.lane(&made, "ANDROID_PLAY_STORE", at(1_000, "ACTIVE")).await;
+    api.post(&format!("{rollout}/advance"), &why).await.is(200);
+    shop.vendor("playstore", "approve", &json!({}));
+    shop.lane(&made, "ANDROID_PLAY_STORE", at(5_000, "ACTIVE")).await;
+    api.post(&format!("{rollout}/halt"), &json!({"reason": "crashes"}))
+        .await
+        .is(200);
+    let lane = shop
+        .lane(&made, "ANDROID_PLAY_STORE", |lane| {
+            lane["rollout"]["status"] == "HALTED"
+        })
+        .await;
+    assert!(
+        lane["rollout"]["tasks"].to_string().contains("HALT_ROLLOUT"),
+        "{lane}"
+    );
+    api.post(&format!("{rollout}/complete"), &why)
+        .await
+        .refused(409, "halted");
+    api.post(&format!("{rollout}/resume"), &why).await.is(200);
+    shop.lane(&made, "ANDROID_PLAY_STORE", at(5_000, "ACTIVE")).await;
+    api.post(&format!("{rollout}/complete"), &why).await.is(200);
+
+    // Every target is live, tickets are closed, the release is done; nothing was made twice.
+    let done = world.until(&made, |it| it["phase"] == "COMPLETED").await;
+    assert_eq!(done["status"], "DEPLOYED");
+    assert!(
+        done["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["live"] == json!(true)),
+        "{done}"
+    );
+    let distribution = api
+        .get(&format!("{}/distribution", World::path(&made)))
+        .await
+        .is(200);
+    assert_eq!(
+        (&distribution["status"], &distribution["blockers"]),
+        (&json!("LIVE"), &json!([]))
+    );
+    assert_eq!(shop.vendors.journal()["duplicates"], json!([]));
+}
