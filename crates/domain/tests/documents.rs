@@ -40,12 +40,17 @@ use delivr_domain::rollout;
 use delivr_domain::version::Bump;
 use std::path::Path;
 
-/// See `docs/testing.md`, "Generated documents".
-#[test]
-fn docs_are_current() {
+fn everything() -> lab::Seen {
     let mut seen = lab::Seen::default();
     scenarios::releases(&mut seen);
     children::all(&mut seen);
+    seen
+}
+
+/// See `docs/testing.md`, "Generated documents".
+#[test]
+fn docs_are_current() {
+    let seen = everything();
     let text = page::write(&seen);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/state-machine.md");
     if std::env::var_os("DELIVR_WRITE_DOCS").is_some() {
@@ -67,6 +72,19 @@ fn stored_events_keep_their_form() {
     stored::check("submission", &events::of_submission());
     stored::check("rollout", &events::of_rollout());
     stored::check_completeness();
+}
+
+/// States and waiting rows of an earlier version are read by this one.
+#[test]
+fn stored_states_and_rows_are_still_read() {
+    let seen = everything();
+    stored::check_still_read("rows", &seen.rows);
+    let mut states = children::begun();
+    states.push(scenarios::in_distribution(&mut lab::Seen::default()));
+    let named = states
+        .into_iter()
+        .map(|state| (state.id().kind.word().to_owned(), state));
+    stored::check_still_read("states", &named.collect());
 }
 
 /// A stored word is never lost or renamed.

@@ -18,7 +18,7 @@ use delivr_domain::{rollout, submission};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// States looked at per start; the machines have far fewer kinds of state.
-const BOUND: usize = 400;
+const BOUND: usize = 120;
 
 fn id<T>(make: fn(uuid::Uuid) -> T, n: u128) -> T {
     make(uuid::Uuid::from_u128(n))
@@ -59,6 +59,29 @@ pub(crate) fn rollout_start(target: TargetKey, settings: StoreSettings, exposure
         settings,
         exposure,
     }
+}
+
+/// A submission and a rollout as they begin.
+pub(crate) fn begun() -> Vec<Aggregate> {
+    let target = TargetKey::IosAppStore;
+    let settings = plan(&[target]).targets[&target].settings.clone();
+    let facts = BTreeMap::new();
+    let cx = Context {
+        now: start(),
+        actor: "pat",
+        facts: &facts,
+    };
+    [
+        Report::StartSubmission {
+            start: Box::new(submission_start(target, settings.clone())),
+        },
+        Report::StartRollout {
+            start: Box::new(rollout_start(target, settings, 100)),
+        },
+    ]
+    .iter()
+    .map(|birth| Aggregate::birth(birth, &cx).expect("comes to life").state)
+    .collect()
 }
 
 /// Every start that makes a difference.

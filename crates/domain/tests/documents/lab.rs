@@ -59,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) events: BTreeSet<&'static str>,
     /// Task kinds with their steps, as they started.
     pub(crate) steps: BTreeMap<TaskKind, BTreeSet<Vec<String>>>,
+    /// One row of each kind, as it may lie in a queue.
+    pub(crate) rows: BTreeMap<String, Effect>,
     /// Causes of failures.
     pub(crate) causes: BTreeSet<String>,
 }
@@ -330,7 +332,12 @@ impl Seen {
             TaskEvent::Planned { tasks } => return tasks.iter().map(|plan| plan.key).collect(),
             TaskEvent::LateResult { .. } => return Vec::new(),
             TaskEvent::Started { task, steps, .. } => {
-                let steps: Vec<String> = steps.iter().map(|step| step.kind.to_string()).collect();
+                let of_a_list = !steps.is_empty() && steps.iter().all(|step| step.item.is_some());
+                let steps: Vec<String> = if of_a_list {
+                    vec!["PERFORM for each ticket".to_owned()]
+                } else {
+                    steps.iter().map(|step| step.kind.to_string()).collect()
+                };
                 self.steps.entry(task.kind).or_default().insert(steps);
             }
             TaskEvent::Failed { cause, .. } => {
@@ -343,6 +350,16 @@ impl Seen {
 
     fn note_effect(&mut self, effect: &Effect, version: u64, events: &[Event], of: &Aggregate) {
         self.effects.insert(effect.word());
+        let kind = match effect {
+            Effect::Perform { operation, .. } => operation.kind().to_string(),
+            Effect::Resolve { reading, .. } => tag(reading, "read"),
+            Effect::Watch { watched, .. } => tag(watched, "watch"),
+            Effect::Probe { fact, .. } => fact.to_string(),
+            Effect::Tell { report, .. } => tag(report.as_ref(), "report"),
+            Effect::CancelRun { .. } | Effect::Message { .. } => String::new(),
+        };
+        let name = format!("{} {kind}", effect.word()).trim_end().to_owned();
+        self.rows.entry(name).or_insert_with(|| effect.clone());
         match effect {
             Effect::Perform { key, operation, .. } => {
                 self.operations

@@ -109,7 +109,14 @@ pub(crate) fn releases(seen: &mut Seen) {
     }
     driver.run(seen, by_hand, well);
 
-    let mut bare = all_on();
+    // What depends on one target alone is tried with one: boards, and the time this takes, stay small.
+    let small = || {
+        let mut it = all_on();
+        let store = TargetKey::AndroidPlayStore;
+        it.plan.targets.retain(|target, _| *target == store);
+        it
+    };
+    let mut bare = small();
     bare.plan.tracker = None;
     bare.plan.scm.publishes_releases = false;
     bare.plan.testing = None;
@@ -118,7 +125,7 @@ pub(crate) fn releases(seen: &mut Seen) {
     bare.plan.left_out.insert(TaskKind::MergeBack, reason);
     driver.run(seen, bare, well);
 
-    let mut untested = all_on();
+    let mut untested = small();
     untested.plan.allow_zero_cycles = true;
     untested.slots.clear();
     driver.run(seen, untested, well);
@@ -130,16 +137,36 @@ pub(crate) fn releases(seen: &mut Seen) {
         .retain(|target, _| *target == TargetKey::WebEnvironment);
     driver.run(seen, only_web, well);
 
-    let mut unjudged = all_on();
+    let mut unjudged = small();
     unjudged.plan.automation = false;
     unjudged.slots[0].missed = MissedSlot::Skip;
     unjudged.slots.truncate(1);
     unjudged.slots.push(slot(202, start() + Span::hours(6)));
     driver.run(seen, unjudged, well);
 
-    driver.run(seen, all_on(), failing_tests);
-    driver.run(seen, all_on(), without_commit);
-    driver.run(seen, all_on(), of_other_commit);
+    driver.run(seen, small(), failing_tests);
+    driver.run(seen, small(), without_commit);
+    driver.run(seen, small(), of_other_commit);
+}
+
+/// A release in the stores, with everything that has happened on the way there.
+pub(crate) fn in_distribution(seen: &mut Seen) -> Aggregate {
+    let mut settings = full_plan();
+    settings
+        .targets
+        .retain(|target, _| *target == TargetKey::AndroidPlayStore);
+    let facts = BTreeMap::new();
+    let cx = delivr_domain::release::gate::Context {
+        now: start(),
+        actor: "pat",
+        facts: &facts,
+    };
+    let stepped = Aggregate::create(draft(settings), &cx);
+    let mut subject = Subject::born(&stepped, start(), seen);
+    while subject.release().phase().word() != "DISTRIBUTION" {
+        assert!(usual_move(seen, &mut subject, well), "it goes on");
+    }
+    subject.state
 }
 
 impl Driver {

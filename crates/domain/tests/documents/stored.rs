@@ -3,8 +3,10 @@
 use super::events;
 use super::source;
 use delivr_domain::aggregate::Event;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const HOW_TO_GO_ON: &str = "\
@@ -176,4 +178,50 @@ pub(crate) fn check_words(sets: &[(&str, Vec<&'static str>)]) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// States and rows of the queue outlive an upgrade too. They are written anew with every step, so their form may grow;
+/// what lies there must be read, and nothing in it may be lost.
+pub(crate) fn check_still_read<T: Serialize + DeserializeOwned>(file: &str, now: &BTreeMap<String, T>) {
+    let path = folder().join(format!("{file}.json"));
+    let mut stored = read(&path);
+    if std::env::var_os("DELIVR_WRITE_EVENTS").is_some() {
+        for (name, value) in now {
+            let value = serde_json::to_value(value).expect("serialises");
+            stored.entry(name.clone()).or_insert(value);
+        }
+        let text = serde_json::to_string_pretty(&stored).expect("serialises");
+        std::fs::write(&path, text + "\n").expect("written");
+    }
+    let mut wrong = Vec::new();
+    for (name, value) in &stored {
+        match serde_json::from_value::<T>(value.clone()) {
+            Err(error) => wrong.push(format!("{file}: `{name}` is no longer read: {error}")),
+            Ok(known) => {
+                let again = serde_json::to_value(&known).expect("serialises");
+                if !holds(&again, value) {
+                    wrong.push(format!("{file}: part of `{name}` is lost when it is read"));
+                }
+            }
+        }
+    }
+    for name in now.keys().filter(|name| !stored.contains_key(*name)) {
+        wrong.push(format!(
+            "{file}: `{name}` is not stored; DELIVR_WRITE_EVENTS=1 adds it"
+        ));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether everything in `part` stands in `whole` too.
+fn holds(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => part
+            .iter()
+            .all(|(name, value)| whole.get(name).is_some_and(|it| holds(it, value))),
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| holds(whole, part))
+        }
+        (whole, part) => whole == part,
+    }
 }

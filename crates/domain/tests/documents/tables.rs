@@ -108,6 +108,7 @@ pub(crate) fn tasks_of_stages(seen: &Seen) -> String {
             .iter()
             .map(|steps| match steps.as_slice() {
                 [] => "none: a person or a submission does it".to_owned(),
+                [list] if list.contains(' ') => list.replacen("PERFORM", "`PERFORM`", 1),
                 steps => brief(steps),
             })
             .collect();
