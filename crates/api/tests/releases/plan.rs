@@ -194,3 +194,35 @@ async fn a_changed_profile_is_taken_up_as_far_as_it_can_be() {
         applied["release"]["revision"]
     );
 }
+
+#[tokio::test]
+async fn a_rehearsal_ends_also_where_the_release_cannot_go_on() {
+    let world = World::new().await;
+    let mut body = world.small("1.0.0");
+    body["baseBranch"] = json!("nowhere");
+    let made = world.made(&body).await;
+    let failed = |release: &Value| crate::world::task(release, "FORK_BRANCH")["status"] == "FAILED";
+    world.until(&made, failed).await;
+    let plan = world
+        .api
+        .get(&format!("{}/plan", World::path(&made)))
+        .await
+        .is(200);
+    // The failed task is a person's first; then all is assumed to go well.
+    let rest = lines(&plan);
+    assert!(
+        rest[0].starts_with("PERSON") && rest[0].contains("`nowhere` does not exist"),
+        "{rest:#?}"
+    );
+    assert_eq!(plan["endsIn"], "COMPLETED");
+    // Without a round there is no commit to tag: it says where it ends, and does not go round.
+    let mut body = world.later("2.0.0");
+    body["settings"] = json!({"allowZeroCycles": true, "autoStart": ["REGRESSION", "PRE_RELEASE"]});
+    let made = world.made(&body).await;
+    let plan = world
+        .api
+        .get(&format!("{}/plan", World::path(&made)))
+        .await
+        .is(200);
+    assert!(plan["steps"].as_array().unwrap().len() < 100, "{plan:#}");
+}

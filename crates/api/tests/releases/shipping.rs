@@ -194,6 +194,9 @@ async fn a_release_reaches_its_users_through_both_stores() {
         now["holds"][0]["task"], "SUBMIT_TO_STORE/IOS_APP_STORE/-",
         "{now}"
     );
+    let stops = api.get(&format!("{}/blockers", World::path(&made))).await.is(200);
+    assert_eq!(stops["stores"][0]["status"], "REJECTED", "{stops}");
+    assert_eq!(stops["holds"][0]["hold"], "TASK_FAILED", "{stops}");
     let again = api.post(&format!("{first}/resubmit"), &json!({})).await.is(200);
     assert_ne!(again["submissionId"], again["supersededId"]);
     let second = again["submissionId"].clone();

@@ -3,7 +3,7 @@
 use super::load::{Success, act_on, find};
 use super::parts::{ApprovalView, approval, approvals};
 use super::read::{fresh_blockers, next_gate};
-use super::view::{as_release, trigger_of};
+use super::view::{HoldView, as_release, holds, trigger_of};
 use crate::answer::{Answer, Answered};
 use crate::body::Body;
 use crate::check::{Checks, syntax};
@@ -15,9 +15,9 @@ use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::aggregate::Command;
 use delivr_domain::plan::GatedStage;
-use delivr_domain::release::Command as ReleaseCommand;
 use delivr_domain::release::gate;
 use delivr_domain::release::state::Decision;
+use delivr_domain::release::{Command as ReleaseCommand, Release};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,6 +30,10 @@ pub(crate) struct GateView {
     /// Whether nothing keeps it closed.
     open: bool,
     blockers: Vec<BlockerView>,
+    /// What else stops the release, whichever its stage.
+    holds: Vec<HoldView>,
+    /// What stops its targets in their stores.
+    stores: Vec<StoreBlockerView>,
     /// Approvals still needed.
     approvals_missing: u8,
     /// The commit decisions are about.
@@ -38,6 +42,26 @@ pub(crate) struct GateView {
     starts_by_itself: bool,
     /// The route that lets it start.
     trigger: Option<&'static str>,
+}
+
+/// What stops a target in its store.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StoreBlockerView {
+    target: &'static str,
+    status: String,
+    detail: String,
+}
+
+fn stores(release: &Release) -> Vec<StoreBlockerView> {
+    let stopped = release.shipments.iter().filter_map(|(target, it)| {
+        Some(StoreBlockerView {
+            target: target.word(),
+            status: it.state.status.clone(),
+            detail: it.state.blocker.clone()?,
+        })
+    });
+    stopped.collect()
 }
 
 /// Which gate is looked at.
@@ -60,6 +84,8 @@ pub(crate) async fn blockers(cx: Context, asked: Query<GateQuery>) -> Answered {
             stage: None,
             open: true,
             blockers: Vec::new(),
+            holds: holds(&release),
+            stores: stores(&release),
             approvals_missing: 0,
             sha: None,
             starts_by_itself: false,
@@ -72,6 +98,8 @@ pub(crate) async fn blockers(cx: Context, asked: Query<GateQuery>) -> Answered {
         stage: Some(stage.word()),
         open: found.is_empty(),
         blockers: found.into_iter().map(BlockerView::from).collect(),
+        holds: holds(&release),
+        stores: stores(&release),
         approvals_missing: gate::missing_approvals(&release, stage),
         sha: gate::sha_at_gate(&release).map(|sha| sha.to_string()),
         starts_by_itself: release.plan().auto_start.contains(&stage),

@@ -245,7 +245,7 @@ pub(crate) fn release(
             .iter()
             .map(|(key, plan)| target(release, *key, plan))
             .collect(),
-        holds: hold::holds(release).iter().map(|it| held(release, it)).collect(),
+        holds: holds(release),
         orchestration: OrchestrationView {
             last_sweep_at,
             next_wake_at: settle::agenda(release).into_iter().min(),
@@ -283,6 +283,12 @@ fn target(release: &Release, key: TargetKey, plan: &TargetPlan) -> TargetView {
         store_words: state.and_then(|it| it.store_words.clone()),
         pipelines: pipelines(release, key, plan),
     }
+}
+
+/// Why a release does not advance.
+pub(crate) fn holds(release: &Release) -> Vec<HoldView> {
+    let all = hold::holds(release);
+    all.iter().map(|it| held(release, it)).collect()
 }
 
 fn held(release: &Release, hold: &Hold) -> HoldView {

@@ -9,7 +9,7 @@ use delivr_domain::aggregate::{Aggregate, Command, Input, Stepped};
 use delivr_domain::board::{Reaction, TaskState};
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::key::{AggregateId, TargetKey, TaskKey};
+use delivr_domain::key::{AggregateId, EffectId, TargetKey, TaskKey};
 use delivr_domain::plan::GatedStage;
 use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Force, Rejection};
@@ -56,8 +56,10 @@ struct Rehearsal {
     release: AggregateId,
     now: Timestamp,
     lines: Vec<Line>,
-    /// Effects that were answered in a state and not asked for anew: a follow-up of theirs is somebody else's turn.
-    told: BTreeSet<(AggregateId, u64)>,
+    /// Effects with the state in which they were answered: the same answer twice would go round for ever.
+    answered: BTreeSet<(EffectId, u64)>,
+    /// Failed tasks that were tried again: one that fails again stays failed.
+    retried: BTreeSet<TaskKey>,
 }
 
 /// Rehearses a release with its submissions and rollouts from an instant on.
@@ -71,7 +73,8 @@ pub fn dry_run(release: &Release, children: Vec<Aggregate>, now: Timestamp) -> D
         release: id,
         now,
         lines: Vec::new(),
-        told: BTreeSet::new(),
+        answered: BTreeSet::new(),
+        retried: BTreeSet::new(),
     };
     for _ in 0..MAX_STEPS {
         if rehearsal.over() || !(rehearsal.answer() || rehearsal.wait() || rehearsal.assume()) {
@@ -172,27 +175,30 @@ impl Rehearsal {
         });
     }
 
-    /// The first effect of an aggregate whose answer can be foreseen.
+    /// The first effect of an aggregate whose answer can be foreseen and was not given yet.
     fn pending(&self, of: &Aggregate) -> Option<(Effect, Report)> {
-        of.outstanding()
-            .into_iter()
-            .find_map(|effect| match foresee::answer(of, self.star(), &effect) {
+        let open = |effect: &Effect| !self.answered.contains(&(effect.id(), of.version()));
+        of.outstanding().into_iter().filter(open).find_map(|effect| {
+            match foresee::answer(of, self.star(), &effect) {
                 Foresight::Report(report) => Some((effect, *report)),
                 Foresight::Nothing => None,
-            })
+            }
+        })
     }
 
     fn answer(&mut self) -> bool {
         let found = self.cast.values().find_map(|of| {
-            self.pending(of)
-                .map(|(effect, report)| (of.id(), of.version(), effect, report))
+            let (effect, report) = self.pending(of)?;
+            Some((of.id(), of.version(), effect, report))
         });
         let Some((id, version, effect, report)) = found else {
             return false;
         };
+        self.answered.insert((effect.id(), version));
         self.note(&effect);
-        // The same state asked twice would go round for ever.
-        self.told.insert((id, version)) && self.step(id, Input::Report(&report)) == Ok(true)
+        // Reports are never rejected.
+        let _changed = self.step(id, Input::Report(&report));
+        true
     }
 
     /// The next instant at which something follows by itself.
@@ -304,7 +310,7 @@ impl Rehearsal {
                 TaskState::AwaitingManual { what } => {
                     (what.sentence.clone(), self.manual(&release, task.key))
                 }
-                TaskState::Failed { cause, .. } => (
+                TaskState::Failed { cause, .. } if self.retried.insert(task.key) => (
                     format!("{}; try {} again", cause.sentence, task.key),
                     ReleaseCommand::RetryTask {
                         task: task.key,
@@ -316,6 +322,7 @@ impl Rehearsal {
                 | TaskState::AwaitingCallback { .. }
                 | TaskState::AwaitingChild { .. }
                 | TaskState::Completed { .. }
+                | TaskState::Failed { .. }
                 | TaskState::Skipped { .. }
                 | TaskState::Cancelled => continue,
             };
