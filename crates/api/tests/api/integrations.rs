@@ -405,6 +405,17 @@ async fn a_pipeline_of_the_seed_brings_its_ci_system_along() {
         "jenkinsUsername": "bot", "jenkinsApiToken": "s3cret", "jenkinsJobPath": "/job/ios-prod",
         "platform": "IOS", "purpose": "TEST_FLIGHT_BUILD",
     });
+    // What is refused leaves nothing behind, not even the CI system that came along.
+    for (name, value) in [
+        ("platform", json!("AMIGA")),
+        ("scmIntegrationId", json!("nonsense")),
+        ("surprise", json!(1)),
+    ] {
+        let mut wrong = body.clone();
+        wrong[name] = value;
+        assert!([400, 422].contains(&api.post("/integrations/pipelines", &wrong).await.status));
+    }
+    assert_eq!(api.get("/integrations/ci-cd").await.is(200)["items"], json!([]));
     let made = api.post("/integrations/pipelines", &body).await.is(201);
     assert_eq!(
         (&made["job"], &made["scmIntegrationId"]),

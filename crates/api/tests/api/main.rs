@@ -16,3 +16,4 @@ mod document;
 mod inbound;
 mod integrations;
 mod services;
+mod verifying;

@@ -13,6 +13,7 @@ use delivr_app::usecases::access::{self, Role};
 use delivr_app::vault::Vault;
 use delivr_bootstrap::entropy::SystemEntropy;
 use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::provider::{Descriptor, Port, Registry};
 use delivr_domain::ports::store::{Store, Tenant};
 use delivr_provider_kit::{Deps, SystemClock};
 use delivr_testkit::memory::MemoryStore;
@@ -167,17 +168,25 @@ impl Api {
 
     /// Over a store, with a clock that tests may turn.
     pub async fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self::offering(store, clock, &[]).await
+    }
+
+    /// Over a store and a clock, with providers of the test's own beside those of the product.
+    pub async fn offering(store: Arc<dyn Store>, clock: Arc<dyn Clock>, more: &[Descriptor]) -> Self {
         // The error says that it is installed already, by another test of this process.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let deps = Deps::for_tests(folder.path().to_path_buf()).unwrap();
+        let product = delivr_providers_all::registry(&deps).unwrap();
+        let offered = Port::ALL.iter().flat_map(|port| product.of(*port)).chain(more);
+        let registry = Registry::new(offered.cloned()).unwrap();
         let entropy = SystemEntropy::new();
         let key = delivr_app::usecases::keys::generate(&entropy);
         let app = App {
             store,
             clock,
             entropy: Arc::new(entropy),
-            registry: Arc::new(delivr_providers_all::registry(&deps).unwrap()),
+            registry: Arc::new(registry),
             vault: Arc::new(Vault::new(&key).unwrap()),
             connections: delivr_app::connections::cache(),
         };

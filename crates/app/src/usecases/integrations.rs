@@ -113,10 +113,25 @@ pub async fn create(
     id: IntegrationId,
     new: NewIntegration,
 ) -> Result<Integration, IntegrationError> {
+    let integration = prepare(app, tenant, id, new)?;
+    app.store.insert_integration(&integration).await?;
+    Ok(integration)
+}
+
+/// An integration with everything checked and sealed, not kept yet.
+///
+/// # Errors
+/// See [`IntegrationError`].
+pub fn prepare(
+    app: &App,
+    tenant: TenantId,
+    id: IntegrationId,
+    new: NewIntegration,
+) -> Result<Integration, IntegrationError> {
     let descriptor = provider(app, new.port, &new.provider)?;
     try_forms(descriptor, &new.config, &new.credentials)?;
     let now = app.clock.now();
-    let integration = Integration {
+    Ok(Integration {
         id,
         tenant,
         port: new.port,
@@ -133,9 +148,7 @@ pub async fn create(
         version: 1,
         created_at: now,
         updated_at: now,
-    };
-    app.store.insert_integration(&integration).await?;
-    Ok(integration)
+    })
 }
 
 /// What is to be changed; what is none stays.
@@ -247,7 +260,7 @@ pub async fn verify(
         Ok((status, detail)) => (status, detail),
         Err(error) => return Err(VerifyError::Vendor(error)),
     };
-    let mut row = stored;
+    let mut row = stored.clone();
     for _ in 0..apply::MAX_RACES {
         row.status = status;
         row.status_detail = Some(detail.clone());
@@ -266,6 +279,10 @@ pub async fn verify(
                     .integration(tenant, id)
                     .await?
                     .ok_or(VerifyError::Missing)?;
+                // What was tried is not what is stored now: nothing is known about that.
+                if row.config != stored.config || row.sealed != stored.sealed {
+                    return Err(StoreError::Conflict.into());
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -330,7 +347,14 @@ async fn restore(app: &App, tenant: TenantId, id: IntegrationId, actor: &str) ->
             expected: None,
             remember: None,
         };
-        apply::command(app.store.as_ref(), app.clock.as_ref(), release, &wish).await?;
+        match apply::command(app.store.as_ref(), app.clock.as_ref(), release, &wish).await {
+            Ok(_) => {}
+            // It ended meanwhile; the others must hear of it all the same.
+            Err(error @ (ApplyError::Missing(_) | ApplyError::Rejected(_) | ApplyError::Stale { .. })) => {
+                tracing::info!(release = key, %error, "a release has no use for the restored integration");
+            }
+            Err(error @ ApplyError::Store(_)) => return Err(error.into()),
+        }
     }
     Ok(())
 }

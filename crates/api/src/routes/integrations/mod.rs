@@ -149,7 +149,7 @@ fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegrat
 }
 
 /// Keeps a new integration, or finds the one that an earlier, interrupted request with the same key has kept.
-pub(crate) async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Problem> {
+async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Problem> {
     let id = IntegrationId::from_uuid(cx.fresh());
     if cx.may_repeat()
         && let Some(made) = cx.app.store.integration(cx.tenant(), id).await?
@@ -159,11 +159,20 @@ pub(crate) async fn insert(cx: &Context, new: NewIntegration) -> Result<Integrat
     Ok(integrations::create(&cx.app, cx.tenant(), id, new).await?)
 }
 
-/// Connects a CI system of a seed 004 pipeline, unless the tenant has one at that address.
+/// The CI system that a seed 004 pipeline brings along.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// The tenant has one at that address.
+    Known(Integration),
+    /// Checked, and to be kept with the pipeline.
+    New(Box<Integration>),
+}
+
+/// The CI system and the rest of a seed 004 pipeline; none when the body is not in the seed's form.
 pub(crate) async fn of_seed_pipeline(
     cx: &Context,
     body: &Value,
-) -> Result<Option<(Integration, Value)>, Problem> {
+) -> Result<Option<(Brought, Value)>, Problem> {
     let Some((connection, pipeline)) = seed::pipeline(body)? else {
         return Ok(None);
     };
@@ -174,11 +183,14 @@ pub(crate) async fn of_seed_pipeline(
     };
     let known = cx.app.store.integrations(cx.tenant(), Some(Port::Cicd)).await?;
     let same = |it: &&Integration| it.provider == new.provider && address(&it.config) == address(&new.config);
-    let integration = match known.iter().find(same) {
-        Some(found) => found.clone(),
-        None => insert(cx, new).await?,
+    let brought = match known.iter().find(same) {
+        Some(found) => Brought::Known(found.clone()),
+        None => {
+            let id = IntegrationId::from_uuid(cx.fresh());
+            Brought::New(Box::new(integrations::prepare(&cx.app, cx.tenant(), id, new)?))
+        }
     };
-    Ok(Some((integration, pipeline)))
+    Ok(Some((brought, pipeline)))
 }
 
 /// One integration.

@@ -3,7 +3,7 @@
 mod job;
 mod view;
 
-use super::integrations::of_seed_pipeline;
+use super::integrations::{Brought, of_seed_pipeline};
 use crate::answer::{Answer, Answered};
 use crate::body::{Body, parse_value};
 use crate::check::{Checks, reference, syntax, unknown};
@@ -16,6 +16,7 @@ use delivr_app::usecases::pipelines::unknown_words;
 use delivr_domain::ids::{IntegrationId, PipelineId};
 use delivr_domain::key::{Platform, TargetKey};
 use delivr_domain::plan::Purpose;
+use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline};
 use delivr_domain::time::Timestamp;
@@ -92,7 +93,7 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 #[post("/integrations/pipelines")]
 pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
     cx.at_least(Role::Admin)?;
-    let body = ours(&cx, &body.0).await?;
+    let (body, brought) = ours(&cx, &body.0).await?;
     let id = PipelineId::from_uuid(cx.fresh());
     let made = if cx.may_repeat() {
         cx.app.store.pipeline(cx.tenant(), id).await?
@@ -102,7 +103,15 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
     let made = match made {
         Some(made) => made,
         None => {
-            let pipeline = build(&cx, body, id, 1, cx.now()).await?;
+            let pipeline = build(&cx, body, brought.as_ref(), id, 1, cx.now()).await?;
+            if let Some(Brought::New(integration)) = &brought {
+                // The CI system is kept first, so what could refuse the pipeline is asked before that.
+                let known = cx.app.store.pipelines(cx.tenant()).await?;
+                if known.iter().any(|it| it.name == pipeline.name) {
+                    return Err(StoreError::Duplicate("pipeline").into());
+                }
+                cx.app.store.insert_integration(integration).await?;
+            }
             cx.app.store.insert_pipeline(&pipeline).await?;
             pipeline
         }
@@ -113,9 +122,13 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
 
 /// The body in our form. The seed's pipeline holds its CI system's address and credential: that system becomes an
 /// integration of its own, once.
-async fn ours(cx: &Context, body: &Value) -> Result<PipelineBody, Problem> {
-    let Some((integration, mut rest)) = of_seed_pipeline(cx, body).await? else {
-        return parse_value("", body);
+async fn ours(cx: &Context, body: &Value) -> Result<(PipelineBody, Option<Brought>), Problem> {
+    let Some((brought, mut rest)) = of_seed_pipeline(cx, body).await? else {
+        return Ok((parse_value("", body)?, None));
+    };
+    let integration = match &brought {
+        Brought::Known(integration) => integration.id,
+        Brought::New(integration) => integration.id,
     };
     let store = rest.get("storeIntegrationId").and_then(Value::as_str);
     let store = match store.and_then(|text| text.parse::<IntegrationId>().ok()) {
@@ -129,10 +142,7 @@ async fn ours(cx: &Context, body: &Value) -> Result<PipelineBody, Problem> {
         Some(TargetKey::WebEnvironment | TargetKey::ServiceEnvironment) | None => None,
     };
     if let Some(map) = rest.as_object_mut() {
-        map.insert(
-            "integrationId".to_owned(),
-            Value::String(integration.id.to_string()),
-        );
+        map.insert("integrationId".to_owned(), Value::String(integration.to_string()));
         if let Some((platform, purpose)) = made_for {
             map.entry("platform").or_insert_with(|| platform.word().into());
             map.entry("purpose").or_insert_with(|| purpose.word().into());
@@ -141,12 +151,13 @@ async fn ours(cx: &Context, body: &Value) -> Result<PipelineBody, Problem> {
             map.entry("name").or_insert_with(|| Value::String(job));
         }
     }
-    parse_value("", &rest)
+    Ok((parse_value("", &rest)?, Some(brought)))
 }
 
 async fn build(
     cx: &Context,
     body: PipelineBody,
+    brought: Option<&Brought>,
     id: PipelineId,
     version: u64,
     created_at: Timestamp,
@@ -174,7 +185,11 @@ async fn build(
     let platform: Platform = syntax("/platform", &body.platform)?;
     let purpose: Purpose = syntax("/purpose", &body.purpose)?;
     fitting(platform, purpose)?;
-    let ci = integration(cx, "/integrationId", &body.integration_id, Port::Cicd).await?;
+    let ci = match brought {
+        Some(Brought::Known(it)) => it.clone(),
+        Some(Brought::New(it)) => it.as_ref().clone(),
+        None => integration(cx, "/integrationId", &body.integration_id, Port::Cicd).await?,
+    };
     let scm = match &body.scm_integration_id {
         Some(text) => Some(integration(cx, "/scmIntegrationId", text, Port::Scm).await?),
         None => None,
@@ -283,6 +298,7 @@ pub(crate) async fn change(cx: Context, body: Body<PipelineBody>) -> Answered {
     let changed = build(
         &cx,
         body.0,
+        None,
         found.id,
         found.version.saturating_add(1),
         found.created_at,
