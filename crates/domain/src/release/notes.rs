@@ -8,13 +8,13 @@ use crate::effect::{Effect, Note, Topic};
 use crate::key::{Generation, TargetKey, TaskKey, TaskKind};
 use crate::report::Finding;
 
-/// Messages of an event.
+/// Messages of an event, from the states around it.
 #[must_use]
-pub fn messages(release: &Release, event: &Event) -> Vec<Effect> {
+pub fn messages(before: &Release, release: &Release, event: &Event) -> Vec<Effect> {
     let Some(chat) = &release.plan().chat else {
         return Vec::new();
     };
-    let Some((kind, topics, text, lines)) = news(release, event) else {
+    let Some((kind, topics, text, lines)) = news(before, release, event) else {
         return Vec::new();
     };
     let title = format!(
@@ -43,7 +43,7 @@ pub fn messages(release: &Release, event: &Event) -> Vec<Effect> {
 
 type News = (&'static str, &'static [Topic], String, Vec<String>);
 
-fn news(release: &Release, event: &Event) -> Option<News> {
+fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
     let plain = |kind: &'static str, topics: &'static [Topic], text: String| -> Option<News> {
         Some((kind, topics, text, Vec::new()))
     };
@@ -152,7 +152,7 @@ fn news(release: &Release, event: &Event) -> Option<News> {
                 format!("target date is now {date}"),
             )
         }
-        Event::ShipmentChanged { target, shipment } => shipment_news(release, *target, shipment),
+        Event::ShipmentChanged { target, shipment } => shipment_news(before, release, *target, shipment),
         Event::Archived { reason } => Some((
             "RELEASE_ARCHIVED",
             &[Topic::Releases],
@@ -262,7 +262,12 @@ fn build_news(build: &super::state::Build) -> Option<News> {
     ))
 }
 
-fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::Shipment) -> Option<News> {
+fn shipment_news(
+    before: &Release,
+    release: &Release,
+    target: TargetKey,
+    shipment: &super::state::Shipment,
+) -> Option<News> {
     let state = &shipment.state;
     let task = release.board.find(&super::catalogue::ship_task(target));
     // A submission that came to nothing is spent; the next one is a new generation of the same task.
@@ -280,7 +285,19 @@ fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::
         (_, "ACTION_REQUIRED") => "USER_ACTION_PENDING",
         (_, _) => "ROLLOUT_CHANGED",
     };
-    let percent = format!("{}.{:02} %", state.exposure / 100, state.exposure % 100);
+    let stands = |it: &crate::report::ChildState| {
+        format!(
+            "{} at {}.{:02} %",
+            it.status,
+            it.exposure / 100,
+            it.exposure % 100
+        )
+    };
+    let was = before
+        .shipments
+        .get(&target)
+        .filter(|known| known.submission == shipment.submission)
+        .map_or_else(String::new, |known| format!(", was {}", stands(&known.state)));
     let lines = state
         .blocker
         .iter()
@@ -300,7 +317,7 @@ fn shipment_news(release: &Release, target: TargetKey, shipment: &super::state::
     Some((
         kind,
         topics,
-        format!("{target} is {} at {percent}{attempt}", state.status),
+        format!("{target} is {}{was}{attempt}", stands(state)),
         lines,
     ))
 }

@@ -51,7 +51,11 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         && (release.stage != Stage::Archived
             || matches!(event, Event::Archived { .. } | Event::StageEntered { .. }))
     {
-        reactions.extend(notes::messages(release, event).into_iter().map(Reaction::Enqueue));
+        reactions.extend(
+            notes::messages(before, release, event)
+                .into_iter()
+                .map(Reaction::Enqueue),
+        );
     }
     reactions
 }
