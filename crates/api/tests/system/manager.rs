@@ -13,7 +13,8 @@ pub const BOTH: &[&str] = &["IOS_APP_STORE", "ANDROID_PLAY_STORE"];
 #[derive(Debug, Clone, Default)]
 pub struct Team {
     ids: BTreeMap<String, String>,
-    pipelines: Vec<String>,
+    /// Platform and id.
+    pipelines: Vec<(String, String)>,
 }
 
 impl Team {
@@ -91,7 +92,7 @@ pub async fn set_up(stage: &Stage, settings: &Value) -> Team {
             "platform": platform, "purpose": purpose, "job": job, "parameters": parameters,
         });
         let id = text(&http.post("/integrations/pipelines", &body).await, "/id");
-        team.pipelines.push(id);
+        team.pipelines.push((platform.to_owned(), id));
     }
     let service =
         json!({ "slug": "shop", "name": "Shop", "kind": "MOBILE", "scmIntegrationId": team.id("scm") });
@@ -149,6 +150,21 @@ pub fn wanted(team: &Team, version: &str, targets: &[&str], more: &Value) -> Val
             "playstore"
         }
     };
+    let platforms: Vec<&str> = targets
+        .iter()
+        .map(|target| {
+            if *target == "IOS_APP_STORE" {
+                "IOS"
+            } else {
+                "ANDROID"
+            }
+        })
+        .collect();
+    let pipelines = team
+        .pipelines
+        .iter()
+        .filter(|(platform, _)| platforms.contains(&platform.as_str()));
+    let pipelines: Vec<&String> = pipelines.map(|(_, id)| id).collect();
     let targets: Vec<Value> = targets
         .iter()
         .map(|target| json!({ "target": target, "storeIntegrationId": team.id(store(target)) }))
@@ -157,7 +173,7 @@ pub fn wanted(team: &Team, version: &str, targets: &[&str], more: &Value) -> Val
         "serviceId": team.id("service"), "profileId": team.id("profile"), "type": "MINOR", "title": "A release",
         "version": version, "targets": targets, "scmIntegrationId": team.id("scm"), "ticketId": team.id("jira"),
         "communicationId": team.id("slack"), "testManagementId": team.id("checkmate"),
-        "pipelines": team.pipelines, "slots": [{ "at": in_seconds(2) }],
+        "pipelines": pipelines, "slots": [{ "at": in_seconds(2) }],
     });
     merge(&mut body, more);
     body

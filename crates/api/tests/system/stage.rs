@@ -3,6 +3,7 @@
 use crate::http::{Http, text};
 use crate::repository::Repository;
 use delivr_sandbox::{Running as Vendors, Sandbox};
+use delivr_testkit::postgres::NoServer;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -112,10 +113,11 @@ fn address(database: Database, folder: &Path) -> Option<String> {
         )),
         Database::Postgres => match delivr_testkit::postgres::server() {
             Ok(server) => Some(server.fresh().unwrap()),
-            Err(error) => {
-                skip(&format!("whole system on PostgreSQL: {error}"));
+            Err(NoServer::NotFound(why)) => {
+                skip(&format!("the whole system on PostgreSQL: {why}"));
                 None
             }
+            Err(NoServer::Broken(why)) => panic!("PostgreSQL is here but does not work: {why}"),
         },
     }
 }
@@ -231,14 +233,6 @@ impl Stage {
     /// Kills every worker process, without a word of warning.
     pub fn kill_workers(&mut self) {
         self.workers.clear();
-    }
-
-    /// Kills the API's process (and the worker in it) and starts it again.
-    pub fn restart_api(&mut self) {
-        self.api = None;
-        let token = self.token("acme", "OWNER");
-        let base = self.start_api();
-        self.http = Http::new(&base, &token);
     }
 
     /// A token of a tenant, which is made if it is new.
