@@ -343,6 +343,16 @@ async fn lists_are_narrowed_and_paged() {
     assert_eq!(keys(&second), ["REL-1"]);
     assert_eq!(second["nextCursor"], Value::Null);
     assert_eq!(keys(&world.api.get("/releases?q=1.1").await.is(200)), ["REL-2"]);
+    // What no release can contain is no search, and a made-up cursor no page.
+    world
+        .api
+        .get("/releases?q=a%00b")
+        .await
+        .refused(400, "malformed_request");
+    for cursor in ["garbage", "%00", "-1", "99999999999999999999", "1/x"] {
+        let reply = world.api.get(&format!("/releases?cursor={cursor}")).await;
+        assert!(matches!(reply.status, 200 | 400), "{cursor}: {}", reply.text);
+    }
     assert_eq!(
         keys(&world.api.get("/releases?status=DEPLOYED").await.is(200)),
         [""; 0]

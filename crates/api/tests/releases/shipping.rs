@@ -292,4 +292,21 @@ async fn a_release_reaches_its_users_through_both_stores() {
         (&json!("LIVE"), &json!([]))
     );
     assert_eq!(shop.vendors.journal()["duplicates"], json!([]));
+
+    // While the next train is planned, a hotfix continues what users have, from its tag.
+    let next = json!({
+        "serviceId": world.service, "kickoffAt": world.at(600),
+        "targets": [{"target": "ANDROID_PLAY_STORE", "storeIntegrationId": play, "builds": "MANUAL"}],
+    });
+    assert_eq!(world.made(&next).await["version"], "1.2.0");
+    let mut hotfix = next;
+    hotfix["type"] = json!("HOTFIX");
+    let hotfix = world.made(&hotfix).await;
+    for (field, value) in [
+        ("version", "1.1.1"),
+        ("baseBranch", "v1.1.0"),
+        ("branchRelease", "hotfix/1.1.1"),
+    ] {
+        assert_eq!(hotfix[field], value, "{field} of {hotfix}");
+    }
 }
