@@ -86,16 +86,21 @@ pub(crate) fn raw(
 }
 
 /// What a body that cannot be read is refused with.
-pub(crate) fn unreadable(error: &actix_web::Error) -> Problem {
+fn unreadable(error: &actix_web::Error) -> Problem {
     if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "the body is larger than 1 MiB",
-        )
+        too_large()
     } else {
         Problem::malformed_at("", "the body could not be read to its end")
     }
+}
+
+/// 413.
+pub(crate) fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "the body is larger than 1 MiB",
+    )
 }
 
 #[derive(Clone, Copy)]

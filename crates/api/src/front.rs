@@ -1,31 +1,25 @@
 //! What happens to every request: its id, replays under an idempotency key, problems as documents, the log line.
 
-use crate::body;
 use crate::context::{Caller, NamedTenant, Repeat, Shared, caller, forgotten_at};
 use crate::places::{self, BASE, Place};
 use crate::problem::Problem;
+use crate::receive::{Received, receive};
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::uri::{PathAndQuery, Uri};
-use actix_web::http::{Method, StatusCode, Version, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, web};
-use bytes::Bytes;
 use delivr_app::usecases::access;
-use delivr_app::usecases::limit::within;
 use delivr_domain::ids::TenantId;
-use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredAnswer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Answers below this name have no end, so that nobody could wait for their heads alone.
 const ENDLESS: &str = "/events";
-
-/// How long a body may take. A sender that never ends would hold its connection forever.
-const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// The middleware.
 pub(crate) async fn front<B: MessageBody + 'static>(
@@ -80,8 +74,9 @@ async fn answer<B: MessageBody + 'static>(
     if let Err(problem) = rename(&mut request) {
         return Ok(request.into_response(problem.response(Some(id))));
     }
-    let clock = shared.map(|shared| shared.app.clock.as_ref());
-    if let Err(problem) = receive(&mut request, clock).await {
+    if let Some(shared) = shared
+        && let Err(problem) = receive(&mut request, shared.app.clock.as_ref()).await
+    {
         return Ok(request.into_response(problem.response(Some(id))));
     }
     let flight = match shared {
@@ -94,7 +89,7 @@ async fn answer<B: MessageBody + 'static>(
         None => None,
     };
     let repeated = match shared {
-        Some(shared) => repetition(&mut request, shared).await,
+        Some(shared) => repetition(&request, shared).await,
         None => Ok(Repetition::Unnamed),
     };
     let repeat = match repeated {
@@ -186,31 +181,6 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Takes the whole body in before anybody answers. An answer to a request that is still being sent would end in a
-/// reset connection, and the sender would never read why it was refused.
-async fn receive(request: &mut ServiceRequest, clock: Option<&dyn Clock>) -> Result<(), Problem> {
-    let headers = request.headers();
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers
-            .get(header::CONTENT_LENGTH)
-            .is_some_and(|length| length.as_bytes() != b"0");
-    if has_body || request.version() == Version::HTTP_2 {
-        let reading = request.extract::<Bytes>();
-        let read = match clock {
-            Some(clock) => within(clock, BODY_TIME, reading).await.ok_or_else(too_slow)?,
-            None => reading.await,
-        };
-        let body = read.map_err(|error| body::unreadable(&error))?;
-        request.set_payload(Payload::from(body));
-    }
-    Ok(())
-}
-
-fn too_slow() -> Problem {
-    let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
-}
-
 /// Paths whose senders prove themselves by a signature: they are no callers with keys of their own.
 fn signed(path: &str) -> bool {
     places::place(path).is_some_and(|place| {
@@ -230,7 +200,7 @@ fn named_key(request: &ServiceRequest) -> Option<header::HeaderValue> {
     }
 }
 
-async fn repetition(request: &mut ServiceRequest, shared: &Shared) -> Result<Repetition, Problem> {
+async fn repetition(request: &ServiceRequest, shared: &Shared) -> Result<Repetition, Problem> {
     let Some(named) = named_key(request) else {
         return Ok(Repetition::Unnamed);
     };
@@ -242,11 +212,11 @@ async fn repetition(request: &mut ServiceRequest, shared: &Shared) -> Result<Rep
             Problem::malformed_at("", "Idempotency-Key must have 1 to 200 visible ASCII characters")
         })?;
     let who = caller(request.request()).await?;
-    let body = request
-        .extract::<Bytes>()
-        .await
-        .map_err(|error| body::unreadable(&error))?;
-    request.set_payload(Payload::from(body.clone()));
+    let Received(body) = request
+        .extensions()
+        .get::<Received>()
+        .cloned()
+        .unwrap_or_default();
     let mut whole = format!("POST {}?{}\n", request.path(), request.query_string()).into_bytes();
     whole.extend_from_slice(&body);
     let repeat = Repeat {

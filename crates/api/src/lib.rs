@@ -12,6 +12,7 @@ mod front;
 mod places;
 mod problem;
 mod query;
+mod receive;
 mod routes;
 mod server;
 

@@ -251,6 +251,19 @@ async fn bodies_are_json_of_a_size() {
         .send()
         .await
         .refused(413, "body_too_large");
+    ask()
+        .header("content-type", "application/json")
+        .body(vec![b' '; 5 * delivr_api::LIMIT])
+        .send()
+        .await
+        .refused(413, "body_too_large");
+    ask()
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip")
+        .body("{}")
+        .send()
+        .await
+        .refused(415, "unsupported_content_encoding");
     // Even where the caller names an idempotency key, for which the body is read early.
     ask()
         .header("content-type", "application/json")
