@@ -163,7 +163,7 @@ async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Proble
 #[derive(Debug)]
 pub(crate) enum Brought {
     /// The tenant has one at that address.
-    Known(Integration),
+    Known(Box<Integration>),
     /// Checked, and to be kept with the pipeline.
     New(Box<Integration>),
 }
@@ -184,7 +184,7 @@ pub(crate) async fn of_seed_pipeline(
     let known = cx.app.store.integrations(cx.tenant(), Some(Port::Cicd)).await?;
     let same = |it: &&Integration| it.provider == new.provider && address(&it.config) == address(&new.config);
     let brought = match known.iter().find(same) {
-        Some(found) => Brought::Known(found.clone()),
+        Some(found) => Brought::Known(Box::new(found.clone())),
         None => {
             let id = IntegrationId::from_uuid(cx.fresh());
             Brought::New(Box::new(integrations::prepare(&cx.app, cx.tenant(), id, new)?))

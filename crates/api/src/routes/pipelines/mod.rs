@@ -127,8 +127,7 @@ async fn ours(cx: &Context, body: &Value) -> Result<(PipelineBody, Option<Brough
         return Ok((parse_value("", body)?, None));
     };
     let integration = match &brought {
-        Brought::Known(integration) => integration.id,
-        Brought::New(integration) => integration.id,
+        Brought::Known(integration) | Brought::New(integration) => integration.id,
     };
     let store = rest.get("storeIntegrationId").and_then(Value::as_str);
     let store = match store.and_then(|text| text.parse::<IntegrationId>().ok()) {
@@ -186,8 +185,7 @@ async fn build(
     let purpose: Purpose = syntax("/purpose", &body.purpose)?;
     fitting(platform, purpose)?;
     let ci = match brought {
-        Some(Brought::Known(it)) => it.clone(),
-        Some(Brought::New(it)) => it.as_ref().clone(),
+        Some(Brought::Known(it) | Brought::New(it)) => it.as_ref().clone(),
         None => integration(cx, "/integrationId", &body.integration_id, Port::Cicd).await?,
     };
     let scm = match &body.scm_integration_id {
