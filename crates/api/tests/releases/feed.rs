@@ -48,7 +48,12 @@ async fn the_feed_is_paged_from_the_newest_to_the_first() {
 }
 
 /// Reads the stream until so many events came, and gives id, event and data of each.
-async fn listen(world: &World, path: &str, last: Option<i64>, count: usize) -> Vec<(i64, String, Value)> {
+pub(crate) async fn listen(
+    world: &World,
+    path: &str,
+    last: Option<i64>,
+    count: usize,
+) -> Vec<(i64, String, Value)> {
     let mut request = world
         .api
         .http
@@ -61,14 +66,17 @@ async fn listen(world: &World, path: &str, last: Option<i64>, count: usize) -> V
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut bytes = response.bytes_stream();
-    let mut text = String::new();
+    let mut received: Vec<u8> = Vec::new();
     loop {
+        // The last block may be half of one, even in the middle of a character.
+        let whole = received.windows(2).rposition(|two| two == b"\n\n").unwrap_or(0);
+        let text = std::str::from_utf8(&received[..whole]).unwrap();
         let events: Vec<(i64, String, Value)> = text.split("\n\n").filter_map(event).collect();
         if events.len() >= count {
             return events;
         }
         match bytes.next().await {
-            Some(part) => text.push_str(std::str::from_utf8(&part.unwrap()).unwrap()),
+            Some(part) => received.extend_from_slice(&part.unwrap()),
             None => panic!("the stream ended: {text}"),
         }
     }

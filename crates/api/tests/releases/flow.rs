@@ -145,6 +145,10 @@ async fn from_kickoff_to_the_store_through_every_gate() {
         .is(201);
     assert_eq!((&decision["by"], &decision["sha"]), (&json!("OWNER"), &sha));
 
+    let whole = world.read(&made, "blockers,approvals").await;
+    assert_eq!(whole["approvals"][0]["comment"], "fine");
+    assert_eq!(whole["blockers"], json!([]), "{whole}");
+
     // Somebody pushes: what would ship was not tested, and the approval was for another commit's round.
     world.commit("release/1.0.0");
     let refused = world

@@ -1,6 +1,7 @@
 //! From kickoff to every user, through the API alone: vendors connected and verified, a build per store, a rejection
 //! and a second try, a rollout raised, halted, resumed and completed. The vendors are simulated over real HTTP.
 
+use crate::feed::listen;
 use crate::world::World;
 use delivr_sandbox::{Running, Sandbox};
 use serde_json::{Value, json};
@@ -292,6 +293,28 @@ async fn a_release_reaches_its_users_through_both_stores() {
         (&json!("LIVE"), &json!([]))
     );
     assert_eq!(shop.vendors.journal()["duplicates"], json!([]));
+
+    // The release's stream has what happened to its submissions and rollouts as well.
+    let stream = format!("{}/events", World::path(&made));
+    api.bare("GET", &format!("/api/v1{stream}"))
+        .send()
+        .await
+        .refused(401, "unauthenticated");
+    let feed = api.get("/activities?limit=200").await.is(200);
+    let all = feed["items"].as_array().unwrap().len();
+    let seen = listen(world, &stream, Some(0), all).await;
+    for kind in [
+        "SUBMISSION_CREATED",
+        "SUBMISSION_STATUS_CHANGED",
+        "ROLLOUT_DECIDED",
+        "ROLLOUT_OBSERVED",
+    ] {
+        assert!(seen.iter().any(|it| it.1 == kind), "no {kind}");
+    }
+    assert!(
+        seen.windows(2).all(|two| two[0].0 < two[1].0),
+        "positions only rise"
+    );
 
     // While the next train is planned, a hotfix continues what users have, from its tag.
     let next = json!({
