@@ -61,7 +61,7 @@ pub(crate) async fn front<B: MessageBody + 'static>(
         ("status", status.to_string()),
     ];
     metrics::counter!("delivr_http_requests_total", &labels).increment(1);
-    metrics::histogram!("delivr_http_request_seconds", &labels).record(elapsed.as_secs_f64());
+    metrics::histogram!("delivr_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
     Ok(response)
 }
 
@@ -121,19 +121,17 @@ fn documented(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<B
     let ours = response
         .response()
         .error()
-        .map(|error| error.as_error::<Problem>().cloned());
-    match ours {
-        Some(Some(problem)) => {
-            let document = problem.response(Some(id));
-            response.into_response(document)
-        }
-        Some(None) => {
+        .and_then(|error| error.as_error::<Problem>().cloned());
+    let problem = match ours {
+        Some(problem) => problem,
+        None if status == StatusCode::NOT_FOUND => Problem::missing("route"),
+        None => {
             let detail = status.canonical_reason().unwrap_or("the request was refused");
-            let document = Problem::new(status, "request_refused", detail).response(Some(id));
-            response.into_response(document)
+            Problem::new(status, "request_refused", detail)
         }
-        None => response,
-    }
+    };
+    let document = problem.response(Some(id));
+    response.into_response(document)
 }
 
 enum Repetition {

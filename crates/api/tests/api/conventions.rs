@@ -212,6 +212,7 @@ async fn every_name_of_a_route_answers_alike() {
 async fn unknown_routes_and_methods_are_problems() {
     let api = Api::start().await;
     for path in [
+        "/docs/nothing.js",
         "/api/v1/nothing",
         "/nothing",
         "/api",
