@@ -1,6 +1,8 @@
 //! The rules of the board: which row a task stands for, what an event asks of the queue, and what a report comes to.
 
-use super::{Board, Output, Owner, Permit, Reaction, StepKind, StepResult, Task, TaskEvent, TaskState};
+use super::{
+    Begin, Board, Output, Owner, Permit, Reaction, StepKind, StepResult, Task, TaskEvent, TaskState,
+};
 use crate::effect::{Effect, Reference};
 use crate::key::EffectKey;
 use crate::report::{Cause, Class, Outcome, Performed, Report, Resolved};
@@ -28,6 +30,12 @@ pub fn row_of(owner: &dyn Owner, task: &Task) -> Option<Effect> {
 pub fn react(owner: &dyn Owner, event: &TaskEvent) -> Vec<Reaction> {
     let board = owner.board();
     match event {
+        // A person takes over from here: a row that lies parked would never be woken.
+        TaskEvent::Started {
+            task,
+            begin: Begin::Manual { .. },
+            ..
+        } => end_steps(owner, board.find(task)),
         TaskEvent::Started { task, .. } | TaskEvent::SkipRequested { task, .. } => {
             enqueue(owner, board.find(task))
         }
@@ -42,11 +50,7 @@ pub fn react(owner: &dyn Owner, event: &TaskEvent) -> Vec<Reaction> {
         TaskEvent::Completed { task, .. }
         | TaskEvent::Failed { task, .. }
         | TaskEvent::Skipped { task, .. }
-        | TaskEvent::Cancelled { task } => board.find(task).map_or_else(Vec::new, |it| {
-            (0..u16::try_from(it.steps.len()).unwrap_or(u16::MAX))
-                .flat_map(|step| end_step(owner, it, step))
-                .collect()
-        }),
+        | TaskEvent::Cancelled { task } => end_steps(owner, board.find(task)),
         TaskEvent::Planned { .. }
         | TaskEvent::Parked { .. }
         | TaskEvent::Rearmed { .. }
@@ -60,6 +64,15 @@ fn enqueue(owner: &dyn Owner, task: Option<&Task>) -> Vec<Reaction> {
     task.and_then(|it| row_of(owner, it))
         .map(Reaction::Enqueue)
         .into_iter()
+        .collect()
+}
+
+fn end_steps(owner: &dyn Owner, task: Option<&Task>) -> Vec<Reaction> {
+    let Some(it) = task else {
+        return Vec::new();
+    };
+    (0..u16::try_from(it.steps.len()).unwrap_or(u16::MAX))
+        .filter_map(|step| end_step(owner, it, step))
         .collect()
 }
 

@@ -136,7 +136,8 @@ fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
             begin: Begin::Child { child },
         });
     }
-    if work::is_manual(release.plan(), &key) {
+    // Whose run was accepted goes on with it, wherever later builds come from.
+    if task.next_step == 0 && work::is_manual(release.plan(), &key) {
         let target = key
             .target
             .map_or_else(String::new, |target| format!(" for {target}"));
@@ -149,7 +150,8 @@ fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
         };
         return Some(TaskEvent::Started {
             task: key,
-            steps: Vec::new(),
+            // Kept, so that a row parked before the person was asked ends.
+            steps: task.steps.clone(),
             begin: Begin::Manual {
                 what: Manual { sentence },
             },
