@@ -5,7 +5,7 @@ use crate::shared::Shared;
 use crate::time::lock;
 use delivr_app::apply::{read_event, read_state};
 use delivr_domain::aggregate::{Aggregate, Event};
-use delivr_domain::board::TaskState;
+use delivr_domain::board::{TaskEvent, TaskState};
 use delivr_domain::effect::Effect;
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
@@ -13,6 +13,7 @@ use delivr_domain::release::gate::Context;
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::state::Stage;
 use delivr_domain::release::{Event as ReleaseEvent, settle};
+use delivr_domain::report::Outcome;
 use delivr_domain::time::{Span, Timestamp};
 use delivr_testkit::memory::MemoryStore;
 use futures_util::FutureExt as _;
@@ -93,6 +94,7 @@ fn history(
         shared.note(format!("{id} {sequence} {}", said(&event)));
         if let Some(before) = &fold {
             in_time(shared, id, before, &event);
+            replaced(shared, id, before, &event);
         }
         fold = match fold {
             Some(state) => Some(state.evolve(&event, stored.at)),
@@ -125,9 +127,30 @@ fn history(
     }
 }
 
+/// A task that is repeated on purpose makes a second object; one whose first object nobody knows of must not.
+fn replaced(shared: &Shared, id: AggregateId, before: &Aggregate, event: &Event) {
+    let Event::Release(ReleaseEvent::Task {
+        event: TaskEvent::Repeated { task },
+    }) = event
+    else {
+        return;
+    };
+    let unknown = before.owner().board().find(task).is_some_and(|it| {
+        matches!(
+            it.state,
+            TaskState::Failed {
+                outcome: Outcome::Unknown,
+                ..
+            }
+        )
+    });
+    if !unknown {
+        lock(&shared.world).replace(task, id);
+    }
+}
+
 /// A word for the trace.
 fn said(event: &Event) -> String {
-    use delivr_domain::board::TaskEvent;
     let task = match event {
         Event::Release(ReleaseEvent::Task { event })
         | Event::Submission(delivr_domain::submission::Event::Task { event })

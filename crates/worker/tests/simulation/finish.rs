@@ -5,7 +5,7 @@ use crate::people::reasons;
 use crate::run::children;
 use crate::shared::Shared;
 use crate::time::lock;
-use crate::world::World;
+use crate::world::{World, run_of};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::board::{Output, Task, TaskState};
 use delivr_domain::key::{AggregateId, TaskKind};
@@ -128,7 +128,7 @@ fn shipped_what_was_tested(it: &Release, world: &World, wrong: &mut Vec<String>)
         if !lives {
             continue;
         }
-        let built = it.builds.iter().rev().find(|build| build.target == *target);
+        let built = it.store_build(*target);
         let sold = world.stores.shipped(*target, &plan.version.to_string());
         match (built, sold) {
             (Some(built), Some((number, _))) => {
@@ -182,7 +182,7 @@ fn exists_once(it: &Release, task: &Task, world: &World, wrong: &mut Vec<String>
         }
         TaskKind::TriggerAutomationRuns => world.runs.iter().filter(|run| run.id == made).count(),
         kind if work::makes_build(kind) => {
-            let task = format!("run of {} for {}", task.key, it.aggregate_id());
+            let task = run_of(&task.key, it.aggregate_id());
             let runs = world.runs.iter().filter(|run| run.task == task && !run.spent());
             runs.count()
         }

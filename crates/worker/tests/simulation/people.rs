@@ -419,6 +419,28 @@ impl People {
                 },
             });
         }
+        let begun = matches!(
+            release.stage,
+            Stage::PreRelease | Stage::AwaitingDistribution | Stage::Distribution
+        );
+        if begun {
+            let far = self.shared.trouble(500);
+            say(Command::Rework {
+                to: if far {
+                    GatedStage::Regression
+                } else {
+                    GatedStage::PreRelease
+                },
+                reason: "the build is bad".to_owned(),
+            });
+        }
+        let mut plan = release.plan().clone();
+        if !plan.auto_start.remove(&GatedStage::Distribution) {
+            plan.auto_start.insert(GatedStage::Distribution);
+        }
+        if self.shared.trouble(200) {
+            say(Command::Replan { plan: Box::new(plan) });
+        }
         if self.shared.trouble(8) {
             say(Command::Archive {
                 reason: "not now".to_owned(),

@@ -9,11 +9,13 @@ use async_trait::async_trait;
 use delivr_app::apply::{self, Delivery, Wish};
 use delivr_app::{App, connections};
 use delivr_domain::aggregate::{Aggregate, Command as Any};
-use delivr_domain::board::{Begin, Lane, PlannedTask, TaskEvent};
+use delivr_domain::board::{
+    Begin, Lane, PlannedTask, Reaction, Step, StepKind, StepResult, TaskEvent, TaskState,
+};
 use delivr_domain::effect::{Effect, FactKind, OperationKind, Reference, TrackerWrite};
 use delivr_domain::ids::{InstallId, RolloutId};
-use delivr_domain::key::{AggregateId, EffectKey, TargetKey};
-use delivr_domain::plan::TrackerPlan;
+use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
+use delivr_domain::plan::{BuildMode, Purpose, TrackerPlan};
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
@@ -23,7 +25,7 @@ use delivr_domain::release::command::Command;
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::{Draft, Release, Stage};
 use delivr_domain::release::{Event, catalogue, report, work};
-use delivr_domain::report::{ChildState, Performed, Report};
+use delivr_domain::report::{ChildState, Performed, Report, RunProduct};
 use delivr_domain::time::Span;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
@@ -202,7 +204,7 @@ fn a_persons_retry_waits_out_the_quiet_time_of_the_last_unanswered_send() {
         bench
             .state()
             .failures()
-            .any(|(task, _)| task.key.kind == delivr_domain::key::TaskKind::CreateProjectManagementTicket)
+            .any(|(task, _)| task.key.kind == TaskKind::CreateProjectManagementTicket)
     };
     let mut last_send = bench.clock.now();
     for _ in 0..1_000 {
@@ -359,4 +361,94 @@ fn old_news_of_a_child_does_not_replace_new_news() {
         }
     }
     assert_eq!(release.shipments[&target].state.exposure, 5_000);
+}
+
+/// A release in pre-release whose store build lies parked at a step, and whose builds are then made by people.
+fn parked_at(step: u16) -> (TaskKey, delivr_domain::aggregate::Stepped) {
+    let target = TargetKey::AndroidPlayStore;
+    let key = TaskKey::once(TaskKind::CreateAabBuild).target(target);
+    let mut draft = sketch();
+    let mut other = draft.plan.targets.values().next().unwrap().clone();
+    other.builds = BuildMode::Pipeline;
+    other.store = Some(integration("play"));
+    let pipeline = other.pipelines[&Purpose::RegressionBuild].clone();
+    other.pipelines.insert(Purpose::AabBuild, pipeline);
+    draft.plan.targets = BTreeMap::from([(target, other)]);
+    let kinds = [StepKind::PerformRun, StepKind::Watch, StepKind::ResolveStoreBuild];
+    let made = StepResult::Made {
+        reference: Reference::id("run-1"),
+    };
+    let ran = StepResult::Ran {
+        product: RunProduct::default(),
+    };
+    let mut events = vec![
+        TaskEvent::Planned {
+            tasks: vec![PlannedTask {
+                key,
+                lane: Lane::PreRelease,
+                after: std::collections::BTreeSet::new(),
+                skipped: None,
+            }],
+        },
+        TaskEvent::Started {
+            task: key,
+            steps: kinds.into_iter().map(Step::new).collect(),
+            begin: Begin::Step,
+        },
+    ];
+    for (number, result) in (0..step).zip([made, ran]) {
+        events.push(TaskEvent::StepDone {
+            task: key,
+            step: number,
+            result,
+            wait: None,
+        });
+    }
+    events.push(TaskEvent::Parked { task: key });
+    let stage = Event::StageEntered {
+        stage: Stage::PreRelease,
+    };
+    let mode = Event::BuildModeChanged {
+        target,
+        mode: BuildMode::Manual,
+    };
+    let all = std::iter::once(stage)
+        .chain(events.into_iter().map(|event| Event::Task { event }))
+        .chain([mode]);
+    let release = all.fold(Release::born(draft, epoch()), |it, event| {
+        it.evolve(&event, epoch())
+    });
+    let facts = BTreeMap::new();
+    let cx = Context {
+        now: epoch(),
+        actor: "system",
+        facts: &facts,
+    };
+    (key, Aggregate::Release(Box::new(release)).run(Vec::new(), &cx))
+}
+
+#[test]
+fn a_parked_row_ends_when_a_person_takes_its_build_over() {
+    let (key, stepped) = parked_at(0);
+    let task = stepped.state.owner().board().find(&key).unwrap();
+    assert!(
+        matches!(task.state, TaskState::AwaitingManual { .. }),
+        "{:?}",
+        task.state
+    );
+    let row = EffectId::derived(
+        "perform",
+        &[stepped.state.owner().effect_key(task, 0).to_string().as_bytes()],
+    );
+    assert!(stepped.reactions.contains(&Reaction::End(row)));
+}
+
+#[test]
+fn a_build_whose_run_was_accepted_goes_on_with_it_wherever_later_builds_come_from() {
+    let (key, stepped) = parked_at(2);
+    let task = stepped.state.owner().board().find(&key).unwrap();
+    assert_eq!(task.state, TaskState::Running { step: 2 });
+    let rows = stepped.state.outstanding();
+    let resolves = |effect: &Effect| matches!(effect, Effect::Resolve { key: of, .. } if of.task == key);
+    assert!(rows.iter().any(resolves));
 }

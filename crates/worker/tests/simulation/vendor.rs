@@ -8,7 +8,7 @@ use delivr_domain::effect::{
     CicdWrite, Operation, OperationKind, Reference, RunRef, ScmWrite, StoreVersion, StoreWrite, TestingWrite,
     TrackerWrite,
 };
-use delivr_domain::key::{EffectKey, TargetKey};
+use delivr_domain::key::{EffectKey, TargetKey, TaskKind};
 use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
@@ -247,7 +247,7 @@ impl Vendor {
 
     /// Nothing may be sent for a release that was paused before this attempt was claimed.
     fn forbidden(&self, sent: &Sent) {
-        let Sent::Write { key, operation } = sent else {
+        let Sent::Write { key, .. } = sent else {
             return;
         };
         let row = delivr_domain::key::EffectId::derived("perform", &[key.to_string().as_bytes()]);
@@ -256,7 +256,10 @@ impl Vendor {
             return;
         };
         let paused = lock(&self.shared.checker).paused_since(key.owner);
-        let clean_up = matches!(operation, Operation::Scm(ScmWrite::DeleteBranch { .. }));
+        let clean_up = matches!(
+            key.task.kind,
+            TaskKind::CleanupCloseTickets | TaskKind::CleanupDeleteBranch
+        );
         if !clean_up && paused.is_some_and(|since| since < claimed) {
             self.shared.wrong(format!(
                 "{key} is sent during a pause that began before its claim"

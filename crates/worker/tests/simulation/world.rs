@@ -4,7 +4,7 @@
 use crate::stores::Stores;
 use crate::time::{Dice, seconds};
 use delivr_domain::effect::{CicdWrite, Operation, Reference, RunRef, ScmWrite, TestingWrite, TrackerWrite};
-use delivr_domain::key::{EffectKey, TargetKey};
+use delivr_domain::key::{AggregateId, EffectKey, TargetKey, TaskKey};
 use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::ProviderErrorKind;
 use delivr_domain::ports::vendor::{ChatMessage, Lookup};
@@ -51,11 +51,21 @@ pub struct Run {
     pub end: Option<RunResult>,
     pub build: String,
     pub says_sha: bool,
+    /// A person sent the release back: another one takes its place on purpose.
+    pub replaced: bool,
+}
+
+/// What a person would call the run.
+pub fn run_of(task: &TaskKey, owner: AggregateId) -> String {
+    format!("run of {task} for {owner}")
 }
 
 impl Run {
     /// Whether it is of no more use.
     pub fn spent(&self) -> bool {
+        if self.replaced {
+            return true;
+        }
         match self.end {
             Some(RunResult::Succeeded) => false,
             // Failed tests are a result as well.
@@ -358,7 +368,7 @@ impl World {
         dice: &mut Dice,
         calm: bool,
     ) -> Reference {
-        let task = format!("run of {} for {}", key.task, key.owner);
+        let task = run_of(&key.task, key.owner);
         if self.runs.iter().any(|it| it.task == task && !it.spent()) {
             self.doubled.push(task.clone());
         }
@@ -381,6 +391,7 @@ impl World {
             end,
             build: format!("{number}"),
             says_sha: calm || !dice.chance(60),
+            replaced: false,
         };
         if run.job == "store" && end == Some(RunResult::Succeeded) {
             let ready = run.ends + dice.millis(0, 300_000);
@@ -419,6 +430,14 @@ impl World {
                     ..RunProduct::default()
                 },
             },
+        }
+    }
+
+    /// What this task made so far is not meant any more.
+    pub fn replace(&mut self, task: &TaskKey, owner: AggregateId) {
+        let task = run_of(task, owner);
+        for it in self.runs.iter_mut().filter(|it| it.task == task) {
+            it.replaced = true;
         }
     }
 
