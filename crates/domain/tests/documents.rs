@@ -16,6 +16,8 @@ mod common;
 mod children;
 #[path = "documents/events.rs"]
 mod events;
+#[path = "documents/inputs.rs"]
+mod inputs;
 #[path = "documents/lab.rs"]
 mod lab;
 #[path = "documents/page.rs"]

@@ -1,8 +1,8 @@
 //! Submissions and rollouts: every state that can be reached within a few moves, from every kind of start.
 
 use super::common::{answer, plan, start};
+use super::inputs::bad_answers;
 use super::lab::{Seen, Subject, command_word, tag};
-use super::scenarios::bad_answers;
 use delivr_domain::aggregate::{Aggregate, Command, Input};
 use delivr_domain::effect::{Effect, Reading, ReleaseTiming, StoreVersion, Watched};
 use delivr_domain::ids::{InstallId, IntegrationId, ReleaseId, RolloutId, SubmissionId, TenantId};
