@@ -109,17 +109,9 @@ fn own(text: Cow<'_, str>) -> String {
     text.into_owned()
 }
 
-/// Undoes percent encoding of one path segment; `+` stays a plus there.
+/// Undoes percent encoding of one path segment, in which `+`, `&` and `=` mean themselves.
 pub(crate) fn decode_segment(segment: &str) -> String {
-    let guarded = segment.replace('+', "%2B");
-    url::form_urlencoded::parse(guarded.as_bytes())
-        .next()
-        .map(|(key, value)| {
-            if value.is_empty() {
-                own(key)
-            } else {
-                format!("{key}={value}")
-            }
-        })
-        .unwrap_or_default()
+    percent_encoding::percent_decode_str(segment)
+        .decode_utf8_lossy()
+        .into_owned()
 }

@@ -25,6 +25,8 @@ impl Http {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .no_proxy()
+            // A test may wait for longer than the server keeps an idle connection.
+            .pool_max_idle_per_host(0)
             .build()
             .unwrap();
         Self {

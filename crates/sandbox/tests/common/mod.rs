@@ -23,6 +23,8 @@ impl Bench {
         let running = Sandbox::start("127.0.0.1:0".parse().unwrap(), 7).await.unwrap();
         let client = Client::builder()
             .no_proxy()
+            // A test may think for longer than the server keeps an idle connection.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(std::time::Duration::from_secs(20))
             .build()
