@@ -413,6 +413,22 @@ fn rework(to: GatedStage) -> Command {
 }
 
 #[test]
+fn a_release_without_a_regression_round_ships_the_branchs_head() {
+    for publishes_releases in [true, false] {
+        let mut settings = plan(&BOTH);
+        settings.allow_zero_cycles = true;
+        settings.scm.publishes_releases = publishes_releases;
+        let mut world = World::without_slots(settings);
+        run_to_rest(&mut world);
+        let release = world.release();
+        assert_eq!(release.phase(), Phase::Completed, "{:?}", holds(release));
+        assert!(release.cycles.is_empty());
+        assert_eq!(release.tag.as_ref().unwrap().as_str(), "v1.4.0");
+        assert_eq!(release.shipped_sha().unwrap().as_str(), "a".repeat(40));
+    }
+}
+
+#[test]
 fn a_rework_from_regression_tests_and_tags_a_new_commit_and_needs_its_own_approval() {
     let mut world = before_distribution();
     assert!(world.command(rework(GatedStage::Regression)));

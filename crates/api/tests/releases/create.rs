@@ -41,7 +41,7 @@ async fn our_body_makes_a_release_with_everything_in_it() {
     for (field, value) in [
         ("key", json!("REL-1")),
         ("version", json!("3.0.0")),
-        ("status", json!(Status::Planned.word())),
+        ("status", json!(Status::Planning.word())),
         ("phase", json!("NOT_STARTED")),
         ("type", json!("MAJOR")),
         ("priority", json!("HIGH")),

@@ -202,7 +202,7 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
             None => found.push(not_evaluated("the tickets' state")),
         }
     }
-    let pinned = release.judged_cycle().and_then(|cycle| cycle.sha.as_ref());
+    let pinned = release.shipped_sha();
     for target in release.plan().targets.keys().filter(|target| target.is_store()) {
         let Some(build) = release.store_build(*target) else {
             found.push(Blocker::new(

@@ -377,6 +377,24 @@ impl Release {
             .rev()
             .find(|cycle| cycle.state != CycleState::Abandoned)
     }
+    /// The commit that ships: what the judged cycle tested, or, where no round was run, what the release tag's own step
+    /// found on the branch.
+    #[must_use]
+    pub fn shipped_sha(&self) -> Option<&Sha> {
+        if let Some(cycle) = self.judged_cycle() {
+            return cycle.sha.as_ref();
+        }
+        let tag = self.board.find(&TaskKey::once(TaskKind::CreateReleaseTag))?;
+        tag.done.iter().find_map(|(_, result)| match result {
+            StepResult::Found {
+                finding: Finding::Head { sha },
+            } => Some(sha),
+            StepResult::Found { .. }
+            | StepResult::Made { .. }
+            | StepResult::Ran { .. }
+            | StepResult::Seen => None,
+        })
+    }
     /// The newest build of a target that was made for its store.
     #[must_use]
     pub fn store_build(&self, target: TargetKey) -> Option<&Build> {

@@ -10,8 +10,8 @@ use serde_json::json;
 words! {
     /// The board view of a release (seed 002).
     Status ("release status") {
-        /// Planned.
-        Planned = "PLANNED",
+        /// Being planned.
+        Planning = "PLANNING",
         /// In development.
         InDevelopment = "IN_DEVELOPMENT",
         /// In review.
@@ -57,7 +57,7 @@ impl Release {
     #[must_use]
     pub fn status(&self) -> Status {
         match self.phase() {
-            Phase::NotStarted => Status::Planned,
+            Phase::NotStarted => Status::Planning,
             Phase::Kickoff => Status::InDevelopment,
             Phase::AwaitingRegression => Status::InReview,
             Phase::RegressionAwaitingNextCycle => Status::ReadyStaging,

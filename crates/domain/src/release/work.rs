@@ -137,9 +137,19 @@ pub fn steps(release: &Release, key: &TaskKey) -> Vec<Step> {
         | TaskKind::MergeBack
         | TaskKind::CleanupDeleteBranch => of(&[StepKind::Perform]),
         TaskKind::CreateReleaseNotes => of(&[StepKind::ResolveNotes]),
-        TaskKind::CreateReleaseTag if plan.scm.publishes_releases => of(&[StepKind::Perform]),
-        // Without published releases the tag's annotation is the one place that keeps the notes.
-        TaskKind::CreateReleaseTag => of(&[StepKind::ResolveNotes, StepKind::Perform]),
+        TaskKind::CreateReleaseTag => {
+            let mut kinds = Vec::new();
+            // Without a regression round nobody has said which commit ships: the branch's head, fixed here.
+            if release.judged_cycle().is_none() {
+                kinds.push(StepKind::ResolveHead);
+            }
+            // Without published releases the tag's annotation is the one place that keeps the notes.
+            if !plan.scm.publishes_releases {
+                kinds.push(StepKind::ResolveNotes);
+            }
+            kinds.push(StepKind::Perform);
+            of(&kinds)
+        }
         TaskKind::CreateFinalReleaseNotes if plan.scm.publishes_releases => {
             of(&[StepKind::ResolveNotes, StepKind::Perform])
         }
@@ -258,7 +268,7 @@ impl Release {
         } else if let Some(cycle) = self.cycle_of(key) {
             Some((cycle.tag.clone()?, cycle.sha.clone()?))
         } else {
-            Some((self.tag.clone()?, self.judged_cycle()?.sha.clone()?))
+            Some((self.tag.clone()?, self.shipped_sha()?.clone()))
         }
     }
 
@@ -329,7 +339,7 @@ impl Release {
                     )
                     | None => title,
                 };
-                let sha = self.judged_cycle()?.sha.clone()?;
+                let sha = self.shipped_sha()?.clone();
                 Some((
                     scm,
                     Operation::Scm(ScmWrite::CreateTag {
@@ -486,7 +496,11 @@ impl Release {
                 let (previous, current) = if let Some(number) = task.key.cycle {
                     (self.previous_tag(number), self.rc_tag_name(number)?)
                 } else if task.key.kind == TaskKind::CreateReleaseTag {
-                    (plan.scm.previous_tag.clone(), self.judged_cycle()?.tag.clone()?)
+                    let tested = self.judged_cycle().and_then(|cycle| cycle.tag.clone());
+                    (
+                        plan.scm.previous_tag.clone(),
+                        tested.or_else(|| self.branch.clone())?,
+                    )
                 } else {
                     (plan.scm.previous_tag.clone(), self.tag.clone()?)
                 };

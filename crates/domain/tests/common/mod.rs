@@ -156,13 +156,25 @@ pub struct World {
 
 impl World {
     pub fn new(plan: Plan) -> Self {
+        Self::of(draft(plan))
+    }
+
+    /// A release nobody planned a regression round for.
+    pub fn without_slots(plan: Plan) -> Self {
+        Self::of(Draft {
+            slots: Vec::new(),
+            ..draft(plan)
+        })
+    }
+
+    pub fn of(draft: Draft) -> Self {
         let facts = BTreeMap::new();
         let cx = Context {
             now: start(),
             actor: "pat",
             facts: &facts,
         };
-        let stepped = Aggregate::create(draft(plan), &cx);
+        let stepped = Aggregate::create(draft, &cx);
         let release = stepped.state.id();
         let mut world = Self {
             now: start(),
