@@ -4,7 +4,7 @@
 //! closing line is what a reader of the log looks for.
 
 use crate::shell::{cargo, check, say, works};
-use crate::{docs, test};
+use crate::{demo, docs, test};
 use anyhow::{Result, bail};
 
 /// Runs all steps.
@@ -40,6 +40,7 @@ pub(crate) fn run() -> Result<()> {
     let mut notes = Vec::new();
     step("deny", deny(&mut notes));
     step("generated documents", docs::check_all());
+    step("demo", demo::headless());
     if !failed.is_empty() {
         say(format!("failed before the tests: {}", failed.join(", ")));
     }

@@ -30,7 +30,7 @@ enum Command {
     Demo(demo::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
-    /// Run the whole pipeline: format, lints, docs, licences, generated files, tests.
+    /// Run the whole pipeline: format, lints, docs, licences, generated files, demo, tests.
     Ci,
     /// Write or check the documents that are generated from the code.
     Docs(docs::Args),

@@ -46,6 +46,18 @@ struct Stage {
     folder: tempfile::TempDir,
 }
 
+/// The demo as the pipeline runs it.
+///
+/// # Errors
+/// When anything does not go as told.
+pub(crate) fn headless() -> Result<()> {
+    run(&Args {
+        headless: true,
+        no_build: false,
+        seed: 1,
+    })
+}
+
 /// Runs the demo.
 ///
 /// # Errors
