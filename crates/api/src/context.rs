@@ -12,6 +12,7 @@ use delivr_app::apply::Remember;
 use delivr_app::usecases::access::{self, Principal, Role};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{TenantId, derive_uuid};
+use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredAnswer;
 use delivr_domain::time::Timestamp;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
@@ -166,6 +167,22 @@ impl Context {
     /// Whether [`Self::fresh`] may name something that an earlier, interrupted request made.
     pub(crate) const fn may_repeat(&self) -> bool {
         self.repeat.is_some()
+    }
+    /// What is there now: `mine`, if it was inserted, or its twin, which a request with the same key has made at the
+    /// same time in another process. Both have the same id and the same content.
+    pub(crate) async fn made<T>(
+        &self,
+        inserted: Result<(), StoreError>,
+        mine: T,
+        twin: impl Future<Output = Result<Option<T>, StoreError>>,
+    ) -> Result<T, Problem> {
+        match inserted {
+            Ok(()) => Ok(mine),
+            Err(taken @ (StoreError::Duplicate(_) | StoreError::Conflict)) if self.may_repeat() => {
+                twin.await?.ok_or_else(|| taken.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
     /// Becomes true when the server stops: answers without end must end then.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {

@@ -171,8 +171,9 @@ pub(crate) async fn create(cx: Context, body: Body<NewBody>) -> Answered {
                 settings: settings(&cx, service, &given).await?,
                 created_at: cx.now(),
             };
-            cx.app.store.insert_profile(&profile).await?;
-            profile
+            let inserted = cx.app.store.insert_profile(&profile).await;
+            let twin = cx.app.store.profile(cx.tenant(), id, Some(1));
+            cx.made(inserted, profile, twin).await?
         }
     };
     let place = cx.place(&format!("/profiles/{}", made.id));

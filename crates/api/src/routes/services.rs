@@ -205,8 +205,9 @@ pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
         Some(made) => made,
         None => {
             let service = build(&cx, body, id, slug, name).await?;
-            cx.app.store.insert_service(&service).await?;
-            service
+            let inserted = cx.app.store.insert_service(&service).await;
+            let twin = cx.app.store.service(cx.tenant(), id);
+            cx.made(inserted, service, twin).await?
         }
     };
     let place = cx.place(&format!("/services/{}", made.id));

@@ -462,6 +462,49 @@ async fn an_interrupted_request_is_completed_by_its_repetition() {
 }
 
 #[tokio::test]
+async fn two_processes_make_one_thing_under_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("delivr.db").display());
+    // Each with connections, and a memory of keys under way, of its own.
+    let (one, two) = (
+        Api::over(Api::sql(&url).await).await,
+        Api::over(Api::sql(&url).await).await,
+    );
+    let jenkins = one.jenkins("ci").await;
+    let pipeline = json!({
+        "name": "p", "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM", "job": "j",
+    });
+    let seed = json!({
+        "pipelineType": "JENKINS", "jenkinsUrl": "127.0.0.1:9/ci", "jenkinsUsername": "bot", "name": "seed",
+        "jenkinsApiToken": "s3cret", "jenkinsJobPath": "/job/ios", "platform": "IOS", "purpose": "CUSTOM",
+    });
+    for (number, (path, body)) in [
+        ("/services", json!({"slug": "a", "name": "A"})),
+        ("/integrations/ci-cd", crate::support::jenkins_body("second")),
+        ("/integrations/pipelines", pipeline),
+        ("/integrations/pipelines", seed),
+        ("/profiles", json!({"name": "p"})),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let asks = [&one, &two, &one, &two, &two, &one].map(|api| {
+            api.bare("POST", &format!("/api/v1{path}"))
+                .header("x-api-key", &one.tokens["OWNER"])
+                .header("idempotency-key", &format!("k{number}"))
+                .json(body)
+                .send()
+        });
+        let replies = futures_util::future::join_all(asks).await;
+        let ids: std::collections::BTreeSet<String> = replies
+            .into_iter()
+            .map(|reply| reply.is(201)["id"].to_string())
+            .collect();
+        assert_eq!(ids.len(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn simultaneous_changes_are_never_lost() {
     let api = Api::on_sqlite().await;
     let service = api.service("a").await;

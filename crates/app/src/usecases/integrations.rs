@@ -103,22 +103,8 @@ fn hints(credentials: &BTreeMap<String, SecretString>) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Makes an integration under a fresh id. It is not used by releases before it was verified.
-///
-/// # Errors
-/// See [`IntegrationError`].
-pub async fn create(
-    app: &App,
-    tenant: TenantId,
-    id: IntegrationId,
-    new: NewIntegration,
-) -> Result<Integration, IntegrationError> {
-    let integration = prepare(app, tenant, id, new)?;
-    app.store.insert_integration(&integration).await?;
-    Ok(integration)
-}
-
-/// An integration with everything checked and sealed, not kept yet.
+/// An integration with everything checked and sealed under a fresh id, not kept yet. It is not used by releases before
+/// it was verified.
 ///
 /// # Errors
 /// See [`IntegrationError`].

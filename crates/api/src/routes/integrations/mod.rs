@@ -156,7 +156,15 @@ async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Proble
     {
         return Ok(made);
     }
-    Ok(integrations::create(&cx.app, cx.tenant(), id, new).await?)
+    let mine = integrations::prepare(&cx.app, cx.tenant(), id, new)?;
+    keep(cx, mine).await
+}
+
+/// Keeps an integration that is checked and sealed.
+pub(crate) async fn keep(cx: &Context, mine: Integration) -> Result<Integration, Problem> {
+    let inserted = cx.app.store.insert_integration(&mine).await;
+    let twin = cx.app.store.integration(cx.tenant(), mine.id);
+    cx.made(inserted, mine, twin).await
 }
 
 /// The CI system that a seed 004 pipeline brings along.

@@ -3,7 +3,7 @@
 mod job;
 mod view;
 
-use super::integrations::{Brought, of_seed_pipeline};
+use super::integrations::{Brought, keep, of_seed_pipeline};
 use crate::answer::{Answer, Answered};
 use crate::body::{Body, parse_value};
 use crate::check::{Checks, reference, syntax, unknown};
@@ -107,13 +107,14 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
             if let Some(Brought::New(integration)) = &brought {
                 // The CI system is kept first, so what could refuse the pipeline is asked before that.
                 let known = cx.app.store.pipelines(cx.tenant()).await?;
-                if known.iter().any(|it| it.name == pipeline.name) {
+                if known.iter().any(|it| it.name == pipeline.name && it.id != id) {
                     return Err(StoreError::Duplicate("pipeline").into());
                 }
-                cx.app.store.insert_integration(integration).await?;
+                keep(&cx, integration.as_ref().clone()).await?;
             }
-            cx.app.store.insert_pipeline(&pipeline).await?;
-            pipeline
+            let inserted = cx.app.store.insert_pipeline(&pipeline).await;
+            let twin = cx.app.store.pipeline(cx.tenant(), id);
+            cx.made(inserted, pipeline, twin).await?
         }
     };
     let place = cx.place(&format!("/integrations/pipelines/{}", made.id));
