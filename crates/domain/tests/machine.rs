@@ -547,6 +547,35 @@ fn a_plan_is_taken_up_anew_as_far_as_it_has_not_happened() {
     );
 }
 
+#[test]
+fn what_is_in_a_store_is_not_archived_and_what_is_out_is_closed_with_a_word() {
+    let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+    for target in settings.targets.values_mut() {
+        target.settings.submit = delivr_domain::plan::SubmitMode::ByPerson;
+    }
+    let mut world = World::new(settings);
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Distribution);
+    let archive = || Command::Archive {
+        reason: "x".to_owned(),
+        close_tickets: false,
+        delete_branch: false,
+    };
+    assert!(
+        !world.command(archive()),
+        "a submission nobody watches over would go on"
+    );
+
+    let mut world = World::new(plan(&[TargetKey::AndroidPlayStore]));
+    run_to_rest(&mut world);
+    assert_eq!(world.release().phase(), Phase::Completed);
+    assert!(!world.command(archive()), "its users have it");
+    assert!(world.command(Command::CloseRolledBack {
+        reason: "1.4.1 replaced it".to_owned()
+    }));
+    assert_eq!(world.release().phase(), Phase::RolledBack);
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Row(usize),

@@ -8,7 +8,7 @@ use super::event::{Edit, Event};
 use super::gate::{self, Blocker, Context};
 use super::hold::{Hold, Scope};
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
-use super::{catalogue, report, settle};
+use super::{report, settle};
 use crate::board::{Output, Task, TaskEvent, TaskState};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
@@ -328,7 +328,7 @@ pub fn decide_command(
             reason,
             close_tickets,
             delete_branch,
-        } => Ok(archive(release, reason, *close_tickets, *delete_branch)),
+        } => edit::archive(release, reason, *close_tickets, *delete_branch),
         Command::Trigger {
             stage,
             override_reason,
@@ -440,31 +440,6 @@ fn cancel_open<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<Event> {
             event: TaskEvent::Cancelled { task: task.key },
         })
         .collect()
-}
-
-fn archive(release: &Release, reason: &str, close_tickets: bool, delete_branch: bool) -> Vec<Event> {
-    let mut events = vec![Event::Archived {
-        reason: reason.to_owned(),
-    }];
-    events.extend(cancel_open(release.board.iter()));
-    if let Some(cycle) = release.active_cycle() {
-        events.push(Event::CycleEnded {
-            cycle: cycle.number,
-            state: CycleState::Abandoned,
-            verdict: cycle.verdict,
-            note: Some(reason.to_owned()),
-        });
-    }
-    events.push(Event::StageEntered {
-        stage: Stage::Archived,
-    });
-    let tasks = catalogue::clean_up(release, close_tickets, delete_branch);
-    if !tasks.is_empty() {
-        events.push(Event::Task {
-            event: TaskEvent::Planned { tasks },
-        });
-    }
-    events
 }
 
 const fn waits_before(stage: GatedStage) -> Stage {

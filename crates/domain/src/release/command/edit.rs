@@ -1,8 +1,10 @@
-//! Edits of fields and the closing of a release whose users no longer get it.
+//! Edits of fields, giving a release up, and the closing of one whose users no longer get it.
 
 use super::{PAST_TOLERANCE_SECONDS, Rejection, cancel_open, illegal};
+use crate::board::{TaskEvent, TaskState};
+use crate::release::catalogue;
 use crate::release::event::{Edit, Event};
-use crate::release::state::{Release, Stage};
+use crate::release::state::{CycleState, Release, Stage};
 use crate::time::{Span, Timestamp};
 
 pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -58,6 +60,59 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
     Ok(events)
 }
 
+/// Gives a release up. What is in a store is dealt with there first: nobody would watch over it afterwards.
+pub(super) fn archive(
+    release: &Release,
+    reason: &str,
+    close_tickets: bool,
+    delete_branch: bool,
+) -> Result<Vec<Event>, Rejection> {
+    if release.stage == Stage::Completed {
+        return illegal(
+            "release_completed",
+            "its users have it: a completed release is not archived; close it as rolled back if it was withdrawn",
+        );
+    }
+    let in_store = release.board.iter().find(|task| {
+        let shipment = task.key.target.and_then(|target| release.shipments.get(&target));
+        matches!(task.state, TaskState::AwaitingChild { .. })
+            && shipment.is_none_or(|it| it.state.status != "HALTED")
+    });
+    if let Some(task) = in_store {
+        return illegal(
+            "still_in_store",
+            format!(
+                "{} is under way in its store: cancel the submission, or halt the rollout, first",
+                task.key
+            ),
+        );
+    }
+    let mut events = vec![Event::Archived {
+        reason: reason.to_owned(),
+    }];
+    events.extend(cancel_open(release.board.iter()));
+    if let Some(cycle) = release.active_cycle() {
+        events.push(Event::CycleEnded {
+            cycle: cycle.number,
+            state: CycleState::Abandoned,
+            verdict: cycle.verdict,
+            note: Some(reason.to_owned()),
+        });
+    }
+    events.push(Event::StageEntered {
+        stage: Stage::Archived,
+    });
+    let tasks = catalogue::clean_up(release, close_tickets, delete_branch);
+    if !tasks.is_empty() {
+        events.push(Event::Task {
+            event: TaskEvent::Planned { tasks },
+        });
+    }
+    Ok(events)
+}
+
+/// Closes a release as rolled back. A completed one may be: stores take nothing back, so a person says what was done
+/// (a newer version, a removal from sale).
 pub(super) fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejection> {
     if !matches!(release.stage, Stage::Distribution | Stage::Completed) {
         return illegal("wrong_stage", "only a release in distribution can be rolled back");
@@ -66,7 +121,7 @@ pub(super) fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejec
         .shipments
         .values()
         .any(|it| it.state.exposure > 0 && !matches!(it.state.status.as_str(), "HALTED" | "ROLLED_BACK"));
-    if exposed {
+    if exposed && release.stage != Stage::Completed {
         return illegal(
             "still_exposed",
             "halt every rollout first: users still get this version",
