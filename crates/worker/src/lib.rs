@@ -230,13 +230,14 @@ impl Worker {
 
     /// One sweep: agendas, what came in, then as many claims as there are free slots.
     async fn pass(&self, limits: &Limits, free: usize) -> Pass {
+        // Trouble with one of the three must not keep the others from their work.
         let ticked = match self.tick().await {
             Ok(ticked) => ticked > 0,
-            Err(error) => return self.trouble(&error),
+            Err(error) => self.trouble(&error).busy == Busy::Yes,
         };
         let prompted = match inbox::work_off(self.app.store.as_ref()).await {
             Ok(deliveries) => deliveries > 0,
-            Err(error) => return self.trouble(&error),
+            Err(error) => self.trouble(&error).busy == Busy::Yes,
         };
         if free == 0 {
             return Pass::IDLE;
