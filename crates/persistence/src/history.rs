@@ -162,7 +162,7 @@ pub(crate) async fn facts<C: ConnectionTrait>(
         .collect()
 }
 
-/// Records a fact; whether its value is another one than before.
+/// Records a fact; whether its value is another one than before. What was observed earlier than the one kept is dropped.
 pub(crate) async fn put_fact<C: ConnectionTrait>(
     on: &C,
     owner: AggregateId,
@@ -182,7 +182,8 @@ pub(crate) async fn put_fact<C: ConnectionTrait>(
         "insert into facts (tenant_id, owner_kind, owner_id, kind, value, observed_at)
         select tenant_id, $1, $2, $3, $4, $5 from {table} where id = $2
         on conflict (owner_kind, owner_id, kind) do update set
-            value = excluded.value, observed_at = excluded.observed_at",
+            value = excluded.value, observed_at = excluded.observed_at
+            where facts.observed_at <= excluded.observed_at",
         owner,
     );
     let values = values![
@@ -193,7 +194,12 @@ pub(crate) async fn put_fact<C: ConnectionTrait>(
         micros(fact.observed_at),
     ];
     if run(on, "fact", &text, values).await? == 0 {
-        return Err(StoreError::Reference("owner of a fact"));
+        // Either a newer one is kept (perhaps since the look above), or there is nothing that it could belong to.
+        let text = of_owner("select id from {table} where id = $1", owner);
+        return match one(on, "fact", &text, values![owner.id]).await? {
+            Some(_owner) => Ok(false),
+            None => Err(StoreError::Reference("owner of a fact")),
+        };
     }
     Ok(before.as_deref() != Some(fact.value.as_str()))
 }

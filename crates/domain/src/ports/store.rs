@@ -378,7 +378,8 @@ pub trait UnitOfWork: Send {
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError>;
     /// Facts of an aggregate.
     async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError>;
-    /// Records a fact; the answer says whether the value changed.
+    /// Records a fact; the answer says whether the value changed. One that was observed before the one kept changes
+    /// nothing: readers answer in any order.
     async fn put_fact(&mut self, owner: AggregateId, kind: FactKind, fact: &Fact)
     -> Result<bool, StoreError>;
     /// The next number of a tenant's counter (`release`), starting at 1.

@@ -292,7 +292,14 @@ impl State {
         if !self.aggregates.contains_key(&owner) {
             return Err(StoreError::Reference("owner of a fact"));
         }
-        let before = self.facts.entry(owner).or_default().insert(kind, fact.clone());
+        let kept = self.facts.entry(owner).or_default();
+        if kept
+            .get(&kind)
+            .is_some_and(|kept| kept.observed_at > fact.observed_at)
+        {
+            return Ok(false);
+        }
+        let before = kept.insert(kind, fact.clone());
         Ok(before.is_none_or(|before| before.value != fact.value))
     }
 

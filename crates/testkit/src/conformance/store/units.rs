@@ -283,7 +283,39 @@ pub async fn counters_never_give_a_number_twice(subject: &dyn Subject) {
     assert_eq!(draw(other, "release").await, 1);
 }
 
-/// Only another value is a change; the observation's time always moves.
+/// Readers answer in any order: what was observed earlier changes nothing, whatever it says. A fact needs an owner.
+pub async fn an_older_observation_replaces_no_newer_one(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    insert(subject, &release(tenant, "app", 1)).await;
+    let fact = |value: &str, seconds: i64| Fact {
+        value: value.to_owned(),
+        observed_at: instant() + TimeDelta::seconds(seconds),
+    };
+    let put = async |owner, fact: Fact| {
+        let mut unit = subject.store().begin().await.unwrap();
+        let changed = unit.put_fact(owner, FactKind::BranchHead, &fact).await?;
+        unit.commit().await.map(|()| changed)
+    };
+    let app = release_id("app");
+    for (observed, changed, kept) in [
+        (fact("new", 10), true, fact("new", 10)),
+        (fact("old", 9), false, fact("new", 10)),
+        (fact("new", 8), false, fact("new", 10)),
+        // Of one instant the later word counts.
+        (fact("same", 10), true, fact("same", 10)),
+        (fact("next", 11), true, fact("next", 11)),
+    ] {
+        assert_eq!(put(app, observed.clone()).await.unwrap(), changed, "{observed:?}");
+        let facts = subject.store().read_facts(app).await.unwrap();
+        assert_eq!(facts.get(&FactKind::BranchHead), Some(&kept), "{observed:?}");
+    }
+    assert!(matches!(
+        put(release_id("none"), fact("x", 1)).await,
+        Err(StoreError::Reference(_))
+    ));
+}
+
+/// Only another value is a change; a newer observation's time is kept all the same.
 pub async fn facts_tell_whether_they_changed(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;
     insert(subject, &release(tenant, "app", 1)).await;
