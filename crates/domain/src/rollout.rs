@@ -140,6 +140,11 @@ pub enum Command {
     },
 }
 
+/// Whether a task is a decision that has not come to its end.
+const fn is_decision(task: &Task) -> bool {
+    !matches!(task.key.kind, TaskKind::WatchRollout) && !task.state.over()
+}
+
 impl Rollout {
     /// A rollout as it is born.
     #[must_use]
@@ -189,9 +194,13 @@ impl Rollout {
             .find(|step| *step > self.exposure)
     }
     fn open_decision(&self) -> Option<&Task> {
+        self.board.iter().find(|task| is_decision(task))
+    }
+    /// A decision on its way to the store. A failed one is a person's matter; it hides nothing the store shows.
+    fn decision_under_way(&self) -> Option<&Task> {
         self.board
             .iter()
-            .find(|task| task.key.kind != TaskKind::WatchRollout && !task.state.over())
+            .find(|task| is_decision(task) && task.failure().is_none())
     }
     fn deciding(&self) -> bool {
         self.undone.is_some() || self.open_decision().is_some()
@@ -252,7 +261,6 @@ impl Rollout {
     /// [`Rejection`], with the state untouched.
     pub fn decide_command(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
-        let play = self.start.target.channel() == Channel::PlayStore;
         if self.terminal() {
             return illegal("rollout_completed", "the rollout is complete".to_owned());
         }
@@ -269,9 +277,27 @@ impl Rollout {
             };
         }
         // A halt never waits for another decision: it overtakes it.
-        if let (Some(open), false) = (self.open_decision(), matches!(command, Command::Halt { .. })) {
+        let halts = matches!(command, Command::Halt { .. });
+        if let (Some(open), false) = (self.decision_under_way(), halts) {
             return illegal("decision_open", format!("{} is still under way", open.key));
         }
+        // A decision that failed is superseded by the next one, whatever that is.
+        let superseded = self
+            .board
+            .iter()
+            .filter(|task| is_decision(task) && (halts || task.failure().is_some()));
+        let mut events: Vec<Event> = superseded
+            .map(|task| Event::Task {
+                event: TaskEvent::Cancelled { task: task.key },
+            })
+            .collect();
+        events.extend(self.decide_change(command)?);
+        Ok(events)
+    }
+
+    fn decide_change(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
+        let play = self.start.target.channel() == Channel::PlayStore;
         match command {
             Command::Advance { .. } if !play => illegal(
                 "fixed_steps",
@@ -333,17 +359,7 @@ impl Rollout {
             Command::Halt { .. } if self.status == Status::Halted => {
                 illegal("already_halted", "the rollout is halted".to_owned())
             }
-            Command::Halt { reason } => {
-                let mut events: Vec<Event> = self
-                    .open_decision()
-                    .map(|task| Event::Task {
-                        event: TaskEvent::Cancelled { task: task.key },
-                    })
-                    .into_iter()
-                    .collect();
-                events.extend(Self::decided(TaskKind::HaltRollout, self.exposure, reason));
-                Ok(events)
-            }
+            Command::Halt { reason } => Ok(Self::decided(TaskKind::HaltRollout, self.exposure, reason)),
             Command::Complete { .. } if self.status == Status::Halted => {
                 illegal("halted", "resume the rollout before completing it".to_owned())
             }
@@ -396,7 +412,8 @@ impl Rollout {
                 let same =
                     exposure.bps == self.exposure && self.store_word.as_ref() == Some(&exposure.store_word);
                 // While a decision is under way the store may show either state: its own read-back decides.
-                if !waiting || same || self.deciding() || exposure.word == ExposureWord::Unknown {
+                let deciding = self.undone.is_some() || self.decision_under_way().is_some();
+                if !waiting || same || deciding || exposure.word == ExposureWord::Unknown {
                     return Vec::new();
                 }
                 vec![Event::Observed {

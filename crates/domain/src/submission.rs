@@ -116,7 +116,7 @@ impl Submission {
     pub const fn terminal(&self) -> bool {
         matches!(
             self.status,
-            ReviewWord::Rejected | ReviewWord::Cancelled | ReviewWord::Live
+            ReviewWord::Rejected | ReviewWord::Cancelled | ReviewWord::Live | ReviewWord::Suspended
         )
     }
     /// Id of the rollout it would become.
@@ -294,12 +294,13 @@ impl Submission {
                     .into_iter()
                     .map(|event| Event::Task { event }),
             ),
-            ReviewWord::Rejected | ReviewWord::Cancelled => events.extend(self.open_tasks()),
+            ReviewWord::Rejected | ReviewWord::Cancelled | ReviewWord::Suspended => {
+                events.extend(self.open_tasks());
+            }
             ReviewWord::Preparing
             | ReviewWord::Submitted
             | ReviewWord::InReview
             | ReviewWord::Approved
-            | ReviewWord::Suspended
             | ReviewWord::ActionRequired
             | ReviewWord::Unknown => {}
         }
@@ -659,9 +660,17 @@ impl Owner for Submission {
         Some(self.review_wait(now))
     }
     fn is_blocked(&self, task: &Task) -> bool {
-        // The submission itself waits for a person where the plan says so.
-        task.key.kind == TaskKind::SubmitForReview
-            && self.start.settings.submit == SubmitMode::ByPerson
-            && !self.submit_asked
+        let withdrawal = self.board.find(&TaskKey::once(TaskKind::WithdrawSubmission));
+        let by_person = self.start.settings.submit == SubmitMode::ByPerson;
+        if task.key.kind == TaskKind::SubmitForReview {
+            // It waits for a person where the plan says so, and is not sent any more once it is to be withdrawn.
+            withdrawal.is_some() || (by_person && !self.submit_asked)
+        } else if task.key.kind == TaskKind::WithdrawSubmission {
+            // What may still arrive at the store is looked up first: withdrawing before it would leave it standing.
+            let submit = self.board.find(&TaskKey::once(TaskKind::SubmitForReview));
+            submit.is_some_and(|it| matches!(it.state, TaskState::Running { .. }))
+        } else {
+            false
+        }
     }
 }

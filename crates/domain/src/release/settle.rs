@@ -31,6 +31,7 @@ pub fn settle(release: &Release, cx: &Context<'_>) -> Option<Event> {
     reminder(release, cx.now)
         .or_else(|| board::overdue(&release.board, cx.now).map(task))
         .or_else(|| verdict(release).map(task))
+        .or_else(|| unformed(release).map(task))
         .or_else(|| next_start(release, cx.now).map(task))
         .or_else(|| stage(release, cx))
 }
@@ -83,6 +84,22 @@ fn verdict(release: &Release) -> Option<TaskEvent> {
             output: Output::Verdict {
                 passed: super::report::automation_passed(release, task),
             },
+        })
+    })
+}
+
+/// A task whose next step cannot be formed fails and says so: running without a row, it would wait for ever.
+fn unformed(release: &Release) -> Option<TaskEvent> {
+    release.board.iter().find_map(|task| {
+        let TaskState::Running { step } = task.state else {
+            return None;
+        };
+        let open = usize::from(step) < task.steps.len();
+        (open && release.step_effect(task, step).is_none()).then(|| {
+            not_formed(
+                task.key,
+                "something it names is missing (branch, tag, test run or pipeline)",
+            )
         })
     })
 }

@@ -435,7 +435,12 @@ impl Release {
             Event::StageEntered { stage } => {
                 self.stage = *stage;
                 match stage {
-                    Stage::Regression => self.holds_cleared(GatedStage::Regression),
+                    Stage::Regression => {
+                        // A trigger was given for what had been tested then.
+                        self.released.remove(&GatedStage::PreRelease);
+                        self.released.remove(&GatedStage::Distribution);
+                        self.holds_cleared(GatedStage::Regression);
+                    }
                     Stage::PreRelease => self.holds_cleared(GatedStage::PreRelease),
                     Stage::Distribution => self.holds_cleared(GatedStage::Distribution),
                     Stage::NotStarted

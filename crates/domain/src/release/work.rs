@@ -131,6 +131,10 @@ pub fn steps(release: &Release, key: &TaskKey) -> Vec<Step> {
     match key.kind {
         TaskKind::ForkBranch if plan.scm.existing_branch.is_some() => of(&[StepKind::ResolveHead]),
         TaskKind::ForkBranch | TaskKind::CreateRcTag => of(&[StepKind::ResolveHead, StepKind::Perform]),
+        // Nothing to reset where the test run was left out.
+        TaskKind::ResetTestSuite if key.target.is_none_or(|target| release.test_run(target).is_none()) => {
+            Vec::new()
+        }
         TaskKind::CreateProjectManagementTicket
         | TaskKind::CreateTestSuite
         | TaskKind::ResetTestSuite
@@ -161,7 +165,14 @@ pub fn steps(release: &Release, key: &TaskKey) -> Vec<Step> {
             of(&[StepKind::PerformRun, StepKind::Watch, StepKind::ResolveStoreBuild])
         }
         TaskKind::TriggerAutomationRuns => of(&[StepKind::PerformRun]),
-        TaskKind::AutomationRuns if plan.testing.is_some() => of(&[StepKind::Watch, StepKind::ResolveTotals]),
+        // Without a test run (its task was left out) the run itself says whether it passed.
+        TaskKind::AutomationRuns
+            if key
+                .target
+                .is_some_and(|target| release.test_run(target).is_some()) =>
+        {
+            of(&[StepKind::Watch, StepKind::ResolveTotals])
+        }
         TaskKind::AutomationRuns => of(&[StepKind::Watch]),
         TaskKind::CloseReleaseTickets | TaskKind::CleanupCloseTickets => catalogue::tickets(release)
             .into_iter()

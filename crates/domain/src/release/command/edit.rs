@@ -60,6 +60,25 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
     Ok(events)
 }
 
+/// What a store still works on is dealt with there first.
+fn nothing_in_store(release: &Release) -> Result<(), Rejection> {
+    let in_store = release.board.iter().find(|task| {
+        let shipment = task.key.target.and_then(|target| release.shipments.get(&target));
+        matches!(task.state, TaskState::AwaitingChild { .. })
+            && shipment.is_none_or(|it| it.state.status != "HALTED")
+    });
+    match in_store {
+        Some(task) => illegal(
+            "still_in_store",
+            format!(
+                "{} is under way in its store: cancel the submission, or halt the rollout, first",
+                task.key
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Gives a release up. What is in a store is dealt with there first: nobody would watch over it afterwards.
 pub(super) fn archive(
     release: &Release,
@@ -73,20 +92,7 @@ pub(super) fn archive(
             "its users have it: a completed release is not archived; close it as rolled back if it was withdrawn",
         );
     }
-    let in_store = release.board.iter().find(|task| {
-        let shipment = task.key.target.and_then(|target| release.shipments.get(&target));
-        matches!(task.state, TaskState::AwaitingChild { .. })
-            && shipment.is_none_or(|it| it.state.status != "HALTED")
-    });
-    if let Some(task) = in_store {
-        return illegal(
-            "still_in_store",
-            format!(
-                "{} is under way in its store: cancel the submission, or halt the rollout, first",
-                task.key
-            ),
-        );
-    }
+    nothing_in_store(release)?;
     let mut events = vec![Event::Archived {
         reason: reason.to_owned(),
     }];
@@ -127,6 +133,7 @@ pub(super) fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejec
             "halt every rollout first: users still get this version",
         );
     }
+    nothing_in_store(release)?;
     let mut events = cancel_open(release.board.iter());
     events.push(Event::Archived {
         reason: reason.to_owned(),

@@ -4,10 +4,11 @@
 //! What has happened is not planned anew. A change that comes too late is refused by name, and nothing is changed then.
 
 use super::{Rejection, illegal};
-use crate::board::TaskState;
+use crate::board::{Task, TaskState};
 use crate::plan::Plan;
 use crate::release::event::Event;
 use crate::release::state::{Release, Stage};
+use crate::report::Outcome;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -112,6 +113,25 @@ const fn rank(stage: Stage) -> u8 {
     }
 }
 
+/// Whether a task has begun something at a vendor that only its present integration and job can find again.
+fn is_bound(task: &Task) -> bool {
+    match &task.state {
+        TaskState::Running { .. } | TaskState::AwaitingCallback { .. } => true,
+        // A spent object is made anew in any case.
+        TaskState::Failed { outcome, .. } => match outcome {
+            Outcome::Unknown => true,
+            Outcome::NotDone => !task.done.is_empty(),
+            Outcome::Spent => false,
+        },
+        TaskState::Pending => task.parked || !task.done.is_empty() || task.started_at.is_some(),
+        TaskState::AwaitingManual { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Skipped { .. }
+        | TaskState::Cancelled => false,
+    }
+}
+
 pub(super) fn replan(release: &Release, plan: &Plan) -> Result<Vec<Event>, Rejection> {
     let found = changes(release, plan);
     if found.is_empty() {
@@ -133,20 +153,15 @@ pub(super) fn replan(release: &Release, plan: &Plan) -> Result<Vec<Event>, Rejec
     let busy: Vec<String> = release
         .board
         .iter()
-        .filter(|task| {
-            task.parked
-                || matches!(
-                    task.state,
-                    TaskState::Running { .. } | TaskState::AwaitingCallback { .. }
-                )
-        })
+        .filter(|task| is_bound(task))
         .map(|task| task.key.to_string())
         .collect();
     if !busy.is_empty() {
         return illegal(
             "tasks_running",
             format!(
-                "these are under way by the present plan: {}; pause the release, wait for them, then try again",
+                "these are bound to the present plan by what they have begun: {}; pause the release, wait for them, \
+                 try failed ones again or leave them out, then change the plan",
                 busy.join(", ")
             ),
         );

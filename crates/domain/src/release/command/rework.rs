@@ -10,6 +10,7 @@ use crate::plan::GatedStage;
 use crate::release::event::Event;
 use crate::release::state::{Release, Stage};
 use crate::release::{catalogue, settle};
+use crate::report::Outcome;
 use crate::time::Timestamp;
 
 pub(super) fn rework(
@@ -79,7 +80,7 @@ fn nothing_under_way(release: &Release) -> Result<(), Rejection> {
     let busy: Vec<String> = release
         .board
         .iter()
-        .filter(|task| later(task) && (task.parked || is_under_way(release, task)))
+        .filter(|task| later(task) && (task.parked || is_unknown(task) || is_under_way(release, task)))
         .map(|task| task.key.to_string())
         .collect();
     if busy.is_empty() {
@@ -88,9 +89,21 @@ fn nothing_under_way(release: &Release) -> Result<(), Rejection> {
     illegal(
         "tasks_running",
         format!(
-            "these are still under way: {}; wait for them, or cancel the submission or halt the rollout first",
+            "these are still under way, or it is not known what they did: {}; wait for them, try failed ones again or \
+             leave them out, cancel the submission or halt the rollout first",
             busy.join(", ")
         ),
+    )
+}
+
+/// A write whose outcome nobody knows: repeating it would make a second object.
+fn is_unknown(task: &Task) -> bool {
+    matches!(
+        task.state,
+        TaskState::Failed {
+            outcome: Outcome::Unknown,
+            ..
+        }
     )
 }
 

@@ -1,0 +1,367 @@
+//! Corners where a release, a submission or a rollout could be stuck, doubled or left alone: each was reached once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+#[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
+mod common;
+
+use common::{World, answer, plan};
+use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
+use delivr_domain::board::TaskState;
+use delivr_domain::effect::{Effect, FactKind, Watched};
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
+use delivr_domain::plan::{GatedStage, Purpose};
+use delivr_domain::ports::store::Fact;
+use delivr_domain::release::command::{Command, Force};
+use delivr_domain::release::state::{Phase, Stage, Verdict};
+use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, Sighting};
+use delivr_domain::rollout::{self, Rollout};
+use delivr_domain::submission;
+
+const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
+
+fn fresh_facts(world: &mut World) {
+    let observed_at = world.now;
+    for (kind, value) in [
+        (FactKind::BranchHead, "a".repeat(40)),
+        (FactKind::TicketsApproved, "approved".to_owned()),
+    ] {
+        world.facts.insert(kind, Fact { value, observed_at });
+    }
+}
+
+fn run_row(world: &mut World, row: EffectId) {
+    let effect = world.live[&row].clone();
+    if let Effect::Probe { .. } = effect {
+        fresh_facts(world);
+        let release = world.release;
+        world.input(release, Input::Report(&Report::Tick), None);
+        return;
+    }
+    let Some((to, report)) = answer(&effect) else {
+        world.live.remove(&row);
+        return;
+    };
+    let ends = (!matches!(effect, Effect::Watch { .. })).then_some(row);
+    world.input(to, Input::Report(&report), ends);
+}
+
+/// Answers rows and lets time pass until the world is as wished, leaving some rows alone. Says whether it came so far.
+fn run_until(world: &mut World, leave: impl Fn(&Effect) -> bool, wished: impl Fn(&World) -> bool) -> bool {
+    for _ in 0..800 {
+        world.tick();
+        if wished(world) {
+            return true;
+        }
+        let row = world
+            .live
+            .iter()
+            .find(|(_, effect)| !leave(effect))
+            .map(|(id, _)| *id);
+        match (row, world.next_wake()) {
+            (Some(row), _) => run_row(world, row),
+            (None, Some(at)) => world.now = world.now.max(at),
+            (None, None) => return false,
+        }
+    }
+    false
+}
+
+fn of(kind: TaskKind) -> impl Fn(&Effect) -> bool {
+    move |effect| effect.key().is_some_and(|key| key.task.kind == kind)
+}
+
+fn waits_for(world: &World, wanted: impl Fn(&Effect) -> bool) -> bool {
+    world.live.values().any(wanted)
+}
+
+const fn is_review(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Watch {
+            watched: Watched::Review { .. },
+            ..
+        }
+    )
+}
+
+const fn is_rollout_watch(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Watch {
+            watched: Watched::Rollout { .. },
+            ..
+        }
+    )
+}
+
+fn fail(world: &mut World, kind: TaskKind, outcome: Outcome) {
+    let found = world
+        .live
+        .iter()
+        .find(|(_, effect)| matches!(effect, Effect::Perform { .. }) && of(kind)(effect));
+    let (row, key): (EffectId, EffectKey) =
+        found.map(|(row, effect)| (*row, *effect.key().unwrap())).unwrap();
+    let cause = Cause::new("conflict", "a person must look", Class::NeedsHuman);
+    let report = Report::Performed {
+        key,
+        performed: Performed::Failed { cause, outcome },
+    };
+    world.input(key.owner, Input::Report(&report), Some(row));
+}
+
+fn rollouts(world: &World) -> Vec<Rollout> {
+    let all = world.aggregates.values().filter_map(|state| match state {
+        Aggregate::Rollout(rollout) => Some(rollout.as_ref().clone()),
+        _ => None,
+    });
+    all.collect()
+}
+
+fn child(world: &mut World, to: AggregateId, command: &AnyCommand) -> bool {
+    world.input(to, Input::Command(command), None)
+}
+
+/// A world at the point where the Android bundle's run would be started.
+fn at_bundle() -> World {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(&mut world, of(TaskKind::CreateAabBuild), |world| {
+        waits_for(world, of(TaskKind::CreateAabBuild)) && world.live.len() == 1
+    }));
+    world
+}
+
+fn another_pipeline(world: &World) -> Command {
+    let mut plan = world.release().plan().clone();
+    let target = plan.targets.get_mut(&ANDROID).unwrap();
+    let pipeline = target.pipelines.get_mut(&Purpose::AabBuild).unwrap();
+    pipeline.job = "another".to_owned();
+    pipeline.integration = IntegrationId::from_uuid(uuid::Uuid::from_u128(77));
+    Command::Replan { plan: Box::new(plan) }
+}
+
+#[test]
+fn automation_goes_on_without_a_test_run() {
+    let mut world = World::new(plan(&[ANDROID]));
+    world.tick();
+    fail(&mut world, TaskKind::CreateTestSuite, Outcome::NotDone);
+    let task = TaskKey::once(TaskKind::CreateTestSuite).target(ANDROID);
+    assert!(world.command(Command::SkipTask {
+        task,
+        reason: "no test management here".to_owned()
+    }));
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| world.release().phase() == Phase::Completed
+    ));
+}
+
+#[test]
+fn a_failed_decision_hides_nothing_the_store_shows() {
+    let mut world = World::new(plan(&[TargetKey::IosAppStore]));
+    assert!(run_until(&mut world, is_rollout_watch, |world| !rollouts(world).is_empty()));
+    let id = rollouts(&world)[0].aggregate_id();
+    let pause = AnyCommand::Rollout(rollout::Command::Pause {
+        reason: "look".to_owned(),
+    });
+    assert!(child(&mut world, id, &pause));
+    fail(&mut world, TaskKind::PauseRollout, Outcome::NotDone);
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| rollouts(world)[0].status == rollout::Status::Completed
+    ));
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| world.release().phase() == Phase::Completed
+    ));
+}
+
+#[test]
+fn a_failed_decision_gives_way_to_the_next_one() {
+    let mut world = World::new(plan(&[TargetKey::IosAppStore]));
+    assert!(run_until(&mut world, is_rollout_watch, |world| !rollouts(world).is_empty()));
+    let id = rollouts(&world)[0].aggregate_id();
+    let pause = AnyCommand::Rollout(rollout::Command::Pause {
+        reason: "look".to_owned(),
+    });
+    assert!(child(&mut world, id, &pause));
+    fail(&mut world, TaskKind::PauseRollout, Outcome::NotDone);
+    let complete = AnyCommand::Rollout(rollout::Command::Complete {
+        reason: "all is well".to_owned(),
+    });
+    assert!(child(&mut world, id, &complete));
+    assert!(run_until(&mut world, is_rollout_watch, |world| {
+        rollouts(world)[0].status == rollout::Status::Completed
+    }));
+}
+
+#[test]
+fn a_trigger_does_not_outlive_what_it_was_given_for() {
+    let mut settings = plan(&[ANDROID]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| world.release().stage == Stage::AwaitingPreRelease
+    ));
+    fresh_facts(&mut world);
+    assert!(world.command(Command::Pause { note: None }));
+    assert!(world.command(Command::Trigger {
+        stage: GatedStage::PreRelease,
+        override_reason: None
+    }));
+    assert!(world.command(Command::StartCycle));
+    assert!(world.command(Command::Resume));
+    let cycle = u16::try_from(world.release().cycles.len()).unwrap();
+    assert!(world.command(Command::RecordVerdict {
+        cycle,
+        verdict: Verdict::Failed,
+        note: "bad".to_owned()
+    }));
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| world.release().active_cycle().is_none()
+    ));
+    run_until(&mut world, |_| false, |_| false);
+    assert_eq!(world.release().stage, Stage::AwaitingPreRelease);
+}
+
+#[test]
+fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(&mut world, of(TaskKind::SubmitForReview), |world| {
+        waits_for(world, of(TaskKind::SubmitForReview))
+    }));
+    let submit = world
+        .live
+        .values()
+        .find(|effect| of(TaskKind::SubmitForReview)(effect))
+        .cloned()
+        .unwrap();
+    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    assert!(child(&mut world, submit.owner(), &cancel));
+    assert!(
+        !waits_for(&world, of(TaskKind::WithdrawSubmission)),
+        "the submission may still arrive"
+    );
+    let permit = world.aggregates[&submit.owner()].permit(submit.key().unwrap());
+    assert_eq!(
+        permit,
+        delivr_domain::board::Permit::LookUpOnly,
+        "nothing new is sent"
+    );
+    // It had arrived: it is adopted, and then withdrawn.
+    run_row(&mut world, submit.id());
+    assert!(waits_for(&world, of(TaskKind::WithdrawSubmission)));
+}
+
+#[test]
+fn a_plan_does_not_change_under_what_only_the_old_one_finds_again() {
+    let mut world = at_bundle();
+    fail(&mut world, TaskKind::CreateAabBuild, Outcome::Unknown);
+    let change = another_pipeline(&world);
+    assert!(!world.command(change), "the old run may exist");
+    let mut world = at_bundle();
+    fail(&mut world, TaskKind::CreateAabBuild, Outcome::NotDone);
+    let change = another_pipeline(&world);
+    assert!(world.command(change), "nothing was made");
+}
+
+#[test]
+fn a_wait_that_timed_out_keeps_its_plan() {
+    let mut world = World::new(plan(&[ANDROID]));
+    let waiting =
+        |effect: &Effect| matches!(effect, Effect::Watch { .. }) && of(TaskKind::CreateAabBuild)(effect);
+    assert!(run_until(&mut world, waiting, |world| world
+        .release()
+        .failures()
+        .next()
+        .is_some()));
+    let change = another_pipeline(&world);
+    assert!(
+        !world.command(change),
+        "the run that was accepted belongs to the old job"
+    );
+}
+
+#[test]
+fn a_rework_does_not_repeat_what_may_exist() {
+    let mut world = at_bundle();
+    fail(&mut world, TaskKind::CreateAabBuild, Outcome::Unknown);
+    let rework = |to| Command::Rework {
+        to,
+        reason: "x".to_owned(),
+    };
+    assert!(!world.command(rework(GatedStage::PreRelease)));
+    assert!(!world.command(rework(GatedStage::Regression)));
+}
+
+#[test]
+fn a_suspended_submission_is_over_when_the_next_one_begins() {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(&mut world, is_review, |world| waits_for(
+        world, is_review
+    )));
+    let key = *world
+        .live
+        .values()
+        .find(|effect| is_review(effect))
+        .unwrap()
+        .key()
+        .unwrap();
+    let state = ReviewState {
+        word: ReviewWord::Suspended,
+        store_word: "SUSPENDED".to_owned(),
+        explanation: None,
+    };
+    let report = Report::Seen {
+        key,
+        sighting: Sighting::Review { state },
+    };
+    assert!(world.input(key.owner, Input::Report(&report), None));
+    let ship = TaskKey::once(TaskKind::SubmitToStore).target(ANDROID);
+    assert!(run_until(&mut world, is_review, |world| {
+        matches!(
+            world.release().task(&ship).unwrap().state,
+            TaskState::Failed { .. }
+        )
+    }));
+    assert!(world.command(Command::RetryTask {
+        task: ship,
+        force: Force::No
+    }));
+    assert!(run_until(&mut world, is_review, |world| waits_for(
+        world, is_review
+    )));
+    assert_eq!(world.live.values().filter(|effect| is_review(effect)).count(), 1);
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |world| world.release().phase() == Phase::Completed
+    ));
+    assert_eq!(rollouts(&world).len(), 1, "one version has one rollout");
+}
+
+#[test]
+fn nothing_in_a_store_is_closed_over() {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(&mut world, is_review, |world| waits_for(
+        world, is_review
+    )));
+    assert!(!world.command(Command::CloseRolledBack {
+        reason: "x".to_owned()
+    }));
+    assert_eq!(world.release().stage, Stage::Distribution);
+}
