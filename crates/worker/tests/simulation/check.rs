@@ -1,6 +1,7 @@
 //! The engine's properties, asked after every commit: the fold of the history is the state, the rows are what the state
 //! has outstanding, nothing more follows by itself, nothing came before its time.
 
+use crate::people::reasons;
 use crate::shared::Shared;
 use crate::time::lock;
 use delivr_app::apply::{read_event, read_state};
@@ -11,7 +12,7 @@ use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::hold::Hold;
-use delivr_domain::release::state::Stage;
+use delivr_domain::release::state::{Phase, Stage};
 use delivr_domain::release::{Event as ReleaseEvent, settle};
 use delivr_domain::report::Outcome;
 use delivr_domain::time::{Span, Timestamp};
@@ -213,6 +214,7 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
         .into_iter()
         .map(|row| (row.id, row))
         .collect();
+    says_why(shared, state, &live);
     let outstanding: BTreeMap<EffectId, Effect> = state
         .outstanding()
         .into_iter()
@@ -277,6 +279,31 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
                 it.state
             ));
         }
+    }
+}
+
+/// A release that is not over and has nothing under way says why, to those who could act.
+fn says_why(shared: &Shared, state: &Aggregate, live: &BTreeMap<EffectId, EffectRow>) {
+    let Aggregate::Release(release) = state else {
+        return;
+    };
+    let works = live
+        .values()
+        .any(|row| row.effect.key().is_some() || row.effect.word() == "PROBE");
+    let waits_for_child = release
+        .board
+        .iter()
+        .any(|task| matches!(task.state, TaskState::AwaitingChild { .. }));
+    // Between two cycles the phase itself says what is asked for.
+    let between = release.phase() == Phase::RegressionAwaitingNextCycle;
+    let over = release.terminal() || release.stage == Stage::Completed;
+    let dated = state.wake_at().is_some();
+    if !(over || works || waits_for_child || between || dated || !reasons(release).is_empty()) {
+        shared.wrong(format!(
+            "{} is {} and nobody is told why",
+            release.key(),
+            release.phase()
+        ));
     }
 }
 

@@ -452,3 +452,53 @@ fn a_build_whose_run_was_accepted_goes_on_with_it_wherever_later_builds_come_fro
     let resolves = |effect: &Effect| matches!(effect, Effect::Resolve { key: of, .. } if of.task == key);
     assert!(rows.iter().any(resolves));
 }
+
+#[test]
+fn a_step_that_can_no_longer_be_formed_fails_and_says_so() {
+    let key = TaskKey::once(TaskKind::AutomationRuns)
+        .target(TargetKey::AndroidPlayStore)
+        .cycle(1);
+    let mut draft = sketch();
+    draft.plan.testing = Some(delivr_domain::plan::TestingPlan {
+        integration: integration("tests"),
+        pass_threshold: 90,
+    });
+    let events = [
+        TaskEvent::Planned {
+            tasks: vec![PlannedTask {
+                key,
+                lane: Lane::Regression,
+                after: std::collections::BTreeSet::new(),
+                skipped: None,
+            }],
+        },
+        TaskEvent::Started {
+            task: key,
+            steps: vec![Step::new(StepKind::Watch), Step::new(StepKind::ResolveTotals)],
+            begin: Begin::Step,
+        },
+        // The totals' test run was never made: a person left it out.
+        TaskEvent::StepDone {
+            task: key,
+            step: 0,
+            result: StepResult::Ran {
+                product: RunProduct::default(),
+            },
+            wait: None,
+        },
+    ];
+    let release = events
+        .into_iter()
+        .fold(Release::born(draft, epoch()), |it, event| {
+            it.evolve(&Event::Task { event }, epoch())
+        });
+    let facts = BTreeMap::new();
+    let cx = Context {
+        now: epoch(),
+        actor: "system",
+        facts: &facts,
+    };
+    let stepped = Aggregate::Release(Box::new(release)).run(Vec::new(), &cx);
+    let failed = stepped.state.owner().board().find(&key).unwrap().failure();
+    assert!(failed.is_some_and(|(cause, _)| cause.code == "step_not_formed"));
+}

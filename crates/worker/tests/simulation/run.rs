@@ -241,7 +241,7 @@ impl Run {
     }
 
     fn until_over(&mut self) {
-        let calm_at = self.shared.dice(|dice| dice.millis(10_000_000, 30_000_000));
+        let calm_at = self.shared.dice(|dice| dice.millis(6_000_000, 16_000_000));
         let mut looked = Duration::ZERO;
         while !self.shared.is_wrong() {
             self.steps += 1;
@@ -299,6 +299,11 @@ impl Run {
             .shared
             .dice(|dice| (dice.between(0, 10_000), dice.millis(100, 100_000)));
         let calm = self.shared.calm();
+        let stalls = if self.shared.broken == Broken::Nothing {
+            27
+        } else {
+            90
+        };
         let process = &mut self.processes[number];
         match fate {
             _ if calm => {}
@@ -309,13 +314,13 @@ impl Run {
                 process.starts_at = now + span / 2;
                 return;
             }
-            12..27 => {
+            12.. if fate < stalls => {
                 self.shared.note(format!("process {number} stalls for {span:?}"));
                 process.stalled_until = now + span;
                 process.stop_by = process.stop_by.map(|by| by + span);
                 return;
             }
-            27..30 if process.stop_by.is_none() && process.worker.is_some() => {
+            9_997.. if process.stop_by.is_none() && process.worker.is_some() => {
                 self.shared.note(format!("process {number} is asked to stop"));
                 process.stop.ask();
                 process.stop_by = Some(now + STOPS_WITHIN);

@@ -40,14 +40,23 @@ pub struct Shared {
     pub store_down_until: Mutex<Duration>,
     pub calm: AtomicBool,
     pub broken: Broken,
+    /// How bad the weather of this seed is, 1 to 3.
+    pub harsh: u64,
     loud: bool,
 }
 
 impl Shared {
     pub fn new(seed: u64, broken: Broken) -> Arc<Self> {
+        let mut dice = Dice::new(seed);
         Arc::new(Self {
+            // What is broken shows sooner in bad weather.
+            harsh: if broken == Broken::Nothing {
+                dice.between(1, 4)
+            } else {
+                3
+            },
             time: Arc::new(Time::default()),
-            dice: Arc::new(Mutex::new(Dice::new(seed))),
+            dice: Arc::new(Mutex::new(dice)),
             world: Mutex::new(World::new()),
             trace: Mutex::new(Trace {
                 lines: Vec::new(),

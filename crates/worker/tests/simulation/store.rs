@@ -14,7 +14,7 @@ use delivr_domain::ports::store::{
 };
 use delivr_domain::time::Timestamp;
 use delivr_testkit::memory::MemoryStore;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ impl UnitOfWork for FaultUnit<'_> {
         } = *self;
         store.reach().await?;
         inner.commit().await?;
+        let touched: BTreeSet<AggregateId> = touched.into_iter().collect();
         for id in touched {
             crate::check::after_commit(&store.shared, &store.inner, id);
         }

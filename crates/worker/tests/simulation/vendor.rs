@@ -115,7 +115,7 @@ impl Vendor {
     }
 
     async fn latency(&self) {
-        let slow = self.shared.trouble(60);
+        let slow = self.shared.trouble(60 * self.shared.harsh);
         let (from, to) = if slow { (1_000, 30_000) } else { (5, 400) };
         let span = self.shared.dice(|dice| dice.millis(from, to));
         self.shared.time.after(span).await;
@@ -127,14 +127,14 @@ impl Vendor {
             self.latency().await;
             return Err(error);
         }
-        if self.shared.trouble(15) {
+        if self.shared.trouble(15 * self.shared.harsh) {
             std::future::pending::<()>().await;
         }
         self.latency().await;
-        if self.shared.trouble(25) {
+        if self.shared.trouble(25 * self.shared.harsh) {
             return Err(self.error(ProviderErrorKind::Unavailable, "bad gateway"));
         }
-        if self.shared.trouble(15) {
+        if self.shared.trouble(15 * self.shared.harsh) {
             let hint = self.shared.dice(|dice| dice.millis(1_000, 40_000));
             return Err(self
                 .error(ProviderErrorKind::Throttled, "too many requests")
@@ -151,7 +151,7 @@ impl Vendor {
         if self.shared.calm() {
             return Fate::Works;
         }
-        match self.shared.dice(|dice| dice.between(0, 1_000)) {
+        match self.shared.dice(|dice| dice.between(0, 1_000)) / self.shared.harsh {
             0..70 => Fate::Silence,
             70..100 => Fate::Swallowed,
             100..150 => Fate::Denied(ProviderErrorKind::Unavailable),
