@@ -5,6 +5,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -163,6 +164,33 @@ fn known_names() -> String {
     names.join(", ")
 }
 
+/// What every variable of the family begins with.
+const PREFIX: &str = "DELIVR_";
+
+/// The variables of the family as texts. Those of others may hold whatever they like.
+fn ours(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, SettingsError> {
+    variables
+        .into_iter()
+        .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+        .map(|(name, value)| {
+            let place = format!("the variable {}", name.to_string_lossy());
+            let Ok(name) = name.into_string() else {
+                return Err(SettingsError::Unknown { place });
+            };
+            match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                // The value itself is not repeated: it may be a secret.
+                Err(_) => Err(SettingsError::Value {
+                    place,
+                    detail: "is not UTF-8".to_owned(),
+                }),
+            }
+        })
+        .collect()
+}
+
 struct Given {
     value: String,
     place: String,
@@ -176,7 +204,7 @@ impl Settings {
     /// # Errors
     /// See [`SettingsError`].
     pub fn load(program: Program, files: &[PathBuf]) -> Result<Self, SettingsError> {
-        Self::from_sources(program, files, std::env::vars())
+        Self::from_sources(program, files, ours(std::env::vars_os())?)
     }
 
     /// Reads the settings from files and the given variables.
@@ -243,19 +271,40 @@ fn unset() -> String {
     "(not set)".to_owned()
 }
 
-/// The address of a database without its password.
+/// The address of a database without its password, wherever drivers take one: before the host or as a parameter.
 #[must_use]
 pub fn without_password(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(mut url) if url.password().is_some() => {
-            if url.set_password(Some("***")).is_err() {
-                return "(set)".to_owned();
-            }
-            url.to_string()
+    let Ok(mut url) = Url::parse(address) else {
+        return "(set)".to_owned();
+    };
+    let mut hidden = false;
+    if url.password().is_some() {
+        if url.set_password(Some("***")).is_err() {
+            return "(set)".to_owned();
         }
-        Ok(_) => address.to_owned(),
-        Err(_) => "(set)".to_owned(),
+        hidden = true;
     }
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    if pairs.iter().any(|(name, _)| is_password(name)) {
+        let shown = pairs
+            .iter()
+            .map(|(name, value)| (name, if is_password(name) { "***" } else { value }));
+        url.query_pairs_mut().clear().extend_pairs(shown);
+        hidden = true;
+    }
+    if hidden {
+        url.to_string()
+    } else {
+        address.to_owned()
+    }
+}
+
+/// Whether a parameter of this name holds a password, like `password` and `sslpassword` of PostgreSQL.
+fn is_password(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["pass", "pwd", "secret", "token"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 fn read_file(path: &Path, values: &mut Values) -> Result<(), SettingsError> {
@@ -299,7 +348,7 @@ fn flat(value: &toml::Value) -> Option<String> {
 }
 
 fn read_variable(name: &str, value: String, values: &mut Values) -> Result<(), SettingsError> {
-    let Some(rest) = name.strip_prefix("DELIVR_") else {
+    let Some(rest) = name.strip_prefix(PREFIX) else {
         return Ok(());
     };
     if FOREIGN.iter().any(|prefix| name.starts_with(prefix)) {
@@ -553,6 +602,47 @@ mod tests {
         assert!(!both.contains("s3cret"), "{both}");
         let broken = load(&["master_key = s3cret"], &[]).unwrap_err();
         assert!(!broken.contains("s3cret"), "{broken}");
+    }
+
+    #[test]
+    fn passwords_among_the_parameters_are_hidden_too() {
+        for address in [
+            "postgres://h/db?user=u&password=s3cret",
+            "postgres://h/db?sslpassword=s3cret&sslmode=require",
+            "postgres://u@h/db?PassWord=s3cret",
+            "postgres://u:s3cret@h/db?pass%77ord=s3cret",
+        ] {
+            let shown = without_password(address);
+            assert!(
+                !shown.contains("s3cret") && shown.contains("***") && shown.contains("h/db"),
+                "{shown}"
+            );
+        }
+        let plain = "sqlite://delivr.db?mode=rwc";
+        assert_eq!(without_password(plain), plain);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn variables_that_are_no_text_are_refused_only_where_they_are_ours() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = || OsString::from_vec(vec![b's', b'3', 0xff]);
+        let read = ours([
+            (OsString::from("OTHER"), odd()),
+            (odd(), OsString::from("x")),
+            (OsString::from("DELIVR_LOG"), OsString::from("info")),
+        ])
+        .unwrap();
+        assert_eq!(read, [("DELIVR_LOG".to_owned(), "info".to_owned())]);
+        let error = ours([(OsString::from("DELIVR_MASTER_KEY"), odd())])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("DELIVR_MASTER_KEY") && !error.contains("s3"),
+            "{error}"
+        );
+        let name = OsString::from_vec(b"DELIVR_\xff".to_vec());
+        assert!(ours([(name, OsString::from("x"))]).is_err());
     }
 
     #[test]
