@@ -28,16 +28,38 @@ pub struct Prompted {
 /// Works off what came in; returns how many deliveries that were.
 ///
 /// # Errors
-/// When the store fails; what was not marked is worked off again.
+/// When the store fails for now; what was not marked is worked off again.
 pub async fn work_off(store: &dyn Store) -> Result<usize, StoreError> {
     let open = store.open_deliveries(AT_ONCE).await?;
     for delivery in &open {
-        look(store, delivery).await?;
+        finished(delivery, look(store, delivery).await)?;
         let mut unit = store.begin().await?;
         unit.finish_delivery(delivery.id).await?;
         unit.commit().await?;
     }
     Ok(open.len())
+}
+
+/// Whether the delivery may be marked. A row that cannot be read will not become readable by looking again, and must
+/// not keep the deliveries behind this one waiting; what it concerns is read in its own time anyway.
+fn finished(delivery: &StoredDelivery, looked: Result<(), StoreError>) -> Result<(), StoreError> {
+    match looked {
+        Ok(()) => Ok(()),
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(
+                delivery.id = %delivery.id, source = %delivery.source, %error,
+                "a delivery prompted nothing, because what it names cannot be read"
+            );
+            Ok(())
+        }
+        Err(
+            error @ (StoreError::Conflict
+            | StoreError::Fenced
+            | StoreError::Duplicate(_)
+            | StoreError::Reference(_)
+            | StoreError::Unavailable { .. }),
+        ) => Err(error),
+    }
 }
 
 async fn look(store: &dyn Store, delivery: &StoredDelivery) -> Result<(), StoreError> {
@@ -92,5 +114,38 @@ fn fits(row: &EffectRow, prompted: &Prompted) -> bool {
         Effect::Perform { .. } | Effect::CancelRun { .. } | Effect::Tell { .. } | Effect::Message { .. } => {
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivr_domain::ids::DeliveryId;
+    use delivr_domain::time::Timestamp;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_cannot_be_read_blocks_nobody_and_an_outage_marks_nothing() {
+        let delivery = StoredDelivery {
+            id: DeliveryId::from_uuid(Uuid::nil()),
+            tenant: TenantId::from_uuid(Uuid::nil()),
+            integration: None,
+            source: "jenkins".to_owned(),
+            external: "1".to_owned(),
+            payload: Value::Null,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let corrupt = StoreError::Corrupt {
+            what: "effects",
+            why: "not an effect".to_owned(),
+        };
+        assert!(finished(&delivery, Ok(())).is_ok());
+        assert!(finished(&delivery, Err(corrupt)).is_ok());
+        let outage = StoreError::Unavailable {
+            source: "refused".into(),
+        };
+        assert!(finished(&delivery, Err(outage)).is_err());
+        assert!(finished(&delivery, Err(StoreError::Conflict)).is_err());
     }
 }

@@ -9,12 +9,16 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::{Delivery, Port, Prompt, ReadWebhook, WebhookError};
 use delivr_domain::ports::store::{Integration, StoredDelivery};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Key of the provider whose deliveries may come without naming an integration.
 const JENKINS: &str = "jenkins";
 /// Longest id of a delivery that is kept as it is, in bytes.
 const LONGEST: usize = 200;
+
+/// Correlation keys, and vendor objects, that are kept of one delivery. Each costs a look at the store, and what is
+/// left out is read in its own time anyway.
+const NAMED_AT_MOST: usize = 32;
 
 /// Why a delivery is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -120,8 +124,8 @@ pub async fn jenkins(
 
 async fn store(app: &App, through: &Integration, prompt: Prompt) -> Result<bool, InboundError> {
     let prompted = Prompted {
-        correlations: prompt.correlations,
-        objects: prompt.objects,
+        correlations: few(prompt.correlations),
+        objects: few(prompt.objects),
     };
     let delivery = StoredDelivery {
         id: DeliveryId::from_uuid(app.entropy.uuid()),
@@ -133,6 +137,13 @@ async fn store(app: &App, through: &Integration, prompt: Prompt) -> Result<bool,
         at: app.clock.now(),
     };
     Ok(app.store.insert_delivery(&delivery).await?)
+}
+
+/// Each of the names once, in their order, the first ones where there are too many.
+fn few(names: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let each = names.into_iter().filter(|name| seen.insert(name.clone()));
+    each.take(NAMED_AT_MOST).collect()
 }
 
 /// Stores what a run reports by its callback address; false when the same was here before. `digest` is the body's.
@@ -178,5 +189,18 @@ fn short(external: &str) -> String {
         external.to_owned()
     } else {
         format!("sha256:{}", super::access::digest_of(external.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kept_once_and_not_without_end() {
+        let twice = ["b", "a", "b", "a"].map(str::to_owned).to_vec();
+        assert_eq!(few(twice), ["b", "a"]);
+        let many: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        assert_eq!(few(many.clone()), many[..NAMED_AT_MOST]);
     }
 }
