@@ -65,8 +65,16 @@ impl Directory for SqlStore {
     ) -> Result<Option<Integration>, StoreError> {
         integrations::integration(self, tenant, id).await
     }
+    async fn integration_by_id(&self, id: IntegrationId) -> Result<Option<Integration>, StoreError> {
+        integrations::by_id(self, id).await
+    }
     async fn all_integrations(&self) -> Result<Vec<Integration>, StoreError> {
-        integrations::everything(self).await
+        let (readable, _unreadable) = integrations::everything(self).await?;
+        Ok(readable)
+    }
+    async fn unreadable_integrations(&self) -> Result<Vec<IntegrationId>, StoreError> {
+        let (_readable, unreadable) = integrations::everything(self).await?;
+        Ok(unreadable)
     }
     async fn insert_integration(&self, integration: &Integration) -> Result<(), StoreError> {
         integrations::insert(self, integration).await

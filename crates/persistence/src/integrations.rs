@@ -55,7 +55,16 @@ pub(crate) async fn integration(
     row.map(|row| read(&row)).transpose()
 }
 
-pub(crate) async fn everything(store: &SqlStore) -> Result<Vec<Integration>, StoreError> {
+pub(crate) async fn by_id(store: &SqlStore, id: IntegrationId) -> Result<Option<Integration>, StoreError> {
+    let text = "select * from integrations where id = $1";
+    let row = one(&store.inner.read, WHAT, text, values![id.uuid()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// The integrations that can be read, and the ids of those that cannot.
+pub(crate) async fn everything(
+    store: &SqlStore,
+) -> Result<(Vec<Integration>, Vec<IntegrationId>), StoreError> {
     let rows = all(
         &store.inner.read,
         WHAT,
@@ -63,7 +72,19 @@ pub(crate) async fn everything(store: &SqlStore) -> Result<Vec<Integration>, Sto
         Vec::new(),
     )
     .await?;
-    rows.iter().map(read).collect()
+    let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+    for row in &rows {
+        match read(row) {
+            Ok(integration) => readable.push(integration),
+            Err(error) => {
+                // A row whose very id is damaged is counted all the same.
+                let id = IntegrationId::from_uuid(row.uuid("id").unwrap_or_default());
+                tracing::error!(integration = %id, %error, "an integration cannot be read and is left out");
+                unreadable.push(id);
+            }
+        }
+    }
+    Ok((readable, unreadable))
 }
 
 pub(crate) async fn insert(store: &SqlStore, it: &Integration) -> Result<(), StoreError> {

@@ -9,7 +9,8 @@
 
 use async_trait::async_trait;
 use delivr_domain::key::EffectId;
-use delivr_domain::ports::store::{AttemptRecord, Queue, Store};
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{AttemptRecord, Directory, Queue, Store};
 use delivr_migrations::{Migrator, MigratorTrait};
 use delivr_persistence::{Options, SqlStore, connect};
 use delivr_testkit::clock::FakeClock;
@@ -193,6 +194,46 @@ async fn postgres_workers_are_woken_by_another_process() {
     on_postgres(
         |server| async move { woken_by_another_process(open(server.fresh().unwrap(), None).await).await },
     )
+    .await;
+}
+
+/// One integration that this build cannot read is left out and told; the others work on.
+async fn one_unreadable_integration(here: Fresh) {
+    let tenant = samples::tenant(&here, "one").await;
+    let good = samples::integration(tenant, Port::Scm, "github");
+    let bad = samples::integration(tenant, Port::Scm, "gitlab");
+    for it in [&good, &bad] {
+        here.store.insert_integration(it).await.unwrap();
+    }
+    assert!(here.store.unreadable_integrations().await.unwrap().is_empty());
+    let database = Database::connect(&here.url).await.unwrap();
+    let text = "update integrations set hints = '[1]' where id = $1";
+    let values = [Value::from(bad.id.uuid())];
+    let statement = Statement::from_sql_and_values(database.get_database_backend(), text, values);
+    let changed = database.execute_raw(statement).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    database.close().await.unwrap();
+    assert_eq!(
+        here.store.all_integrations().await.unwrap(),
+        std::slice::from_ref(&good)
+    );
+    assert_eq!(here.store.unreadable_integrations().await.unwrap(), [bad.id]);
+    assert_eq!(here.store.integration_by_id(good.id).await.unwrap(), Some(good));
+    // Who asks for the damaged one is told so; it does not look deleted.
+    assert!(here.store.integration_by_id(bad.id).await.is_err());
+}
+
+#[tokio::test]
+async fn sqlite_leaves_out_an_unreadable_integration() {
+    let (url, directory) = sqlite_url();
+    one_unreadable_integration(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test]
+async fn postgres_leaves_out_an_unreadable_integration() {
+    on_postgres(|server| async move {
+        one_unreadable_integration(open(server.fresh().unwrap(), None).await).await;
+    })
     .await;
 }
 

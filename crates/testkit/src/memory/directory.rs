@@ -184,6 +184,9 @@ impl Directory for MemoryStore {
             .filter(|it| it.tenant == tenant)
             .cloned())
     }
+    async fn integration_by_id(&self, id: IntegrationId) -> Result<Option<Integration>, StoreError> {
+        Ok(self.state().integrations.get(&id).cloned())
+    }
     async fn all_integrations(&self) -> Result<Vec<Integration>, StoreError> {
         Ok(self.state().integrations.values().cloned().collect())
     }

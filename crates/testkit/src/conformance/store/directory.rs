@@ -115,6 +115,25 @@ pub async fn integrations_guard_their_version(subject: &dyn Subject) {
     assert!(!store.delete_integration(tenant, it.id).await.unwrap());
 }
 
+/// A webhook's address names no tenant: the id alone finds the integration, and only that one.
+pub async fn an_integration_is_found_by_its_id_alone(subject: &dyn Subject) {
+    let store = subject.store();
+    let mut made = Vec::new();
+    for (slug, provider) in [("one", "github"), ("other", "gitlab")] {
+        let it = integration(tenant(subject, slug).await, Port::Scm, provider);
+        store.insert_integration(&it).await.unwrap();
+        made.push(it);
+    }
+    for it in &made {
+        assert_eq!(store.integration_by_id(it.id).await.unwrap().as_ref(), Some(it));
+    }
+    assert!(store.unreadable_integrations().await.unwrap().is_empty());
+    let gone = made.remove(0);
+    assert!(store.delete_integration(gone.tenant, gone.id).await.unwrap());
+    assert_eq!(store.integration_by_id(gone.id).await.unwrap(), None);
+    assert_eq!(store.all_integrations().await.unwrap(), made);
+}
+
 /// Neither under a pipeline nor under a live release.
 pub async fn an_integration_in_use_is_not_deleted(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;

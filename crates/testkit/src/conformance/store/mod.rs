@@ -76,6 +76,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
         }
         directory::{
             tenants_and_tokens, settings_and_the_installation, integrations_guard_their_version,
+            an_integration_is_found_by_its_id_alone,
             an_integration_in_use_is_not_deleted, pipelines_use_integrations_of_their_category,
             services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
