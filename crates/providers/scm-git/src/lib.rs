@@ -5,6 +5,7 @@
 //! have the same bytes on every attempt.
 
 mod address;
+mod cache;
 mod notes;
 mod program;
 mod repository;

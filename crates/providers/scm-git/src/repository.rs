@@ -1,6 +1,7 @@
 //! One remote repository and our bare mirror of it. The mirror is a cache: it may be deleted at any time.
 
 use crate::address::{Access, Remote};
+use crate::cache::{self, Trouble};
 use crate::program::{Git, Output};
 use delivr_domain::names::Sha;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
@@ -26,6 +27,7 @@ pub(crate) struct Repository {
     policy: Arc<AddressPolicy>,
     remote: Remote,
     access: Access,
+    cache: PathBuf,
     mirror: PathBuf,
     /// One fetch at a time into the mirror; pushes and look-ups need no turn.
     fetching: Mutex<()>,
@@ -43,6 +45,7 @@ impl Repository {
             policy,
             remote,
             access,
+            cache: cache.to_owned(),
             mirror: cache.join("git").join(format!("{name}.git")),
             fetching: Mutex::new(()),
         }
@@ -119,22 +122,29 @@ impl Repository {
         }
     }
 
-    /// Makes the mirror where it is missing. Repeating it does no harm, also by two processes at once.
+    /// Makes the mirror where it is missing, and tidies it. Repeating it does no harm, also by two processes at once.
     async fn prepare(&self, git: &Git<'_>) -> Result<(), ProviderError> {
-        let broken = |error: std::io::Error| {
+        let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
             let mut failed = git.fail(
                 ProviderErrorKind::Unavailable,
                 "the cache folder for git cannot be written",
             );
-            failed.source = Some(Box::new(error));
+            failed.source = Some(error);
             failed
         };
-        tokio::fs::create_dir_all(&self.mirror).await.map_err(broken)?;
-        if tokio::fs::try_exists(self.mirror.join("HEAD"))
-            .await
-            .map_err(broken)?
-        {
-            return Ok(());
+        let (cache, mirror) = (self.cache.clone(), self.mirror.clone());
+        let prepared = tokio::task::spawn_blocking(move || cache::prepare(&cache, &mirror)).await;
+        match prepared.map_err(|error| broken(error.into()))? {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(Trouble::Io(error)) => return Err(broken(error.into())),
+            Err(Trouble::NotOurs) => {
+                return Err(git.fail(
+                    ProviderErrorKind::Misconfigured,
+                    "another account owns the cache folder for git or can write to it; the operator must set \
+                     DELIVR_CACHE_DIR to a folder that only Delivr's account can write to",
+                ));
+            }
         }
         let path = self.mirror.display().to_string();
         let made = git

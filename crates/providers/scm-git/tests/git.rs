@@ -392,6 +392,31 @@ async fn what_cannot_be_named_or_is_declined_is_said() {
     assert_eq!(bench.changes("refs/heads/release/2"), 0);
 }
 
+/// Whoever can write to the mirror could plant commits; whoever can read it has the repository.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_cache_is_for_our_account_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::new();
+    let write = branch("release/3", &bench.sha("main"));
+    bench.scm.create(&key(), &write).await.unwrap();
+    let cache = bench.folder.path().join("cache");
+    let mode = |folder: &Path| std::fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&cache), mode(&cache.join("git"))), (0o700, 0o700));
+    for folder in [cache.clone(), cache.join("git")] {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = bench.scm.compare(None, &name("main")).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.certainty),
+            (ProviderErrorKind::Misconfigured, Certainty::NotDone),
+            "{error}"
+        );
+        assert!(error.sentence.contains("DELIVR_CACHE_DIR"), "{error}");
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(bench.scm.compare(None, &name("main")).await.unwrap().len(), 1);
+}
+
 #[test]
 fn folders_outside_the_root_are_refused() {
     let outside = tempfile::tempdir().unwrap();
