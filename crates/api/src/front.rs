@@ -56,13 +56,21 @@ pub(crate) async fn front<B: MessageBody + 'static>(
     let elapsed = started.elapsed();
     tracing::debug!(request.id = %id, %method, route, status, elapsed_ms = elapsed.as_millis(), "request");
     let labels = [
-        ("method", method.to_string()),
+        ("method", labelled(&method).to_owned()),
         ("route", route),
         ("status", status.to_string()),
     ];
     metrics::counter!("delivr_http_requests_total", &labels).increment(1);
     metrics::histogram!("delivr_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
     Ok(response)
+}
+
+/// The method as a label of metrics. Every label is kept for as long as the process lives, so that a caller must not be
+/// able to make up new ones.
+fn labelled(method: &Method) -> &'static str {
+    const KNOWN: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let known = KNOWN.iter().find(|known| **known == method.as_str());
+    known.copied().unwrap_or("OTHER")
 }
 
 async fn answer<B: MessageBody + 'static>(
@@ -321,5 +329,21 @@ async fn lost_race(
         }
         Ok(Some(_)) => Ok(response.into_response(reused().response(Some(id)))),
         Ok(None) | Err(_) => Ok(response),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_make_up_no_labels() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+            assert_eq!(labelled(&Method::from_bytes(method.as_bytes()).unwrap()), method);
+        }
+        for method in ["TRACE", "CONNECT", "get", "X1", "X2"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(labelled(&method), "OTHER");
+        }
     }
 }
