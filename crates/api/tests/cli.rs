@@ -260,6 +260,12 @@ fn mistakes_are_named_and_secrets_are_not() {
             ],
             "--name",
         ),
+        (
+            &[
+                "token", "create", "--tenant", "acme", "--role", "OWNER", "--name", "system",
+            ],
+            "--name",
+        ),
         (&["token", "list", "--tenant", "nobody"], "nobody"),
         (&["token", "revoke", "--tenant", "acme", "--id", "x"], "--id"),
         (&["fly"], "fly"),

@@ -4,6 +4,7 @@
 //! time. A lost race is repeated with the same claim, because stepping is pure; a commit whose answer was lost is repeated
 //! too and finds its row ended by its own attempt.
 
+use crate::usecases::access::SYSTEM;
 use delivr_domain::aggregate::{Aggregate, Command, Event, Input, Stepped};
 use delivr_domain::board::Reaction;
 use delivr_domain::effect::{Effect, FactKind};
@@ -292,7 +293,7 @@ async fn try_report(
     };
     let cx = Context {
         now,
-        actor: "system",
+        actor: SYSTEM,
         facts: &facts,
     };
     let fact_report = match (&delivery.fact, changed_fact) {
@@ -333,7 +334,7 @@ async fn try_report(
     // A Tick that changes nothing must not leave its wake-up behind, or it would come again at once.
     let stale_wake = wake_at.is_some() && wake_at != stepped.state.wake_at();
     if changed || stale_wake {
-        write(unit.as_mut(), tenant, expected, &stepped, "system", now).await?;
+        write(unit.as_mut(), tenant, expected, &stepped, SYSTEM, now).await?;
     }
     // A probe is due again as long as its gate waits, whether this was its own row or the fact came from elsewhere.
     for probe in outstanding {

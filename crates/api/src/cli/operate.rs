@@ -54,6 +54,10 @@ pub(super) async fn create_token(
         (1..=100).contains(&length) && !name.contains('\0'),
         "`--name` must have 1 to 100 characters"
     );
+    ensure!(
+        !access::is_reserved(name),
+        "`--name` must not be `{name}`: events would call its holder what they call Delivr itself"
+    );
     let app = wire::start(settings).await?;
     let tenant = access::ensure_tenant(&app, tenant).await?;
     let id = app.entropy.uuid();

@@ -88,6 +88,23 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     }))
 }
 
+/// Tokens of the name that are valid: events could not tell their holders apart.
+async fn live(cx: &Context, name: &str) -> Result<Vec<Token>, StoreError> {
+    let now = cx.now();
+    let mut tokens = cx.app.store.tokens(cx.tenant()).await?;
+    tokens.retain(|it| {
+        it.name == name && it.revoked_at.is_none() && it.expires_at.is_none_or(|expires| expires > now)
+    });
+    Ok(tokens)
+}
+
+fn name_taken() -> Problem {
+    Problem::conflict(
+        "duplicate",
+        "a valid token has this name already; revoke it or take another name",
+    )
+}
+
 /// Makes a token; its secret is shown this once.
 #[utoipa::path(tag = "Tokens", request_body = TokenBody, responses((status = 201, description = "The token with its secret", body = TokenView)))]
 #[post("/tokens")]
@@ -107,12 +124,31 @@ pub(crate) async fn create(cx: Context, body: Body<TokenBody>) -> Answered {
             "the expiry lies in the past",
         ));
     }
+    if access::is_reserved(&body.name) {
+        let detail = "events would call its holder what they call Delivr itself; take another name";
+        return Err(Problem::unsuitable("reserved_name", "/name", detail));
+    }
+    let id = cx.fresh();
+    // One that this very request made before it was interrupted is no other one.
+    if live(&cx, &body.name).await?.iter().any(|it| it.id.uuid() != id) {
+        return Err(name_taken());
+    }
     cx.shows_a_secret();
-    let issued = match access::issue(&cx.app, cx.tenant(), cx.fresh(), &body.name, role, expires_at).await {
+    let issued = match access::issue(&cx.app, cx.tenant(), id, &body.name, role, expires_at).await {
         // An earlier request with this key made it, and was interrupted before its answer was kept.
         Err(StoreError::Duplicate(_)) if cx.may_repeat() => return Err(Problem::already_shown()),
         issued => issued?,
     };
+    // Another request may have come to the same name at the same time: the one that sees the other as earlier yields.
+    let mine = (issued.token.created_at, issued.token.id);
+    let rivals = live(&cx, &body.name).await?;
+    if rivals.iter().any(|it| (it.created_at, it.id) < mine) {
+        cx.app
+            .store
+            .revoke_token(cx.tenant(), issued.token.id, cx.now())
+            .await?;
+        return Err(name_taken());
+    }
     let secret = issued.secret.expose_secret().to_owned();
     let place = cx.place(&format!("/tokens/{}", issued.token.id));
     Ok(Answer::created(place, &view(&issued.token, Some(secret))))

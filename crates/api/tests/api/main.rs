@@ -16,4 +16,5 @@ mod document;
 mod inbound;
 mod integrations;
 mod services;
+mod tokens;
 mod verifying;

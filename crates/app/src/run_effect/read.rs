@@ -7,6 +7,7 @@ use super::{
 };
 use crate::App;
 use crate::connections::ConnectError;
+use crate::usecases::access::SYSTEM;
 use delivr_domain::aggregate::Input;
 use delivr_domain::board::Permit;
 use delivr_domain::effect::{FactKind, Reading, RunRef, Watched};
@@ -202,7 +203,7 @@ pub(super) async fn watch(
             let facts = BTreeMap::new();
             let cx = Context {
                 now: app.clock.now(),
-                actor: "system",
+                actor: SYSTEM,
                 facts: &facts,
             };
             let news = state

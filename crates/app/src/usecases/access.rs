@@ -136,6 +136,15 @@ pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, 
     }))
 }
 
+/// What events call the actor of what nobody asked for.
+pub const SYSTEM: &str = "system";
+
+/// Whether a token of the name could be taken for Delivr itself where events name their actor.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    name.trim().eq_ignore_ascii_case(SYSTEM)
+}
+
 /// A new token and, this once, its secret.
 #[derive(Debug)]
 pub struct Issued {
