@@ -81,6 +81,10 @@ pub(crate) struct Caller(Arc<OnceCell<Principal>>);
 #[derive(Debug, Clone)]
 pub(crate) struct NamedTenant(pub(crate) String);
 
+/// The request is a HEAD, answered as the GET of the same path without its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadAlone;
+
 /// Who asks: a valid credential whose tenant is the one that the path names, if it names one.
 pub(crate) async fn caller(request: &HttpRequest) -> Result<Principal, Problem> {
     let shared = shared(request)?;
@@ -187,6 +191,10 @@ impl Context {
     /// Becomes true when the server stops: answers without end must end then.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.clone()
+    }
+    /// Whether only the head of the answer is wanted. An answer without end has none that could be waited for alone.
+    pub(crate) fn head_alone(&self) -> bool {
+        self.request.extensions().get::<HeadAlone>().is_some()
     }
     /// A segment of the path.
     pub(crate) fn segment(&self, name: &str) -> &str {

@@ -1,6 +1,6 @@
 //! What happens to every request: its id, replays under an idempotency key, problems as documents, the log line.
 
-use crate::context::{Caller, NamedTenant, Repeat, Shared, caller, forgotten_at};
+use crate::context::{Caller, HeadAlone, NamedTenant, Repeat, Shared, caller, forgotten_at};
 use crate::places::{self, BASE, Place};
 use crate::problem::Problem;
 use crate::receive::{Received, receive};
@@ -17,9 +17,6 @@ use delivr_domain::ports::store::StoredAnswer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// Answers below this name have no end, so that nobody could wait for their heads alone.
-const ENDLESS: &str = "/events";
 
 /// The middleware.
 pub(crate) async fn front<B: MessageBody + 'static>(
@@ -166,7 +163,8 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
         ));
     }
     // What answers to GET answers to HEAD: the server itself leaves the body away.
-    if request.method() == Method::HEAD && !uri.path().ends_with(ENDLESS) {
+    if request.method() == Method::HEAD {
+        request.extensions_mut().insert(HeadAlone);
         request.head_mut().method = Method::GET;
     }
     let uri = request.uri();

@@ -1,9 +1,14 @@
 //! The feed and the live stream.
 
+use crate::support::Api;
 use crate::world::World;
+use delivr_testkit::clock::FakeClock;
+use delivr_testkit::memory::MemoryStore;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 #[tokio::test]
 async fn the_feed_is_paged_from_the_newest_to_the_first() {
@@ -135,4 +140,51 @@ async fn the_stream_ends_when_the_server_closes() {
     // Reading to its end comes back because there is an end.
     let text = response.text().await.unwrap();
     assert!(text.starts_with("retry: 2000"), "{text}");
+}
+
+#[tokio::test]
+async fn who_loses_the_credential_loses_the_stream_of_a_busy_release() {
+    let clock = Arc::new(FakeClock::default());
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let world = World::over(Api::with(store, clock.clone()).await).await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let body = json!({"name": "listener", "role": "VIEWER"});
+    let token = world.api.post("/tokens", &body).await.is(201);
+    let url = format!("{}/api/v1{}/events", world.api.root, World::path(&made));
+    let secret = token["token"].as_str().unwrap();
+    let response = world.api.http.get(url).bearer_auth(secret).send().await.unwrap();
+    let mut bytes = response.bytes_stream();
+    assert!(bytes.next().await.unwrap().is_ok());
+    let revoke = format!("/tokens/{}", token["id"].as_str().unwrap());
+    world.api.delete(&revoke).await.is(204);
+    // Something happens every second, so that the stream is never quiet.
+    for second in 1..=20 {
+        let title = json!({"title": format!("title {second}")});
+        world.api.patch(&World::path(&made), &title).await.is(200);
+        clock.advance(Duration::from_secs(1));
+        let next = loop {
+            match tokio::time::timeout(Duration::from_millis(50), bytes.next()).await {
+                Ok(next) => break next,
+                // It looked just before the event came, and waits for the next look.
+                Err(_) => clock.advance(Duration::from_millis(500)),
+            }
+        };
+        match next {
+            Some(part) => assert!(part.is_ok()),
+            None => return,
+        }
+    }
+    panic!("a revoked token still hears what happens");
+}
+
+#[tokio::test]
+async fn a_stream_has_no_head_alone() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    for name in ["events", "event%73"] {
+        let path = format!("{}/{name}", World::path(&made));
+        assert_eq!(world.api.of("VIEWER", "HEAD", &path).send().await.status, 405);
+    }
+    let head = world.api.of("VIEWER", "HEAD", &World::path(&made)).send().await;
+    assert_eq!(head.status, 200);
 }

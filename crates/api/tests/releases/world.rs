@@ -150,7 +150,7 @@ impl World {
         Self::over(Api::on_sqlite().await).await
     }
 
-    async fn over(mut api: Api) -> Self {
+    pub(crate) async fn over(mut api: Api) -> Self {
         // The same application with a folder whose repositories may be used, served anew.
         let folder = tempfile::tempdir().unwrap();
         let deps = Deps::for_tests(folder.path().to_path_buf()).unwrap();

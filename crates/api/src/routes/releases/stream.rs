@@ -7,11 +7,13 @@ use super::load::find;
 use crate::context::{Context, principal};
 use crate::problem::Problem;
 use crate::routes::activities::activity;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
 use bytes::Bytes;
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredEvent;
 use futures_util::future::select;
@@ -22,8 +24,11 @@ use std::time::Duration;
 
 /// Pause between two looks at the store.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Looks without news after which a comment keeps the connection alive and the credential is checked again.
+/// Looks without news after which a comment keeps the connection alive.
 const QUIET_LOOKS: u32 = 30;
+/// How long a credential counts as valid without being checked again, however much there is to tell. With the pause
+/// between two looks, who lost it hears nothing more after less than 15 s.
+const TRUSTED_FOR: Duration = Duration::from_secs(10);
 /// Events read at once.
 const BATCH: u16 = 200;
 
@@ -36,6 +41,14 @@ const BATCH: u16 = 200;
 )]
 #[get("/releases/{releaseId}/events")]
 pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if cx.head_alone() {
+        let detail = "the stream has no end and answers to GET alone";
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "request_refused",
+            detail,
+        ));
+    }
     let (row, _release) = find(&cx).await?;
     let after = match last_seen(&request)? {
         Some(position) => position,
@@ -96,6 +109,24 @@ impl Family {
     }
 }
 
+/// Who listens.
+struct Listener {
+    headers: HeaderMap,
+    checked: Monotonic,
+}
+
+impl Listener {
+    /// Whether the credential that opened the stream still counts.
+    async fn may_listen(&mut self, cx: &Context) -> bool {
+        let now = cx.app.clock.monotonic();
+        if now < self.checked.plus(TRUSTED_FOR) {
+            return true;
+        }
+        self.checked = now;
+        principal(&cx.app, &self.headers).await.is_ok()
+    }
+}
+
 fn live(
     cx: Context,
     release: AggregateId,
@@ -110,10 +141,14 @@ fn live(
             members: BTreeSet::from([release]),
             strangers: BTreeSet::new(),
         };
+        let mut listener = Listener {
+            headers,
+            checked: cx.app.clock.monotonic(),
+        };
         let mut quiet = 0;
         // An id without data: a client that loses the connection now comes back to this very place.
         yield Ok(Bytes::from(format!("retry: 2000\nid: {after}\n\n")));
-        while !*closing.borrow_and_update() {
+        while !*closing.borrow_and_update() && listener.may_listen(&cx).await {
             let found = match cx.app.store.feed(cx.tenant(), after, BATCH).await {
                 Ok(found) => found,
                 Err(error) => {
@@ -123,6 +158,10 @@ fn live(
             };
             let more = found.len() == usize::from(BATCH);
             for stored in found {
+                // A slow reader may take long for what was read at once.
+                if !listener.may_listen(&cx).await {
+                    return;
+                }
                 after = stored.position;
                 match family.has(&cx, stored.owner).await {
                     Ok(true) => match message(&stored) {
@@ -145,10 +184,6 @@ fn live(
             quiet += 1;
             if quiet >= QUIET_LOOKS {
                 quiet = 0;
-                // Who lost the credential meanwhile hears nothing more.
-                if principal(&cx.app, &headers).await.is_err() {
-                    break;
-                }
                 yield Ok(Bytes::from_static(b": still here\n\n"));
             }
             let until = cx.app.clock.monotonic().plus(LOOK_EVERY);
