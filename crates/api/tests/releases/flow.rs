@@ -4,11 +4,11 @@ use crate::world::{World, task};
 use delivr_domain::release::gate::FACT_LIFETIME_SECONDS;
 use serde_json::{Value, json};
 
-fn in_phase(phase: &'static str) -> impl Fn(&Value) -> bool {
+pub(crate) fn in_phase(phase: &'static str) -> impl Fn(&Value) -> bool {
     move |release| release["phase"] == phase
 }
 
-fn waits(kind: &'static str) -> impl Fn(&Value) -> bool {
+pub(crate) fn waits(kind: &'static str) -> impl Fn(&Value) -> bool {
     move |release| {
         let tasks = release["tasks"].as_array().unwrap();
         tasks
@@ -17,7 +17,7 @@ fn waits(kind: &'static str) -> impl Fn(&Value) -> bool {
     }
 }
 
-async fn handed_in(world: &World, release: &Value, number: &str, sha: &Value) -> Value {
+pub(crate) async fn handed_in(world: &World, release: &Value, number: &str, sha: &Value) -> Value {
     let body = json!({
         "target": "ANDROID_PLAY_STORE", "buildNumber": number, "sha": sha,
         "artifactUrl": format!("s3://builds/{number}.aab"),

@@ -17,6 +17,7 @@ mod feed;
 mod flow;
 mod plan;
 mod refusals;
+mod roles;
 mod shipping;
 mod stores;
 mod world;
