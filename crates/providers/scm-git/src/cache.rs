@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// Why the cache is not used.
 #[derive(Debug)]
@@ -19,15 +20,55 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Makes what is missing of `cache/git/mirror` and refuses folders that others can write to. Returns whether the
-/// mirror still has to be initialised.
+/// Beginnings of the names of what git writes while it receives a pack and renames at the end.
+const UNFINISHED: [&str; 3] = ["tmp_pack_", "tmp_idx_", "tmp_rev_"];
+/// Nobody works on a file any more that was not written to for so long: a command ends before that.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// Makes what is missing of `cache/git/mirror`, refuses folders that others can write to, and removes what a killed
+/// fetch left in the mirror. Returns whether the mirror still has to be initialised.
 pub(crate) fn prepare(cache: &Path, mirror: &Path) -> Result<bool, Trouble> {
     own(cache)?;
     let folder = mirror.parent().unwrap_or(cache);
     own(folder)?;
     close(folder)?;
     make(mirror)?;
+    if let Err(error) = sweep(&mirror.join("objects").join("pack")) {
+        // It costs room, no more.
+        tracing::warn!(%error, "what an unfinished fetch left in a mirror cannot be removed");
+    }
     Ok(!mirror.join("HEAD").try_exists()?)
+}
+
+/// Removes what was not finished; a killed fetch never comes back for it, and each may be as large as the repository.
+fn sweep(packs: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(packs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !UNFINISHED.iter().any(|lead| name.starts_with(lead)) {
+            continue;
+        }
+        let removed = entry.metadata().and_then(|it| it.modified()).and_then(|at| {
+            if at.elapsed().is_ok_and(|age| age > LEFT) {
+                std::fs::remove_file(entry.path())
+            } else {
+                Ok(())
+            }
+        });
+        match removed {
+            Ok(()) => {}
+            // Another process was quicker, or the fetch has just ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -89,6 +130,7 @@ fn close(_folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::SystemTime;
 
     fn allow(folder: &Path, mode: u32) {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -131,5 +173,36 @@ mod tests {
             );
             assert!(!git.join("x.git").exists());
         }
+    }
+
+    #[test]
+    fn only_what_nobody_works_on_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, mirror) = (root.path().join("cache"), root.path().join("cache/git/x.git"));
+        let packs = mirror.join("objects/pack");
+        std::fs::create_dir_all(&packs).unwrap();
+        allow(&cache, 0o700);
+        allow(&cache.join("git"), 0o700);
+        let names = [
+            "tmp_pack_a",
+            "tmp_idx_b",
+            "tmp_rev_c",
+            "pack-d.pack",
+            "pack-d.idx",
+        ];
+        for (seconds, kept) in [(30, 5), (90, 2)] {
+            for name in names {
+                let file = std::fs::File::create(packs.join(name)).unwrap();
+                file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+                    .unwrap();
+            }
+            prepare(&cache, &mirror).unwrap();
+            assert_eq!(
+                std::fs::read_dir(&packs).unwrap().count(),
+                kept,
+                "{seconds} s old"
+            );
+        }
+        assert!(packs.join("pack-d.pack").exists() && packs.join("pack-d.idx").exists());
     }
 }
