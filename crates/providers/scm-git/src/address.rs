@@ -2,10 +2,12 @@
 
 use delivr_domain::ports::provider::{ConfigError, Credentials};
 use delivr_provider_kit::AddressPolicy;
+use delivr_provider_kit::address::is_public;
 use delivr_provider_kit::schema::{wrong, wrong_credential};
 use secrecy::{ExposeSecret, SecretString};
+use std::net::IpAddr;
 use std::path::PathBuf;
-use url::Url;
+use url::{Host, Url};
 
 /// A repository's address, checked as far as can be without resolving names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,12 @@ impl Remote {
                 policy
                     .check_url(&url)
                     .map_err(|refusal| bad(&refusal.to_string()))?;
+                if scheme == "http" && !may_be_plain(policy, &url) {
+                    return Err(bad(
+                        "must be https: over http everybody on the way can read the credential and change the \
+                         commits; the operator can allow a host of the own network with DELIVR_ALLOWED_HOSTS",
+                    ));
+                }
                 if url.query().is_some() || url.fragment().is_some() {
                     return Err(bad("must not have a query or fragment"));
                 }
@@ -151,6 +159,18 @@ impl Remote {
             Self::Folder { .. } => "file",
         }
     }
+}
+
+/// Whether http is good enough: for a host that the operator named, or an address of the operator's own network.
+fn may_be_plain(policy: &AddressPolicy, url: &Url) -> bool {
+    let port = url.port_or_known_default().unwrap_or(80);
+    let literal = match url.host() {
+        Some(Host::Ipv4(it)) => Some(IpAddr::V4(it)),
+        Some(Host::Ipv6(it)) => Some(IpAddr::V6(it)),
+        Some(Host::Domain(_)) | None => None,
+    };
+    let private = |it: IpAddr| !is_public(it.to_canonical()) && policy.permits(it);
+    policy.names(url.host_str().unwrap_or_default(), port) || literal.is_some_and(private)
 }
 
 /// With what right the repository is reached.
@@ -270,6 +290,31 @@ mod tests {
             "a\nb:c",
             "/etc/passwd",
             "host:-x",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_hosts_the_operator_allowed() {
+        let policy = AddressPolicy::new("git.corp:8080, 10.1.0.0/16, 93.184.0.0/16").unwrap();
+        let parse = |text: &str| Remote::parse(&policy, None, text);
+        for good in [
+            "http://git.corp:8080/a.git",
+            "http://GIT.corp:8080/a.git",
+            "http://10.1.2.3/a.git",
+            "http://[::ffff:10.1.2.3]/a.git",
+            "https://git.corp/a.git",
+            "https://git.example.com/a.git",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://git.corp/a.git",
+            "http://git.example.com/a.git",
+            "http://93.184.1.1/a.git",
+            "http://[::ffff:93.184.1.1]/a.git",
+            "http://10.2.0.1/a.git",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

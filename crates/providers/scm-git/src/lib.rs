@@ -10,6 +10,7 @@ mod notes;
 mod program;
 mod repository;
 mod scm;
+mod version;
 
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
 use delivr_provider_kit::schema::{self, Field};
@@ -42,6 +43,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
         deps.git_file_root.clone(),
         deps.cache_dir.clone(),
     );
+    let program = Arc::new(version::Program::default());
     Descriptor {
         key: KEY,
         port: Port::Scm,
@@ -76,14 +78,14 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
             "webhooks": false, "immutableTags": false,
         }),
         connect: Arc::new(move |config, credentials| {
-            connect(&policy, root.as_ref(), &cache, config, credentials)
+            connect((&program, &policy), root.as_ref(), &cache, config, credentials)
         }),
         webhook: None,
     }
 }
 
 fn connect(
-    policy: &Arc<AddressPolicy>,
+    (program, policy): (&Arc<version::Program>, &Arc<AddressPolicy>),
     root: Option<&PathBuf>,
     cache: &std::path::Path,
     config: &Value,
@@ -105,7 +107,7 @@ fn connect(
             "must start with https:// or http://",
         ));
     }
-    let repository = repository::Repository::new(policy.clone(), remote, access, cache);
+    let repository = repository::Repository::new((program.clone(), policy.clone()), remote, access, cache);
     Ok(Connection::Scm(Arc::new(GitScm::new(
         repository,
         default,

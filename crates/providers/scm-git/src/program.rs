@@ -3,6 +3,7 @@
 
 use crate::KEY;
 use crate::address::{ALIAS, Access, Remote};
+use crate::version::Program;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_provider_kit::address::refusal_in;
 use delivr_provider_kit::{AddressPolicy, Redactor};
@@ -39,6 +40,7 @@ impl Output {
 /// How git is run for one repository.
 #[derive(Debug)]
 pub(crate) struct Git<'a> {
+    pub(crate) program: &'a Program,
     pub(crate) policy: &'a AddressPolicy,
     pub(crate) remote: &'a Remote,
     pub(crate) access: &'a Access,
@@ -57,7 +59,7 @@ impl Git<'_> {
         arguments: &[&str],
         input: Option<&str>,
     ) -> Result<Output, ProviderError> {
-        let mut command = base(folder);
+        let mut command = base(self.program, folder);
         command.args(["-c", "protocol.allow=never"]).args(arguments);
         self.run(command, input).await
     }
@@ -74,7 +76,7 @@ impl Git<'_> {
                 "the folder no longer lies below DELIVR_GIT_FILE_ROOT",
             ));
         }
-        let mut command = base(folder);
+        let mut command = base(self.program, folder);
         let protocol = self.remote.protocol();
         let allow = format!("protocol.{protocol}.allow=always");
         command.args(["-c", "protocol.allow=never", "-c", &allow]);
@@ -82,6 +84,7 @@ impl Git<'_> {
         let mut _files: Option<TempDir> = None;
         match self.remote {
             Remote::Web(url) => {
+                self.recent().await?;
                 let host = url.host_str().unwrap_or_default();
                 let port = url.port_or_known_default().unwrap_or(443);
                 let address = self.checked(host, port).await?;
@@ -185,7 +188,11 @@ impl Git<'_> {
         failed
     }
 
-    async fn run(&self, mut command: Command, input: Option<&str>) -> Result<Output, ProviderError> {
+    pub(crate) async fn run(
+        &self,
+        mut command: Command,
+        input: Option<&str>,
+    ) -> Result<Output, ProviderError> {
         command.stdin(if input.is_some() {
             Stdio::piped()
         } else {
@@ -336,8 +343,9 @@ impl Git<'_> {
     }
 }
 
-fn base(folder: Option<&Path>) -> Command {
-    let mut command = Command::new("git");
+/// The program with nothing of our surroundings that could change what it does.
+pub(crate) fn base(program: &Program, folder: Option<&Path>) -> Command {
+    let mut command = Command::new(program.path());
     command.env_clear();
     for name in ["PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot"] {
         if let Some(value) = std::env::var_os(name) {

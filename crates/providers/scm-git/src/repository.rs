@@ -3,6 +3,7 @@
 use crate::address::{Access, Remote};
 use crate::cache::{self, Trouble};
 use crate::program::{Git, Output};
+use crate::version::Program;
 use delivr_domain::names::Sha;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_provider_kit::{AddressPolicy, signature};
@@ -24,6 +25,7 @@ pub(crate) enum Pushed {
 /// A remote repository.
 #[derive(Debug)]
 pub(crate) struct Repository {
+    program: Arc<Program>,
     policy: Arc<AddressPolicy>,
     remote: Remote,
     access: Access,
@@ -34,7 +36,12 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    pub(crate) fn new(policy: Arc<AddressPolicy>, remote: Remote, access: Access, cache: &Path) -> Self {
+    pub(crate) fn new(
+        (program, policy): (Arc<Program>, Arc<AddressPolicy>),
+        remote: Remote,
+        access: Access,
+        cache: &Path,
+    ) -> Self {
         // Different credentials must not see each other's objects through the cache.
         let mut identity = remote.argument();
         identity.push('\0');
@@ -42,6 +49,7 @@ impl Repository {
         let hash = signature::hex(digest(&SHA256, identity.as_bytes()).as_ref());
         let name = hash.get(..32).unwrap_or(&hash);
         Self {
+            program,
             policy,
             remote,
             access,
@@ -53,6 +61,7 @@ impl Repository {
 
     pub(crate) fn git(&self, operation: &'static str) -> Git<'_> {
         Git {
+            program: &self.program,
             policy: &self.policy,
             remote: &self.remote,
             access: &self.access,
