@@ -280,3 +280,56 @@ async fn services_of_one_repository_get_names_that_differ() {
         .await
         .refused(422, "service_ambiguous");
 }
+
+#[tokio::test]
+async fn what_keeps_gates_closed_is_not_a_members_to_name() {
+    let world = World::new().await;
+    let api = &world.api;
+    for (number, settings) in [
+        json!({"quorum": {}}),
+        json!({"autoStart": ["PRE_RELEASE"]}),
+        json!({"shaOrigins": ["DECLARED"]}),
+        json!({"allowZeroCycles": true}),
+        json!({"tickets": {"gateOnApproval": false}}),
+        json!({"testing": {"passThreshold": 0}}),
+        json!({"automation": false}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = world.later(&format!("{}.0.0", number + 1));
+        body["settings"] = settings;
+        let member = api.of("MEMBER", "POST", "/releases").json(&body).send().await;
+        member.refused(403, "role_too_low");
+        let admin = api.of("ADMIN", "POST", "/releases").json(&body).send().await;
+        assert_ne!(admin.status, 403, "{}", admin.text);
+    }
+    let mut body = world.later("20.0.0");
+    body["settings"] = json!({"scm": {"mergeBack": true}, "tickets": {"close": true}});
+    let member = api.of("MEMBER", "POST", "/releases").json(&body).send().await;
+    member.is(201);
+}
+
+#[tokio::test]
+async fn the_only_profile_of_a_service_need_not_be_named() {
+    let world = World::new().await;
+    let api = &world.api;
+    // Somebody else's, and everybody's, are not the service's.
+    let other = api.service("other").await;
+    api.post("/profiles", &json!({"name": "theirs", "serviceId": other}))
+        .await
+        .is(201);
+    api.post("/profiles", &json!({"name": "everybody's"}))
+        .await
+        .is(201);
+    let made = world.made(&world.later("1.0.0")).await;
+    assert_eq!(made["profileId"], Value::Null, "{made}");
+    let profile = json!({"name": "weekly", "serviceId": world.service});
+    let profile = api.post("/profiles", &profile).await.is(201);
+    let made = world.made(&world.later("2.0.0")).await;
+    assert_eq!(made["profileId"], profile["id"]);
+    let second = json!({"name": "daily", "serviceId": world.service});
+    api.post("/profiles", &second).await.is(201);
+    let made = world.made(&world.later("3.0.0")).await;
+    assert_eq!(made["profileId"], Value::Null);
+}

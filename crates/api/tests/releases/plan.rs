@@ -226,3 +226,42 @@ async fn a_rehearsal_ends_also_where_the_release_cannot_go_on() {
         .is(200);
     assert!(plan["steps"].as_array().unwrap().len() < 100, "{plan:#}");
 }
+
+#[tokio::test]
+async fn a_member_replans_nothing_that_keeps_a_gate_closed() {
+    let world = World::new().await;
+    let api = &world.api;
+    let profile = |name: &str| json!({"name": name, "settings": {"quorum": {"PRE_RELEASE": 2}}});
+    let own = api.post("/profiles", &profile("own")).await.is(201);
+    let other = api.post("/profiles", &profile("other")).await.is(201);
+    let mut body = world.later("1.0.0");
+    body["profileId"] = own["id"].clone();
+    let made = world.made(&body).await;
+    let path = format!("{}/replan", World::path(&made));
+    let replan = |role: &str, body: &Value| api.of(role, "POST", &path).json(body).send();
+    for body in [
+        json!({"settings": {"quorum": {"DISTRIBUTION": 1}}}),
+        json!({"settings": {"quorum": {"PRE_RELEASE": 1}}}),
+        json!({"settings": {"autoStart": []}}),
+        json!({"settings": {"allowZeroCycles": true}}),
+        json!({"profileId": other["id"]}),
+    ] {
+        let mut shown = body.clone();
+        shown["dryRun"] = json!(true);
+        let shown = replan("MEMBER", &shown).await.is(200);
+        assert_ne!(shown["changes"], json!([]), "{body}");
+        replan("MEMBER", &body).await.refused(403, "role_too_low");
+    }
+    // What keeps nothing closed is theirs to take up, also where the profile says it anew.
+    let free = json!({"settings": {"deadlines": {"pollSeconds": 7}}});
+    replan("MEMBER", &free).await.is(200);
+    let mut newer = profile("own");
+    newer["settings"]["deadlines"] = json!({"pollSeconds": 9});
+    let of_own = format!("/profiles/{}", own["id"].as_str().unwrap());
+    api.put(&of_own, &newer).await.is(200);
+    replan("MEMBER", &json!({})).await.is(200);
+    newer["settings"]["quorum"] = json!({"PRE_RELEASE": 1});
+    api.put(&of_own, &newer).await.is(200);
+    replan("MEMBER", &json!({})).await.refused(403, "role_too_low");
+    replan("ADMIN", &json!({})).await.is(200);
+}

@@ -1,16 +1,18 @@
 //! Creating a release: every reference checked, the plan frozen, names and versions free; then one transaction.
 
 mod choose;
+mod guarded;
 mod replan;
 
 pub use choose::releases_of;
+pub use guarded::{guarded_change, guarded_setting};
 pub use replan::{Replan, replanned};
 
 use super::plan::{self, Capabilities, Parts, Refusal};
 use super::profile;
 use crate::App;
 use crate::apply::{self, ApplyError, Remember};
-use choose::{integration, optional, pipelines, scm_of, service, settings, targets};
+use choose::{integration, only_profile, optional, pipelines, scm_of, service, settings, targets};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ReleaseId, ServiceId, SlotId, TenantId};
 use delivr_domain::key::TargetKey;
@@ -79,7 +81,7 @@ pub struct NewRelease {
     pub version: Option<Version>,
     /// What ships.
     pub targets: Vec<WantedTarget>,
-    /// The profile.
+    /// The profile; none takes the service's only one.
     pub profile: Option<ProfileId>,
     /// Settings document laid over the profile's; already read strictly.
     pub settings: Option<Value>,
@@ -152,16 +154,13 @@ fn capabilities(app: &App, integration: &Integration) -> Capabilities {
 /// # Errors
 /// See [`CreateError`].
 pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Draft, CreateError> {
-    let effective = settings(
-        app,
-        tenant,
-        wanted.profile,
-        wanted.service,
-        wanted.settings.as_ref(),
-    )
-    .await?;
-    let settings = &effective.settings;
     let services = app.store.services(tenant).await?;
+    let profile = match wanted.profile {
+        Some(named) => Some(named),
+        None => only_profile(app, tenant, service(&services, &wanted, None)?.id).await?,
+    };
+    let effective = settings(app, tenant, profile, wanted.service, wanted.settings.as_ref()).await?;
+    let settings = &effective.settings;
     let service = service(&services, &wanted, effective.service)?;
     let scm_id = scm_of(service, &wanted)?;
     let scm = integration(app, tenant, Port::Scm, scm_id, "/scmIntegrationId").await?;

@@ -47,8 +47,10 @@ pub(crate) struct ReleaseBody {
     /// What ships: a store integration's id, or an object with target, version, storeIntegrationId, pipelines, builds.
     #[schema(value_type = Vec<Object>)]
     targets: Vec<Value>,
+    /// Left out, the only profile of the service, if it has exactly one.
     profile_id: Option<String>,
-    /// Settings laid over the profile's.
+    /// Settings laid over the profile's. What keeps a gate closed is an ADMIN's to name: quorum, autoStart, shaOrigins,
+    /// allowZeroCycles, automation, tickets.gateOnApproval, testing.passThreshold.
     #[schema(value_type = Option<Object>)]
     settings: Option<Value>,
     /// Source control; left out, the service's.
@@ -287,6 +289,18 @@ fn read(id: ReleaseId, body: ReleaseBody) -> Result<NewRelease, Problem> {
     })
 }
 
+/// What keeps a gate closed is changed by those alone who may override a gate.
+pub(crate) fn guards(cx: &Context, changed: Option<&str>) -> Result<(), Problem> {
+    match changed {
+        Some(what) if cx.who.role < Role::Admin => Err(Problem::forbidden(format!(
+            "`{what}` decides what keeps a gate closed: changing it for a release needs the role {}; the token has {}",
+            Role::Admin,
+            cx.who.role
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match error {
@@ -307,6 +321,7 @@ pub(crate) async fn make(cx: Context, body: Body<ReleaseBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let Body(body) = body;
     let wanted = read(ReleaseId::from_uuid(cx.fresh()), body)?;
+    guards(&cx, wanted.settings.as_ref().and_then(create::guarded_setting))?;
     let sweep = last_sweep(&cx).await?;
     let kept = kept(&cx, 201);
     let answer = |state: &Aggregate| kept.with(&after(state, sweep));

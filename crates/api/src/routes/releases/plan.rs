@@ -1,6 +1,6 @@
 //! The plan: a dry run of everything that is still to come, and taking up a changed profile.
 
-use super::create::{maybe, pipelines};
+use super::create::{guards, maybe, pipelines};
 use super::load::{Success, act_on, find, last_sweep};
 use super::view::{Include, ReleaseView, as_release, release};
 use crate::answer::{Answer, Answered};
@@ -166,7 +166,7 @@ fn change(change: PlanChange) -> ChangeView {
 }
 
 /// Takes up what the profile, its pipelines and providers say now, and tells every difference. One that comes too late
-/// refuses the whole.
+/// refuses the whole. Another profile, and what keeps a gate closed, are an ADMIN's to take up.
 #[utoipa::path(tag = "Releases", request_body = inline(Option<ReplanBody>), responses((status = 200, description = "What changed", body = ReplanView)))]
 #[post("/releases/{releaseId}/replan")]
 pub(crate) async fn replan(cx: Context, body: Maybe<ReplanBody>) -> Answered {
@@ -193,6 +193,7 @@ pub(crate) async fn replan(cx: Context, body: Maybe<ReplanBody>) -> Answered {
         };
         return Ok(Answer::ok(&view).version(row.version));
     }
+    guards(&cx, create::guarded_change(&found, &plan))?;
     let sweep = last_sweep(&cx).await?;
     // The difference that is told must be the one that is made.
     let mut seen = cx.clone();

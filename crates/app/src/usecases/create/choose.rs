@@ -73,6 +73,20 @@ pub(super) async fn settings(
     })
 }
 
+/// The profile of a service that has exactly one.
+pub(super) async fn only_profile(
+    app: &App,
+    tenant: TenantId,
+    service: ServiceId,
+) -> Result<Option<ProfileId>, StoreError> {
+    let profiles = app.store.profiles(tenant).await?;
+    let mut fit = profiles.iter().filter(|it| it.service == Some(service));
+    Ok(match (fit.next(), fit.next()) {
+        (Some(only), None) => Some(only.id),
+        (None, _) | (Some(_), Some(_)) => None,
+    })
+}
+
 pub(super) fn service<'a>(
     services: &'a [Service],
     wanted: &NewRelease,
