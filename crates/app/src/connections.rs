@@ -4,7 +4,7 @@ use crate::vault::Vault;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::provider::{Connection, Registry};
-use delivr_domain::ports::store::{Integration, Store};
+use delivr_domain::ports::store::{Integration, Store, VerificationStatus};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ impl Connections {
     /// The connection of a tenant's integration.
     ///
     /// # Errors
-    /// [`ConnectError`]: gone, unknown provider, unusable configuration or credentials.
+    /// [`ConnectError`]: gone, changed and not verified since, unknown provider, unusable configuration or credentials.
     pub async fn open(
         &self,
         store: &dyn Store,
@@ -44,6 +44,14 @@ impl Connections {
                 "the integration no longer exists; connect it again and re-plan the release",
             )
         })?;
+        // Whoever changed it may have mistyped an address: nothing is sent there before somebody tried it.
+        if integration.status == VerificationStatus::Pending && integration.verified_at.is_some() {
+            return Err(unusable(
+                ProviderErrorKind::Misconfigured,
+                "the integration was changed and is not verified yet; verify it",
+            )
+            .into());
+        }
         if let Some((version, connection)) = self.lock().get(&id)
             && *version == integration.version
         {

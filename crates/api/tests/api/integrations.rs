@@ -1,6 +1,7 @@
 //! Integrations: connected, shown without secrets, changed, verified, kept while they are used.
 
 use crate::support::{Api, jenkins_body};
+use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::store::VerificationStatus;
 use delivr_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -267,7 +268,8 @@ async fn verification_asks_the_vendor() {
     assert_eq!(verified["verificationStatus"], "INVALID", "{verified}");
     assert!(!verified.to_string().contains("s3cret"));
     // The vendor is down: that says nothing about the credential, and what was known stays.
-    let moved = json!({"config": {"baseUrl": "http://127.0.0.1:9/jenkins"}});
+    let mut moved = json!({"config": {"baseUrl": "http://127.0.0.1:9/jenkins"}});
+    moved["credentials"] = jenkins_body("x")["credentials"].clone();
     api.put(&path, &moved).await.is(200);
     let refused = api.post(&format!("{path}/verify"), &json!({})).await;
     refused.refused(502, "vendor_unavailable");
@@ -280,6 +282,64 @@ async fn verification_asks_the_vendor() {
         .unwrap()
         .unwrap();
     assert_eq!(stored.status, VerificationStatus::Pending);
+}
+
+#[tokio::test]
+async fn secrets_are_not_taken_along_to_another_address() {
+    let api = Api::start().await;
+    let id = api.jenkins("ci").await;
+    let path = format!("/integrations/ci-cd/{id}");
+    let all = jenkins_body("x")["credentials"].clone();
+    let mut some = all.clone();
+    some.as_object_mut().unwrap().remove("apiToken");
+    let elsewhere = |port: u16| json!({"baseUrl": format!("http://127.0.0.1:{port}/jenkins")});
+    for body in [
+        json!({"config": elsewhere(10)}),
+        json!({"config": elsewhere(10), "credentials": {}}),
+        json!({"config": elsewhere(10), "credentials": some}),
+    ] {
+        let refused = api.put(&path, &body).await.wrong_at("/credentials");
+        assert!(refused.to_string().contains("apiToken"), "{refused}");
+    }
+    assert_eq!(api.get(&path).await.is(200)["config"], elsewhere(9));
+    // Another path of the same address, or the same one with everything given again.
+    let below = json!({"baseUrl": "http://127.0.0.1:9/elsewhere"});
+    api.put(&path, &json!({"config": below})).await.is(200);
+    api.put(&path, &json!({"config": elsewhere(10), "credentials": all}))
+        .await
+        .is(200);
+}
+
+#[tokio::test]
+async fn what_was_changed_is_not_used_before_it_is_verified() {
+    let api = Api::start().await;
+    let id: IntegrationId = api.jenkins("ci").await.parse().unwrap();
+    let app = &api.app;
+    let open = || {
+        app.connections
+            .open(app.store.as_ref(), &app.registry, &app.vault, api.tenant.id, id)
+    };
+    // While it is set up, its pipelines may be looked at.
+    assert!(open().await.is_ok());
+    let mut stored = app.store.integration(api.tenant.id, id).await.unwrap().unwrap();
+    stored.status = VerificationStatus::Valid;
+    stored.verified_at = Some(app.clock.now());
+    stored.version += 1;
+    app.store.update_integration(&stored).await.unwrap();
+    assert!(open().await.is_ok());
+    // The connection that is open already does not outlive the change.
+    let path = format!("/integrations/ci-cd/{id}");
+    let body = json!({"credentials": {"apiToken": "s3cret-other"}});
+    api.put(&path, &body).await.is(200);
+    let refused = open().await.unwrap_err().to_string();
+    assert!(refused.contains("not verified yet"), "{refused}");
+    // A name alone changes nothing of it.
+    let mut stored = app.store.integration(api.tenant.id, id).await.unwrap().unwrap();
+    stored.status = VerificationStatus::Valid;
+    stored.version += 1;
+    app.store.update_integration(&stored).await.unwrap();
+    api.put(&path, &json!({"name": "renamed"})).await.is(200);
+    assert!(open().await.is_ok());
 }
 
 #[tokio::test]

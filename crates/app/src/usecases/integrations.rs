@@ -1,5 +1,6 @@
 //! Integrations: kept with sealed credentials, tried against the vendor, replaced without a gap.
 
+use super::addresses;
 use super::limit::within;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
@@ -137,6 +138,34 @@ pub fn prepare(
     })
 }
 
+/// Refuses an address that was changed without its secrets: they are sent there, and who may change an address need not
+/// know them.
+fn same_addresses(
+    stored: &Integration,
+    config: &Value,
+    secrets: &BTreeMap<String, SecretString>,
+    given: &BTreeMap<String, Option<SecretString>>,
+) -> Result<(), ConfigError> {
+    if addresses::of(&stored.config) == addresses::of(config) {
+        return Ok(());
+    }
+    let missing: Vec<&str> = secrets
+        .keys()
+        .filter(|name| !given.contains_key(*name))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError {
+        pointer: "/credentials".to_owned(),
+        detail: format!(
+            "an address is changed, to which the credentials are sent: give each of them again ({})",
+            missing.join(", ")
+        ),
+    })
+}
+
 /// What is to be changed; what is none stays.
 #[derive(Debug, Default)]
 pub struct Change {
@@ -148,7 +177,8 @@ pub struct Change {
     pub credentials: BTreeMap<String, Option<SecretString>>,
 }
 
-/// Changes an integration that was read at its version. A new configuration or credential must be verified anew.
+/// Changes an integration that was read at its version. A new configuration or credential must be verified anew, and a
+/// new address needs every credential again.
 ///
 /// # Errors
 /// See [`IntegrationError`]; `Conflict` when somebody else changed it meanwhile.
@@ -164,6 +194,9 @@ pub async fn change(
     }
     if touched {
         let mut secrets = app.vault.open(stored.tenant, stored.id, &stored.sealed)?;
+        let moved = change.config.as_ref().map_or(Ok(()), |config| {
+            same_addresses(&stored, config, &secrets, &change.credentials)
+        });
         for (name, secret) in change.credentials {
             match secret {
                 Some(secret) => secrets.insert(name, secret),
@@ -174,6 +207,8 @@ pub async fn change(
             stored.config = config;
         }
         try_forms(descriptor, &stored.config, &secrets)?;
+        // Only of a configuration that is one: what it lacks is told first, at its own place.
+        moved?;
         stored.sealed = app
             .vault
             .seal(app.entropy.as_ref(), stored.tenant, stored.id, &secrets)?;

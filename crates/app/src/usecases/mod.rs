@@ -1,6 +1,7 @@
 //! What the API and the pages ask for, one module per kind of thing.
 
 pub mod access;
+mod addresses;
 pub mod callbacks;
 pub mod create;
 pub mod explain;
