@@ -308,11 +308,20 @@ fn is_vendor_trouble(error: &ProviderError) -> bool {
     )
 }
 
-/// A row that cannot be run because our own store failed goes back at once and costs nothing.
+/// A row that cannot be run because our own store failed goes back at once and costs nothing. What is stored and cannot
+/// be read will not be readable in two seconds: it waits longer, and uses up its budget.
 fn store_trouble(error: &StoreError) -> Ended {
+    let (after, failures) = match error {
+        StoreError::Corrupt { .. } => (Duration::from_secs(60), 1),
+        StoreError::Unavailable { .. }
+        | StoreError::Conflict
+        | StoreError::Fenced
+        | StoreError::Duplicate(_)
+        | StoreError::Reference(_) => (Duration::from_secs(2), 0),
+    };
     let how = PutBack {
-        after: Duration::from_secs(2),
-        failures: 0,
+        after,
+        failures,
         unknown: false,
         trouble: Some(error.to_string()),
     };

@@ -11,14 +11,18 @@ use delivr_app::inbox;
 use delivr_app::run_effect::{self, CallLimits, Ran};
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::IntegrationId;
+use delivr_domain::key::AggregateId;
+use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{ClaimRequest, Claimed};
 use delivr_domain::report::Report;
 use futures_util::future::{Either, FutureExt as _, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use limits::Limits;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub use limits::{BREAKER_FAILURES, BREAKER_OPEN};
@@ -64,7 +68,12 @@ impl Default for WorkerSettings {
 pub struct Worker {
     app: App,
     settings: WorkerSettings,
+    /// Aggregates whose agenda could not be worked on, and until when they are left alone.
+    alone: Mutex<BTreeMap<AggregateId, Monotonic>>,
 }
+
+/// How long an aggregate is left alone after its agenda could not be worked on: it stays due meanwhile.
+const DAMAGED: Duration = Duration::from_secs(60);
 
 /// Whether a sweep found anything: then more may be due right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +125,11 @@ impl Worker {
     #[must_use]
     pub fn new(app: App, mut settings: WorkerSettings) -> Self {
         settings.call_timeout = settings.call_timeout.min(settings.lease / 3);
-        Self { app, settings }
+        Self {
+            app,
+            settings,
+            alone: Mutex::default(),
+        }
     }
 
     /// Works until `stop` is ready, then lets what is under way finish within the drain time. What does not finish
@@ -308,6 +321,21 @@ impl Worker {
         self.app.store.claim(&request).await
     }
 
+    fn is_left_alone(&self, id: AggregateId) -> bool {
+        let now = self.app.clock.monotonic();
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        alone.retain(|_, until| *until > now);
+        alone.contains_key(&id)
+    }
+
+    fn leave_alone(&self, id: AggregateId) {
+        let until = self.app.clock.monotonic().plus(DAMAGED);
+        self.alone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, until);
+    }
+
     /// Ticks every aggregate whose agenda is due; returns how many changed.
     ///
     /// # Errors
@@ -316,6 +344,9 @@ impl Worker {
         let due = self.app.store.due_aggregates(64).await?;
         let mut changed = 0;
         for (id, _) in due {
+            if self.is_left_alone(id) {
+                continue;
+            }
             let delivery = Delivery {
                 to: id,
                 report: &Report::Tick,
@@ -328,7 +359,8 @@ impl Worker {
                 Ok(apply::Reported::Unchanged) => {}
                 // One damaged or contended aggregate must not keep the others from their time.
                 Err(error) => {
-                    tracing::error!(aggregate = %id, error = %error, "an agenda could not be worked on");
+                    tracing::error!(aggregate = %id, error = %error, "an agenda could not be worked on; trying again in a minute");
+                    self.leave_alone(id);
                 }
             }
         }

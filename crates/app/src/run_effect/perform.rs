@@ -11,7 +11,7 @@ use delivr_domain::board::Permit;
 use delivr_domain::effect::{Note, Operation, Reference, Topic};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::EffectKey;
-use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
 use delivr_domain::ports::vendor::{ChatMessage, Declared, Lookup, Recognition};
@@ -73,13 +73,10 @@ pub(super) async fn perform(
     operation: &Operation,
 ) -> Ended {
     let row = &claimed.row;
-    let permit = match state_of(app, key.owner).await {
-        Ok(Some(state)) => state.permit(key),
-        Ok(None) => Permit::Stale,
+    match permit_of(app, key).await {
+        Ok(Permit::Stale) => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
+        Ok(Permit::Write | Permit::LookUpOnly) => {}
         Err(error) => return store_trouble(&error),
-    };
-    if permit == Permit::Stale {
-        return Ended::new(Verdict::End(RowEnd::Dead), "stale");
     }
     if row.failures >= BUDGET {
         // A take-over or an unanswered send spent the budget: no call is made, and what the lost attempts did is not
@@ -116,6 +113,12 @@ pub(super) async fn perform(
         Ok(Lookup::Found(found)) => match (found.len(), found.into_iter().next()) {
             (0, _) | (_, None) => {
                 let quiet = quiet_until(row.unknown_since, declared, floor);
+                // Asked again: connecting and looking up took their time, and a person may have said stop meanwhile.
+                let permit = match permit_of(app, key).await {
+                    Ok(Permit::Stale) => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
+                    Ok(permit @ (Permit::Write | Permit::LookUpOnly)) => permit,
+                    Err(error) => return store_trouble(&error),
+                };
                 absent(
                     app,
                     claimed,
@@ -139,6 +142,13 @@ pub(super) async fn perform(
             }
         },
     }
+}
+
+async fn permit_of(app: &App, key: &EffectKey) -> Result<Permit, StoreError> {
+    Ok(match state_of(app, key.owner).await? {
+        Some(state) => state.permit(key),
+        None => Permit::Stale,
+    })
 }
 
 fn unsure(claimed: &Claimed, key: &EffectKey, declared: Declared) -> Ended {
