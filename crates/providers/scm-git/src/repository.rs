@@ -99,7 +99,9 @@ impl Repository {
         Ok(refs)
     }
 
-    /// Fetches all branches and tags into the mirror and says where it is. Forced, so that moved refs follow.
+    /// Fetches all branches and tags into the mirror and says where it is. Forced, so that moved refs follow. Whole
+    /// (no `--filter`): a release's commit that a force push takes off every branch must still be there to be pushed,
+    /// and a push needs its trees and files.
     pub(crate) async fn fetch(&self, operation: &'static str) -> Result<&Path, ProviderError> {
         let _turn = self.fetching.lock().await;
         let git = self.git(operation);

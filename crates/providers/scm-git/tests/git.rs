@@ -392,6 +392,33 @@ async fn what_cannot_be_named_or_is_declined_is_said() {
     assert_eq!(bench.changes("refs/heads/release/2"), 0);
 }
 
+/// A release's commit is pinned at kickoff; a force push afterwards does not take it away.
+#[tokio::test]
+async fn a_commit_that_left_every_branch_can_still_be_named() {
+    let bench = Bench::new();
+    git(&bench.server(), &["config", "uploadpack.allowFilter", "true"]);
+    let first = bench.sha("main");
+    std::fs::write(bench.dev().join("file"), "content").unwrap();
+    git(&bench.dev(), &["add", "file"]);
+    let pinned = bench.commit("feat: Pinned");
+    assert_eq!(bench.scm.compare(None, &name("main")).await.unwrap().len(), 2);
+    git(
+        &bench.dev(),
+        &[
+            "push",
+            "--quiet",
+            "--force",
+            "origin",
+            &format!("{first}:refs/heads/main"),
+        ],
+    );
+    for write in [branch("release/4", &pinned), tag("v4", &pinned)] {
+        bench.scm.create(&key(), &write).await.unwrap();
+        assert_eq!(found(&bench.scm, &write).await, 1, "{write:?}");
+    }
+    assert_eq!(git(&bench.server(), &["show", "v4:file"]), "content");
+}
+
 /// Whoever can write to the mirror could plant commits; whoever can read it has the repository.
 #[cfg(unix)]
 #[tokio::test]
