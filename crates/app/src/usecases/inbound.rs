@@ -42,8 +42,7 @@ pub enum InboundError {
 /// # Errors
 /// When the store fails.
 pub async fn integration(app: &App, id: IntegrationId) -> Result<Option<Integration>, StoreError> {
-    let all = app.store.all_integrations().await?;
-    Ok(all.into_iter().find(|it| it.id == id))
+    app.store.integration_by_id(id).await
 }
 
 fn reader<'a>(app: &'a App, through: &Integration) -> Option<&'a ReadWebhook> {

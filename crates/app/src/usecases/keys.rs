@@ -28,6 +28,11 @@ pub enum KeyError {
     /// The store fails.
     #[error("reading or storing sealed values")]
     Store(#[from] StoreError),
+    /// Some integrations cannot be read by this version, and are still sealed as they were.
+    #[error(
+        "{0} integration(s) cannot be read by this version and were not sealed anew: keep the old master key"
+    )]
+    Unreadable(usize),
     /// One integration changes so often that it could not be re-sealed.
     #[error("the integration {0} kept changing; run `rotate-keys` again")]
     Busy(IntegrationId),
@@ -116,7 +121,10 @@ pub async fn rotate(app: &App) -> Result<Rotated, KeyError> {
         CallbackError::Correlation => KeyError::Vault(VaultError::Damaged),
     })?;
     put_check(app).await?;
-    Ok(done)
+    match app.store.unreadable_integrations().await?.len() {
+        0 => Ok(done),
+        left => Err(KeyError::Unreadable(left)),
+    }
 }
 
 async fn reseal(app: &App, listed: Integration) -> Result<bool, KeyError> {
