@@ -11,14 +11,13 @@
 #[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
 mod common;
 
-use common::{World, answer, plan};
+use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
 use delivr_domain::board::TaskState;
-use delivr_domain::effect::{Effect, FactKind, Watched};
+use delivr_domain::effect::{Effect, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{GatedStage, Purpose};
-use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::state::{Phase, Stage, Verdict};
 use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, Sighting};
@@ -26,32 +25,6 @@ use delivr_domain::rollout::{self, Rollout};
 use delivr_domain::submission;
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
-
-fn fresh_facts(world: &mut World) {
-    let observed_at = world.now;
-    for (kind, value) in [
-        (FactKind::BranchHead, "a".repeat(40)),
-        (FactKind::TicketsApproved, "approved".to_owned()),
-    ] {
-        world.facts.insert(kind, Fact { value, observed_at });
-    }
-}
-
-fn run_row(world: &mut World, row: EffectId) {
-    let effect = world.live[&row].clone();
-    if let Effect::Probe { .. } = effect {
-        fresh_facts(world);
-        let release = world.release;
-        world.input(release, Input::Report(&Report::Tick), None);
-        return;
-    }
-    let Some((to, report)) = answer(&effect) else {
-        world.live.remove(&row);
-        return;
-    };
-    let ends = (!matches!(effect, Effect::Watch { .. })).then_some(row);
-    world.input(to, Input::Report(&report), ends);
-}
 
 /// Answers rows and lets time pass until the world is as wished, leaving some rows alone. Says whether it came so far.
 fn run_until(world: &mut World, leave: impl Fn(&Effect) -> bool, wished: impl Fn(&World) -> bool) -> bool {

@@ -11,7 +11,7 @@
 #[allow(unreachable_pub, reason = "shared by test binaries")]
 mod common;
 
-use common::{World, answer, plan, slot, start};
+use common::{World, answer, fresh_facts, plan, run_row, slot, start};
 use delivr_domain::aggregate::Input;
 use delivr_domain::board::TaskState;
 use delivr_domain::effect::{Effect, FactKind};
@@ -28,43 +28,6 @@ use delivr_domain::time::Span;
 use proptest::prelude::*;
 
 const BOTH: [TargetKey; 2] = [TargetKey::AndroidPlayStore, TargetKey::IosAppStore];
-
-fn fresh_facts(world: &mut World) {
-    let now = world.now;
-    for (kind, value) in [
-        (FactKind::BranchHead, "a".repeat(40)),
-        (FactKind::TicketsApproved, "approved".to_owned()),
-    ] {
-        world.facts.insert(
-            kind,
-            Fact {
-                value,
-                observed_at: now,
-            },
-        );
-    }
-}
-
-/// Answers the row and ends it, as the worker would.
-fn run_row(world: &mut World, row: EffectId) {
-    let effect = world.live[&row].clone();
-    if let Effect::Probe { .. } = effect {
-        // A probe's row is re-armed while it is wanted: it stays.
-        fresh_facts(world);
-        let release = world.release;
-        world.input(release, Input::Report(&Report::Tick), None);
-        return;
-    }
-    let Some((to, report)) = answer(&effect) else {
-        world.live.remove(&row);
-        return;
-    };
-    let ends = (!matches!(effect, Effect::Watch { .. })).then_some(row);
-    if matches!(effect, Effect::Perform { .. }) {
-        *world.made.entry(row.to_string()).or_default() += 1;
-    }
-    world.input(to, Input::Report(&report), ends);
-}
 
 /// Runs everything that is live or due until nothing moves any more.
 fn run_to_rest(world: &mut World) {

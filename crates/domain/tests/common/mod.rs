@@ -410,3 +410,41 @@ fn named(effect: &Effect) -> String {
         |key| format!("{} {key}", effect.word()),
     )
 }
+
+/// Gates' facts as they are when all is well, read just now.
+pub fn fresh_facts(world: &mut World) {
+    let now = world.now;
+    for (kind, value) in [
+        (FactKind::BranchHead, "a".repeat(40)),
+        (FactKind::TicketsApproved, "approved".to_owned()),
+    ] {
+        world.facts.insert(
+            kind,
+            Fact {
+                value,
+                observed_at: now,
+            },
+        );
+    }
+}
+
+/// Answers the row and ends it, as the worker would.
+pub fn run_row(world: &mut World, row: EffectId) {
+    let effect = world.live[&row].clone();
+    if let Effect::Probe { .. } = effect {
+        // A probe's row is re-armed while it is wanted: it stays.
+        fresh_facts(world);
+        let release = world.release;
+        world.input(release, Input::Report(&Report::Tick), None);
+        return;
+    }
+    let Some((to, report)) = answer(&effect) else {
+        world.live.remove(&row);
+        return;
+    };
+    let ends = (!matches!(effect, Effect::Watch { .. })).then_some(row);
+    if matches!(effect, Effect::Perform { .. }) {
+        *world.made.entry(row.to_string()).or_default() += 1;
+    }
+    world.input(to, Input::Report(&report), ends);
+}
