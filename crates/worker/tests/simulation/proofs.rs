@@ -35,8 +35,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Something that happens once, while a vendor is asked.
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
 /// A tracker that takes every ticket and never says so.
-struct Mute(Arc<Mutex<u32>>);
+struct Mute {
+    sent: Arc<Mutex<u32>>,
+    meanwhile: Meanwhile,
+}
 
 #[async_trait]
 impl Writes<TrackerWrite> for Mute {
@@ -46,10 +52,14 @@ impl Writes<TrackerWrite> for Mute {
         })
     }
     async fn find(&self, _key: &EffectKey, _write: &TrackerWrite) -> Result<Lookup, ProviderError> {
+        let happens = self.meanwhile.lock().unwrap().take();
+        if let Some(happens) = happens {
+            happens();
+        }
         Ok(Lookup::Found(Vec::new()))
     }
     async fn create(&self, _key: &EffectKey, _write: &TrackerWrite) -> Result<Reference, ProviderError> {
-        *self.0.lock().unwrap() += 1;
+        *self.sent.lock().unwrap() += 1;
         Err(ProviderError::new(
             "mute",
             "create",
@@ -76,6 +86,7 @@ struct Bench {
     worker: Worker,
     release: AggregateId,
     sent: Arc<Mutex<u32>>,
+    meanwhile: Meanwhile,
 }
 
 fn sketch() -> Draft {
@@ -102,6 +113,8 @@ impl Bench {
         at_once(furnish(&store, &shared, &vault));
         let sent = Arc::new(Mutex::new(0));
         let counted = sent.clone();
+        let meanwhile = Meanwhile::default();
+        let happens = meanwhile.clone();
         let registry = Registry::new([Descriptor {
             key: "sim",
             port: Port::ProjectManagement,
@@ -110,7 +123,10 @@ impl Bench {
             credentials_schema: serde_json::json!({}),
             capabilities: serde_json::json!({}),
             connect: Arc::new(move |_config, _credentials| {
-                Ok(Connection::Tracker(Arc::new(Mute(counted.clone()))))
+                Ok(Connection::Tracker(Arc::new(Mute {
+                    sent: counted.clone(),
+                    meanwhile: happens.clone(),
+                })))
             }),
             webhook: None,
         }])
@@ -130,6 +146,7 @@ impl Bench {
             worker: Worker::new(app, WorkerSettings::default()),
             release: made.id(),
             sent,
+            meanwhile,
         }
     }
     fn state(&self) -> Box<Release> {
@@ -240,6 +257,31 @@ fn a_persons_retry_waits_out_the_quiet_time_of_the_last_unanswered_send() {
         before,
         "nothing is sent before the quiet time is over"
     );
+}
+
+#[test]
+fn what_a_person_stops_during_the_look_up_is_not_sent() {
+    let bench = Bench::new(sketch());
+    bench.command(Command::Start);
+    let (store, clock, release) = (bench.store.clone(), bench.clock.clone(), bench.release);
+    *bench.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        let wish = Wish {
+            tenant: tenant(),
+            command: &Any::Release(Command::Pause { note: None }),
+            actor: "pat",
+            expected: None,
+            remember: None,
+        };
+        at_once(apply::command(&store, clock.as_ref(), release, &wish)).unwrap();
+    }));
+    at_once(bench.worker.run_due_once()).unwrap();
+    assert!(bench.meanwhile.lock().unwrap().is_none(), "the vendor was asked");
+    assert_eq!(
+        *bench.sent.lock().unwrap(),
+        0,
+        "and nothing was sent after the pause"
+    );
+    assert_eq!(bench.ticket().state, RowState::Parked);
 }
 
 #[test]
