@@ -15,6 +15,7 @@
 )]
 
 mod check;
+mod defects;
 mod directory;
 mod finish;
 mod people;
