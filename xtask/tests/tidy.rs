@@ -328,6 +328,46 @@ fn documents_name_only_tests_that_exist() {
     fails(&wrong);
 }
 
+/// How many defects each part of `docs/defects-prevented.md` answers, by the letter of its numbers.
+const DEFECTS: [(char, u32); 3] = [('D', 60), ('W', 12), ('P', 19)];
+
+#[test]
+fn every_defect_is_answered() {
+    let path = "docs/defects-prevented.md";
+    let text = files().into_iter().find(|file| file.path == path).unwrap().text;
+    fails(&unanswered(&text, &DEFECTS));
+}
+
+/// Numbers without a row, rows that answer nothing, and rows of no number.
+fn unanswered(text: &str, parts: &[(char, u32)]) -> Vec<String> {
+    let mut left: BTreeSet<String> = parts
+        .iter()
+        .flat_map(|(letter, count)| (1..=*count).map(move |number| format!("{letter}{number}")))
+        .collect();
+    let mut wrong = Vec::new();
+    for line in prose(text).filter(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let number = cells[0];
+        if number == "Number" || number.starts_with("---") {
+            continue;
+        }
+        let excused = cells
+            .get(2)
+            .is_some_and(|answer| answer.starts_with("not built") || answer.starts_with("cannot arise"));
+        if !left.remove(number) {
+            wrong.push(format!("{number} is no defect, or there twice"));
+        } else if cells.len() != 4 || cells[1].is_empty() || cells[2].is_empty() {
+            wrong.push(format!("{number} has no answer"));
+        } else if named_tests(cells[3]).is_empty() && !excused {
+            wrong.push(format!(
+                "{number} names no test, and is neither `not built` nor `cannot arise`"
+            ));
+        }
+    }
+    wrong.extend(left.iter().map(|number| format!("{number} is missing")));
+    wrong
+}
+
 /// Backticked `delivr_crate::path::test_name`.
 fn named_tests(text: &str) -> Vec<String> {
     prose(text)
@@ -375,6 +415,13 @@ fn the_rules_see_what_they_look_for() {
         named_tests("| `delivr_domain::a::b` | `Release::step` |"),
         ["delivr_domain::a::b"]
     );
+    let rows = "| Number | Defect | Answer | Shown by |\n|---|---|---|---|\n| X1 | a | b | `delivr_a::b` |\n| X2 | a | not built: c | |\n";
+    let parts = [('X', 2)];
+    assert_eq!(unanswered(rows, &parts), Vec::<String>::new());
+    assert_eq!(unanswered(&rows.replace("not built", "later"), &parts).len(), 1);
+    assert_eq!(unanswered(&rows.replace("`delivr_a::b`", ""), &parts).len(), 1);
+    assert_eq!(unanswered(&rows.replace("X2", "X1"), &parts).len(), 2);
+    assert_eq!(unanswered(rows, &[('X', 3)]), ["X3 is missing"]);
     let source = File {
         path: "crates/domain/src/a.rs".into(),
         text: "#[test]\nfn b() {\n}\nfn c() {}\n".into(),
