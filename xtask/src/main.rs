@@ -1,14 +1,16 @@
-//! The project's own command line: `cargo xtask demo`, `test`, `ci`, `docs`, `new-provider`.
+//! The project's own command line: `cargo xtask demo`, `chaos`, `test`, `ci`, `docs`, `new-provider`.
 //!
 //! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
 //! never reach into the product's crates: what it knows, it knows through `cargo`, files and the public HTTP API.
 
+mod chaos;
 mod ci;
 mod demo;
 mod docs;
 mod new_provider;
 mod postgres;
 mod shell;
+mod system;
 mod test;
 
 use anyhow::Result;
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Take one release from kickoff into both stores on this machine, and stay up to be looked at.
     Demo(demo::Args),
+    /// Break the whole system in every way it must withstand, and count what was done twice, lost or illegal.
+    Chaos(chaos::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
     /// Run the whole pipeline: format, lints, docs, licences, generated files, demo, tests.
@@ -41,6 +45,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Test => test::run(),
         Command::Ci => ci::run(),
         Command::Docs(args) => docs::run(&args),

@@ -36,15 +36,20 @@ impl Postgres {
             .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"])
             .arg(&server.data);
         text(&mut initdb)?;
+        server.begin()?;
+        Ok(server)
+    }
+
+    fn begin(&self) -> Result<()> {
         // Durability is not what these tests prove: a crash of the machine ends the test run as well.
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300",
-            server.port
+            self.port
         );
-        let mut start = server.control();
+        let mut start = self.control();
         start
             .args(["-w", "-t", "60", "-o", &options, "-l"])
-            .arg(server.data.join("server.log"))
+            .arg(self.data.join("server.log"))
             .arg("start");
         // The server inherits our pipes: nothing may wait for their end.
         start
@@ -55,7 +60,20 @@ impl Postgres {
         if !status.success() {
             bail!("pg_ctl start ended with {status}");
         }
-        Ok(server)
+        Ok(())
+    }
+
+    /// Shuts the server down as a crash of it would, and starts it again: it recovers what was committed.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub(crate) fn restart(&self) -> Result<()> {
+        let mut stop = self.control();
+        stop.args(["-m", "immediate", "-w", "stop"]);
+        if !works(stop) {
+            bail!("the database server did not stop");
+        }
+        self.begin()
     }
 
     /// Where to connect, as a user who may create databases.

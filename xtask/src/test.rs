@@ -5,6 +5,7 @@
 //! once. Lines `CHECKED: <what>` in the same file say what was compared with an outside description, and are shown too.
 //! Nothing is tried twice.
 
+use crate::chaos;
 use crate::postgres::Postgres;
 use crate::shell::{cargo, root, say, shown, works};
 use anyhow::{Context, Result, bail};
@@ -72,17 +73,41 @@ pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
         let (passed, tally) = counted(&mut command)?;
         total.add(tally);
         if !passed {
-            broken.push(shown(&command));
+            broken.push(format!("`{}`", shown(&command)));
         }
     }
+    let server = postgres.is_some();
     drop(postgres);
+    chaos(server, &mut skipped, &mut total, &mut broken)?;
 
     report(&log, skipped, total)?;
     if !broken.is_empty() {
-        bail!("`{}` failed", broken.join("` and `"));
+        bail!("{} failed", broken.join(" and "));
     }
     if total.passed == 0 {
         bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// The fixed set of whole systems under blows; each counts as one test.
+fn chaos(server: bool, skipped: &mut Vec<String>, total: &mut Tally, broken: &mut Vec<String>) -> Result<()> {
+    crate::system::programs::build(&["delivr-api", "delivr-worker", "delivr-sandbox"])?;
+    for fixed in chaos::FIXED {
+        // It strikes its server down, so that it cannot be one that was named to us.
+        if fixed.needs_server() && !server {
+            skipped.push(format!("{}: no PostgreSQL server of our own", fixed.name));
+            continue;
+        }
+        say(format!("$ {}", fixed.name));
+        match fixed.run() {
+            Ok(()) => total.passed += 1,
+            Err(error) => {
+                say(format!("FAILED: {}: {error:#}", fixed.name));
+                total.failed += 1;
+                broken.push(fixed.name.to_owned());
+            }
+        }
     }
     Ok(())
 }

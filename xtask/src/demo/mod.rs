@@ -4,18 +4,16 @@
 //! kickoff through two regression rounds and pre-release into both stores. Of Delivr only the public HTTP API is used, as
 //! by any client; the vendors are moved by the sandbox's control routes.
 
-mod client;
-mod programs;
-mod repository;
-mod setup;
 mod story;
 mod summary;
 
 use crate::shell::say;
+use crate::system::client::Client;
+use crate::system::programs::{self, Running, printed, program, start};
+use crate::system::repository::Repository;
+use crate::system::team::{Lane, Office, Team};
 use anyhow::{Context, Result};
-use client::Client;
-use programs::{Running, printed, program, start};
-use repository::Repository;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +62,7 @@ pub(crate) fn headless() -> Result<()> {
 /// When anything does not go as told; the programs' logs are named then.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.no_build {
-        programs::build()?;
+        programs::build(&["delivr-api", "delivr-sandbox"])?;
     }
     let mut stage = Stage::open(args.seed)?;
     say(format!(
@@ -106,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 impl Stage {
     fn open(seed: u64) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("delivr-demo-").tempdir()?;
-        let repository = Repository::make(folder.path())?;
+        let repository = Repository::make(folder.path(), "shop")?;
         let mut command = program("delivr-sandbox")?;
         command.args(["--listen", "127.0.0.1:0", "--seed", &seed.to_string()]);
         let sandbox = start("delivr-sandbox", command, &folder.path().join("sandbox.log"))?;
@@ -143,6 +141,22 @@ impl Stage {
         })
     }
 
+    /// Connects the team's systems.
+    fn set_up(&self) -> Result<Team> {
+        let office = Office {
+            api: &self.api,
+            vendors: &self.vendors,
+            tell: &|line| say(line),
+        };
+        let lane = Lane {
+            slug: "shop",
+            apple: true,
+            play: true,
+            settings: settings(),
+        };
+        office.lane(&office.desk()?, &self.repository, &lane)
+    }
+
     /// Leaves the folder behind and names it.
     fn keep_logs(self) -> String {
         let Self { folder, .. } = self;
@@ -174,4 +188,18 @@ impl Settings<'_> {
             .env("DELIVR_CACHE_DIR", self.folder.join("cache"));
         command
     }
+}
+
+/// How the team releases: seconds where a real team waits minutes, everything else as anybody would set it.
+fn settings() -> Value {
+    json!({
+        "scm": { "baseBranch": "main" },
+        "testing": { "passThreshold": 95 },
+        "autoStart": ["REGRESSION"],
+        "deadlines": { "pollSeconds": 1 },
+        "stores": {
+            "IOS_APP_STORE": { "submit": "BY_PERSON", "timing": "MANUAL", "phased": true, "pollSeconds": 1 },
+            "ANDROID_PLAY_STORE": { "submit": "BY_PERSON", "timing": "AFTER_APPROVAL", "steps": [500, 2000, 10000], "pollSeconds": 1 },
+        },
+    })
 }

@@ -1,8 +1,9 @@
 //! One release from kickoff to both stores, told as it happens.
 
 use super::Stage;
-use super::setup::{Team, text};
 use crate::shell::say;
+use crate::system::team::Team;
+use crate::system::text;
 use anyhow::{Context, Result, bail};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -93,8 +94,8 @@ fn body(team: &Team) -> Value {
             { "target": "IOS_APP_STORE", "storeIntegrationId": team.app_store },
             { "target": "ANDROID_PLAY_STORE", "storeIntegrationId": team.play_store },
         ],
-        "scmIntegrationId": team.scm, "ticketId": team.tickets, "communicationId": team.chat,
-        "testManagementId": team.tests, "pipelines": team.pipelines,
+        "scmIntegrationId": team.scm, "ticketId": team.desk.tickets, "communicationId": team.desk.chat,
+        "testManagementId": team.desk.tests, "pipelines": team.pipelines,
         "slots": [{ "at": soon }],
     })
 }

@@ -1,7 +1,7 @@
 //! What the vendors say was done, counted by natural subject: the demo's last line.
 
 use super::Stage;
-use super::setup::text;
+use crate::system::text;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(crate) fn of(stage: &Stage, release: &str) -> Result<Value> {
     let mut made = 0;
     for (_, count) in ours {
         made += 1;
-        duplicates += count - 1;
+        duplicates += count.saturating_sub(1);
     }
     same_commit(stage, &state)?;
     let summary = json!({

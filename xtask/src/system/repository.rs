@@ -1,4 +1,4 @@
-//! The team's git server of the demo: a real repository whose receive hook keeps its own record of every ref.
+//! A team's git server: a real repository whose receive hook keeps its own record of every ref.
 
 use super::programs::git;
 use anyhow::{Context, Result};
@@ -16,13 +16,13 @@ pub(crate) struct Repository {
 const HOOK: &str = "#!/bin/sh\nwhile read line; do echo \"$line\" >> \"$GIT_DIR/received\"; done\n";
 
 impl Repository {
-    /// Makes both, with a first few commits on `main`.
+    /// Makes both below the folder, with a first few commits on `main`.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn make(folder: &Path) -> Result<Self> {
-        let served = folder.join("repositories").join("shop.git");
-        let clone = folder.join("clone");
+    pub(crate) fn make(folder: &Path, name: &str) -> Result<Self> {
+        let served = folder.join("repositories").join(format!("{name}.git"));
+        let clone = folder.join(format!("{name}-clone"));
         std::fs::create_dir_all(&served)?;
         git(&served, &["init", "--quiet", "--bare", "--initial-branch=main"])?;
         let hook = served.join("hooks").join("post-receive");
@@ -30,7 +30,7 @@ impl Repository {
         std::fs::write(&hook, HOOK)?;
         executable(&hook)?;
         let address = served.to_string_lossy().into_owned();
-        git(folder, &["clone", "--quiet", &address, "clone"])?;
+        git(folder, &["clone", "--quiet", &address, &clone.to_string_lossy()])?;
         let made = Self {
             record: served.join("received"),
             served,
@@ -88,7 +88,13 @@ impl Repository {
         git(&self.served, &["rev-parse", &format!("{name}^{{commit}}")])
     }
 
-    /// Refs that the server saw created, with how often; a developer's own pushes of commits are no creations.
+    /// How many changes of refs the server has accepted.
+    pub(crate) fn received(&self) -> usize {
+        std::fs::read_to_string(&self.record).map_or(0, |text| text.lines().count())
+    }
+
+    /// Refs that the server saw created, with how often (0: deleted since); a developer's own pushes of commits are no creations, a ref
+    /// that was deleted may be made anew, and a tag that moves is made again.
     ///
     /// # Errors
     /// When the record cannot be read.
@@ -97,10 +103,17 @@ impl Repository {
         let mut created = BTreeMap::new();
         for line in text.lines() {
             let mut words = line.split(' ');
-            let (old, _new, name) = (words.next(), words.next(), words.next());
-            if let (Some(old), Some(name)) = (old, name)
-                && old.bytes().all(|byte| byte == b'0')
-            {
+            let (old, new, name) = (words.next(), words.next(), words.next());
+            let (Some(old), Some(new), Some(name)) = (old, new, name) else {
+                continue;
+            };
+            let none = |commit: &str| commit.bytes().all(|byte| byte == b'0');
+            if none(new) {
+                // The deleted one is spent; what was made before it too often stays counted.
+                if let Some(count) = created.get_mut(name) {
+                    *count = u64::saturating_sub(*count, 1);
+                }
+            } else if none(old) || name.starts_with("refs/tags/") {
                 *created.entry(name.to_owned()).or_insert(0) += 1;
             }
         }
