@@ -256,6 +256,8 @@ pub(crate) struct GuardedResolver {
     pub(crate) policy: Arc<AddressPolicy>,
     /// Whether the calls of this client go to hosts that the operator named (checked with the port before the call).
     pub(crate) named: bool,
+    /// Host of the operator's proxy, which may have any address.
+    pub(crate) proxy: Option<String>,
 }
 
 impl reqwest::dns::Resolve for GuardedResolver {
@@ -264,7 +266,9 @@ impl reqwest::dns::Resolve for GuardedResolver {
         Box::pin(async move {
             let host = name.as_str();
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let kept = this.policy.keep(host, this.named, found)?;
+            let proxy = this.proxy.as_deref();
+            let named = this.named || proxy.is_some_and(|proxy| normal(proxy) == normal(host));
+            let kept = this.policy.keep(host, named, found)?;
             Ok(Box::new(kept.into_iter()) as reqwest::dns::Addrs)
         })
     }

@@ -36,6 +36,8 @@ pub struct HttpSettings {
     pub user_agent: String,
     /// Further trusted certificates (PEM), for vendors behind a private authority.
     pub ca_bundle: Option<Vec<u8>>,
+    /// The way out: an HTTP proxy, with its password if it has one. Hosts that the operator named are called without it.
+    pub proxy: Option<SecretString>,
 }
 
 impl Default for HttpSettings {
@@ -46,6 +48,7 @@ impl Default for HttpSettings {
             max_answer: 8 * 1024 * 1024,
             user_agent: concat!("delivr/", env!("CARGO_PKG_VERSION")).to_owned(),
             ca_bundle: None,
+            proxy: None,
         }
     }
 }
@@ -369,12 +372,37 @@ fn sentence(kind: ProviderErrorKind, status: StatusCode) -> String {
     format!("{what} (HTTP {})", status.as_u16())
 }
 
+/// Counts a call. The labels are words of the adapters and of this crate, never of a vendor.
+fn measure(
+    provider: &'static str,
+    operation: &'static str,
+    answer: &Result<Answer, ProviderError>,
+    took: Duration,
+) {
+    let outcome = match answer {
+        Ok(answer) => match answer.status.as_u16() {
+            429 => "throttled",
+            400..=499 => "refused",
+            500..=599 => "vendor_error",
+            _ => "answered",
+        },
+        Err(error) => error.code(),
+    };
+    metrics::counter!("delivr_provider_requests_total",
+        "provider" => provider, "operation" => operation, "outcome" => outcome)
+    .increment(1);
+    metrics::histogram!("delivr_provider_request_duration_seconds",
+        "provider" => provider, "operation" => operation, "outcome" => outcome)
+    .record(took.as_secs_f64());
+}
+
 /// The client. Cloning shares its connections.
 #[derive(Clone)]
 pub struct HttpClient {
     guarded: reqwest::Client,
     named: reqwest::Client,
     policy: Arc<AddressPolicy>,
+    proxied: bool,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     max_answer: usize,
@@ -401,6 +429,10 @@ impl HttpClient {
     ) -> Result<Self, reqwest::Error> {
         // An error only says that a provider is installed already.
         let _installed = rustls::crypto::ring::default_provider().install_default();
+        let proxy_host = settings.proxy.as_ref().and_then(|proxy| {
+            let url = Url::parse(proxy.expose_secret()).ok()?;
+            url.host_str().map(str::to_owned)
+        });
         let build = |named: bool| {
             let mut builder = reqwest::Client::builder()
                 .no_proxy()
@@ -413,7 +445,12 @@ impl HttpClient {
                 .dns_resolver(Arc::new(GuardedResolver {
                     policy: policy.clone(),
                     named,
+                    proxy: proxy_host.clone(),
                 }));
+            // What the operator named lies inside, where the proxy does not lead.
+            if let Some(proxy) = settings.proxy.as_ref().filter(|_| !named) {
+                builder = builder.proxy(reqwest::Proxy::all(proxy.expose_secret())?);
+            }
             if let Some(pem) = &settings.ca_bundle {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
             }
@@ -423,6 +460,7 @@ impl HttpClient {
             guarded: build(false)?,
             named: build(true)?,
             policy,
+            proxied: settings.proxy.is_some(),
             clock,
             timeout: settings.timeout.min(LONGEST_CALL),
             max_answer: settings.max_answer,
@@ -444,6 +482,7 @@ impl HttpClient {
             status = tracing::field::Empty,
         );
         let limit = call.timeout.unwrap_or(self.timeout).min(LONGEST_CALL);
+        let began = self.clock.monotonic();
         let within = async {
             let answer = match tokio::time::timeout(limit, self.follow(&call)).await {
                 Ok(answer) => answer,
@@ -460,6 +499,8 @@ impl HttpClient {
                 }
                 Err(error) => tracing::debug!(kind = error.code(), "failed"),
             }
+            let took = self.clock.monotonic().0.saturating_sub(began.0);
+            measure(call.provider, call.operation, &answer, took);
             answer
         };
         within.instrument(span).await
@@ -504,6 +545,16 @@ impl HttpClient {
         let named = self
             .policy
             .names(host, url.port_or_known_default().unwrap_or(443));
+        if self.proxied && !named {
+            // The proxy resolves the name for itself. What is known here to lead inside is not asked of it; a name that
+            // only the proxy can resolve is its own to judge.
+            let port = url.port_or_known_default().unwrap_or(443);
+            if let Err(error) = self.policy.resolve(host, port).await
+                && let Some(refusal) = refusal_in(&error)
+            {
+                return Err(call.refused(refusal, Certainty::NotDone));
+            }
+        }
         let client = if named { &self.named } else { &self.guarded };
         let mut request = client
             .request(call.method.clone(), url.clone())
