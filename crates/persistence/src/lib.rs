@@ -10,6 +10,7 @@
 //! * PostgreSQL: any number of processes; claims skip locked rows, aggregates are locked by `load_for_update`.
 
 mod aggregates;
+mod backup;
 mod connect;
 mod directory;
 mod effects;
@@ -24,7 +25,10 @@ mod services;
 mod sql;
 mod tenants;
 mod unit;
+mod upkeep;
 mod wake;
 
+pub use backup::{Backup, BackupError, BackupInfo, Kind, Mark};
 pub use connect::{Options, SqlStore, connect};
 pub use schema::migrate;
+pub use upkeep::{Backlog, Connections, Due, Forgotten, MessagesOf, SHORTEST, Stray, Waiting};

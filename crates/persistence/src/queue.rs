@@ -4,6 +4,7 @@ use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
 use crate::error::unavailable;
 use crate::sql::{after, all, micros, one, places, run, span, values};
+use crate::upkeep::read_attempt;
 use crate::wake::CHANNEL;
 use async_trait::async_trait;
 use delivr_domain::effect::Effect;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Scope of the installation's stop.
-const EVERYBODY: &str = "*";
+pub(crate) const EVERYBODY: &str = "*";
 /// How long a row that this build cannot read is left to others (a newer build may be able to).
 const UNREADABLE: Duration = Duration::from_secs(60);
 
@@ -206,16 +207,7 @@ impl Queue for SqlStore {
         )
         .await?
         .iter()
-        .map(|row| {
-            Ok(AttemptRecord {
-                effect: EffectId::from_uuid(row.uuid("effect_id")?),
-                attempt: row.number("attempt")?,
-                outcome: row.text("outcome")?,
-                reference: row.opt_text("reference")?,
-                detail: row.opt_text("detail")?,
-                at: row.time("at")?,
-            })
-        })
+        .map(read_attempt)
         .collect()
     }
 
@@ -296,7 +288,7 @@ fn fenced(rows: u64) -> Result<(), StoreError> {
     }
 }
 
-async fn stops<C: sea_orm::ConnectionTrait>(on: &C) -> Result<BTreeSet<String>, StoreError> {
+pub(crate) async fn stops<C: sea_orm::ConnectionTrait>(on: &C) -> Result<BTreeSet<String>, StoreError> {
     let rows = all(on, "stop", "select scope from stops", Vec::new()).await?;
     rows.iter().map(|row| row.text("scope")).collect()
 }

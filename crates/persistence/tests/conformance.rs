@@ -7,67 +7,20 @@
     reason = "tests"
 )]
 
+mod common;
+
 use async_trait::async_trait;
-use delivr_domain::key::EffectId;
+use common::{Fresh, on_postgres, open, sqlite_url};
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{AttemptRecord, Directory, Queue, Store};
 use delivr_migrations::{Migrator, MigratorTrait};
-use delivr_persistence::{Options, SqlStore, connect};
+use delivr_persistence::{Options, connect};
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::conformance::store::{self, StoreFixture, Subject, samples};
-use delivr_testkit::postgres::{self, NoServer};
+use delivr_testkit::postgres;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
-
-/// A store on a database of its own, and a second way into the database.
-struct Fresh {
-    url: String,
-    offset: Arc<AtomicI64>,
-    store: SqlStore,
-    _directory: Option<TempDir>,
-}
-
-async fn open(url: String, directory: Option<TempDir>) -> Fresh {
-    let options = Options::new(Arc::new(FakeClock::default()));
-    let offset = Arc::clone(&options.clock_offset);
-    let store = connect(&url, options).await.unwrap();
-    store.migrate().await.unwrap();
-    Fresh {
-        url,
-        offset,
-        store,
-        _directory: directory,
-    }
-}
-
-fn sqlite_url() -> (String, TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/delivr.db?mode=rwc", directory.path().display());
-    (url, directory)
-}
-
-#[async_trait]
-impl Subject for Fresh {
-    fn store(&self) -> &dyn Store {
-        &self.store
-    }
-    fn advance(&self, span: Duration) {
-        let micros = i64::try_from(span.as_micros()).unwrap();
-        self.offset.fetch_add(micros, Ordering::Relaxed);
-    }
-    async fn corrupt_effect(&self, effect: EffectId) {
-        let database = Database::connect(&self.url).await.unwrap();
-        let text = "update effects set effect = '{\"effect\": \"NONSENSE\"}' where id = $1";
-        let values = [Value::from(effect.uuid())];
-        let statement = Statement::from_sql_and_values(database.get_database_backend(), text, values);
-        database.execute_raw(statement).await.unwrap();
-        database.close().await.unwrap();
-    }
-}
 
 struct Sqlite;
 
@@ -85,16 +38,6 @@ struct Postgres(&'static postgres::Server);
 impl StoreFixture for Postgres {
     async fn fresh(&self) -> Box<dyn Subject> {
         Box::new(open(self.0.fresh().unwrap(), None).await)
-    }
-}
-
-/// Runs a test on PostgreSQL, or says why it does not.
-#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
-async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(&'static postgres::Server) -> F) {
-    match postgres::server() {
-        Ok(server) => test(server).await,
-        Err(NoServer::NotFound(why)) => println!("SKIPPED: PostgreSQL not found ({why})"),
-        Err(NoServer::Broken(why)) => panic!("PostgreSQL is here but does not work: {why}"),
     }
 }
 
