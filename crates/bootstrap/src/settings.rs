@@ -3,10 +3,11 @@
 //! One table names every setting. What it does not name is refused by name, wherever it stands, so that a typing
 //! error is noticed at the start and not in the night it would have mattered.
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -82,6 +83,43 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Further trusted certificates (PEM file), for vendors behind a private authority.
     pub ca_bundle: Option<PathBuf>,
+    /// The way out to vendors: an HTTP proxy. Secret, because it may contain a password.
+    pub outbound_proxy: Option<SecretString>,
+    /// Certificate chain (PEM file) of the HTTP API, with its key; none serves without TLS.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word about the client's address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests a minute of one token, of one address, of one sender of webhooks, and failed authentications of one
+    /// address; 0 is no limit.
+    pub rate_limits: RateLimits,
+    /// After how many days the traces of what has ended are forgotten; none keeps them.
+    pub retention: Option<Duration>,
+    /// Folder in which artifacts are kept that people hand in.
+    pub storage: PathBuf,
+    /// Size of an artifact in bytes, at most.
+    pub upload_limit: u64,
+}
+
+/// The files of a server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first (PEM).
+    pub certificates: PathBuf,
+    /// The private key (PEM).
+    pub key: PathBuf,
+}
+
+/// Limits a minute; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests with one token.
+    pub per_token: u32,
+    /// Requests from one address.
+    pub per_address: u32,
+    /// Webhooks and callbacks from one address.
+    pub inbound: u32,
+    /// Failed authentications from one address.
+    pub failures: u32,
 }
 
 /// One setting that exists.
@@ -118,6 +156,17 @@ const KNOWN: &[Known] = &[
     plain("git_file_root"),
     plain("cache_dir"),
     plain("ca_bundle"),
+    secret("outbound_proxy"),
+    plain("tls_cert"),
+    plain("tls_key"),
+    plain("trusted_proxies"),
+    plain("rate_limit_per_token"),
+    plain("rate_limit_per_address"),
+    plain("rate_limit_inbound"),
+    plain("rate_limit_failures"),
+    plain("retention_days"),
+    plain("storage_url"),
+    plain("upload_limit_mib"),
 ];
 
 /// Variables of other programs of the family, which may stand in the same environment.
@@ -163,6 +212,8 @@ fn known_names() -> String {
     let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
     names.join(", ")
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What every variable of the family begins with.
 const PREFIX: &str = "DELIVR_";
@@ -263,6 +314,35 @@ impl Settings {
             ("git_file_root", path(&self.git_file_root)),
             ("cache_dir", self.cache_dir.display().to_string()),
             ("ca_bundle", path(&self.ca_bundle)),
+            (
+                "outbound_proxy",
+                self.outbound_proxy
+                    .as_ref()
+                    .map_or_else(unset, |it| without_password(it.expose_secret())),
+            ),
+            (
+                "tls_cert",
+                path(&self.tls.as_ref().map(|it| it.certificates.clone())),
+            ),
+            ("tls_key", path(&self.tls.as_ref().map(|it| it.key.clone()))),
+            (
+                "trusted_proxies",
+                self.trusted_proxies
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            ),
+            ("rate_limit_per_token", self.rate_limits.per_token.to_string()),
+            ("rate_limit_per_address", self.rate_limits.per_address.to_string()),
+            ("rate_limit_inbound", self.rate_limits.inbound.to_string()),
+            ("rate_limit_failures", self.rate_limits.failures.to_string()),
+            (
+                "retention_days",
+                (self.retention.map_or(0, |it| it.as_secs()) / DAY.as_secs()).to_string(),
+            ),
+            ("storage_url", format!("file://{}", self.storage.display())),
+            ("upload_limit_mib", (self.upload_limit / MIB).to_string()),
         ]
     }
 }
@@ -470,7 +550,95 @@ fn build(program: Program, values: &Values) -> Result<Settings, SettingsError> {
             .path("cache_dir")
             .unwrap_or_else(|| std::env::temp_dir().join("delivr-cache")),
         ca_bundle: reader.path("ca_bundle"),
+        outbound_proxy: outbound_proxy(&reader)?,
+        tls: tls(&reader)?,
+        trusted_proxies: trusted_proxies(&reader)?,
+        rate_limits: RateLimits {
+            per_token: reader.number("rate_limit_per_token", 1_800, 0, MOST)?,
+            per_address: reader.number("rate_limit_per_address", 3_600, 0, MOST)?,
+            inbound: reader.number("rate_limit_inbound", 12_000, 0, MOST)?,
+            failures: reader.number("rate_limit_failures", 60, 0, MOST)?,
+        },
+        retention: match reader.number("retention_days", 90, 0, 36_500)? {
+            0 => None,
+            days => Some(DAY.saturating_mul(days)),
+        },
+        storage: storage(&reader)?,
+        upload_limit: MIB.saturating_mul(reader.number("upload_limit_mib", 4_096, 1, 1_048_576)?.into()),
     })
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// A folder beside the database, unless another one is named. Object stores are not understood yet, and said to be.
+fn storage(reader: &Reader<'_>) -> Result<PathBuf, SettingsError> {
+    const NAME: &str = "delivr-artifacts";
+    if let Some(text) = reader.text("storage_url") {
+        let path = Url::parse(text)
+            .ok()
+            .filter(|url| url.scheme() == "file")
+            .and_then(|url| url.to_file_path().ok());
+        return path.ok_or_else(|| {
+            reader.bad(
+                "storage_url",
+                "must be a folder like file:///var/lib/delivr/artifacts; other kinds of storage are not built yet",
+            )
+        });
+    }
+    let database = reader.text("database_url").unwrap_or_default();
+    let file = database.strip_prefix("sqlite:").map(|rest| {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        rest.split('?').next().unwrap_or(rest)
+    });
+    let beside = file.and_then(|file| Path::new(file).parent());
+    Ok(beside.unwrap_or(Path::new("")).join(NAME))
+}
+
+/// Highest limit a minute.
+const MOST: u32 = 10_000_000;
+
+fn outbound_proxy(reader: &Reader<'_>) -> Result<Option<SecretString>, SettingsError> {
+    let Some(text) = reader.text("outbound_proxy") else {
+        return Ok(None);
+    };
+    let fits = Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/");
+    if fits {
+        Ok(Some(text.to_owned().into()))
+    } else {
+        Err(reader.bad(
+            "outbound_proxy",
+            "must be an HTTP proxy like http://proxy.example.com:3128",
+        ))
+    }
+}
+
+fn tls(reader: &Reader<'_>) -> Result<Option<TlsFiles>, SettingsError> {
+    match (reader.path("tls_cert"), reader.path("tls_key")) {
+        (None, None) => Ok(None),
+        (Some(certificates), Some(key)) => Ok(Some(TlsFiles { certificates, key })),
+        (Some(_), None) => Err(reader.bad("tls_cert", "stands without tls_key; both or neither are needed")),
+        (None, Some(_)) => Err(reader.bad("tls_key", "stands without tls_cert; both or neither are needed")),
+    }
+}
+
+fn trusted_proxies(reader: &Reader<'_>) -> Result<Vec<IpNet>, SettingsError> {
+    let entries = reader.text("trusted_proxies").unwrap_or_default().split(',');
+    entries
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let network = entry.parse().ok();
+            network
+                .or_else(|| entry.parse::<IpAddr>().ok().map(IpNet::from))
+                .ok_or_else(|| {
+                    reader.bad(
+                        "trusted_proxies",
+                        format!("`{entry}` is neither an address nor a network like 10.0.0.0/8"),
+                    )
+                })
+        })
+        .collect()
 }
 
 fn public_url(reader: &Reader<'_>) -> Result<Option<Url>, SettingsError> {
@@ -511,146 +679,4 @@ pub fn is_secret(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(files: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<PathBuf> = files
-            .iter()
-            .zip(1..)
-            .map(|(text, number)| {
-                let path = folder.path().join(format!("{number}.toml"));
-                std::fs::write(&path, text).unwrap();
-                path
-            })
-            .collect();
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::from_sources(Program::Api, &paths, variables).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn later_sources_win() {
-        let settings = load(
-            &[
-                "listen = '127.0.0.1:1'\nlog = 'a'\nlog_format = 'json'",
-                "log = 'b'",
-            ],
-            &[("DELIVR_LISTEN", "127.0.0.1:3"), ("PATH", "/bin")],
-        )
-        .unwrap();
-        assert_eq!(settings.listen.port(), 3);
-        assert_eq!(settings.log, "b");
-        assert_eq!(settings.log_format, LogFormat::Json);
-        assert_eq!(settings.worker_concurrency, 16);
-        assert_eq!(settings.metrics_listen.unwrap().port(), 9091);
-    }
-
-    #[test]
-    fn the_worker_serves_no_metrics_unless_told() {
-        let none: [(String, String); 0] = [];
-        let settings = Settings::from_sources(Program::Worker, &[], none).unwrap();
-        assert!(settings.metrics_listen.is_none());
-    }
-
-    #[test]
-    fn unknown_settings_are_refused_by_name() {
-        let error = load(&["lissten = 'x'"], &[]).unwrap_err();
-        assert!(error.contains("`lissten`") && error.contains("1.toml"), "{error}");
-        let error = load(&[], &[("DELIVR_LISSTEN", "x")]).unwrap_err();
-        assert!(error.contains("DELIVR_LISSTEN"), "{error}");
-        assert!(load(&[], &[("DELIVR_SANDBOX_SEED", "1")]).is_ok());
-    }
-
-    #[test]
-    fn bad_values_name_their_place() {
-        for (name, value) in [
-            ("DELIVR_LISTEN", "nowhere"),
-            ("DELIVR_WORKER", "maybe"),
-            ("DELIVR_MIGRATE", "yes"),
-            ("DELIVR_WORKER_CONCURRENCY", "0"),
-            ("DELIVR_LEASE_SECONDS", "1e3"),
-            ("DELIVR_PUBLIC_URL", "ftp://x"),
-            ("DELIVR_LOG_FORMAT", "xml"),
-            ("DELIVR_MASTER_KEY_FILE", "/nonexistent/key"),
-        ] {
-            let error = load(&[], &[(name, value)]).unwrap_err();
-            assert!(error.contains(name), "{error}");
-        }
-        assert!(load(&["listen = {a = 1}"], &[]).is_err());
-    }
-
-    #[test]
-    fn no_secret_is_shown() {
-        let settings = load(
-            &[],
-            &[
-                ("DELIVR_MASTER_KEY", "s3cret-key"),
-                ("DELIVR_DATABASE_URL", "postgres://u:s3cret-pw@h/db"),
-            ],
-        )
-        .unwrap();
-        let all = format!("{settings:?} {:?}", settings.shown());
-        assert!(!all.contains("s3cret"), "{all}");
-        let both = load(
-            &[],
-            &[("DELIVR_MASTER_KEY", "s3cret"), ("DELIVR_MASTER_KEY_FILE", "x")],
-        )
-        .unwrap_err();
-        assert!(!both.contains("s3cret"), "{both}");
-        let broken = load(&["master_key = s3cret"], &[]).unwrap_err();
-        assert!(!broken.contains("s3cret"), "{broken}");
-    }
-
-    #[test]
-    fn passwords_among_the_parameters_are_hidden_too() {
-        for address in [
-            "postgres://h/db?user=u&password=s3cret",
-            "postgres://h/db?sslpassword=s3cret&sslmode=require",
-            "postgres://u@h/db?PassWord=s3cret",
-            "postgres://u:s3cret@h/db?pass%77ord=s3cret",
-        ] {
-            let shown = without_password(address);
-            assert!(
-                !shown.contains("s3cret") && shown.contains("***") && shown.contains("h/db"),
-                "{shown}"
-            );
-        }
-        let plain = "sqlite://delivr.db?mode=rwc";
-        assert_eq!(without_password(plain), plain);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn variables_that_are_no_text_are_refused_only_where_they_are_ours() {
-        use std::os::unix::ffi::OsStringExt as _;
-        let odd = || OsString::from_vec(vec![b's', b'3', 0xff]);
-        let read = ours([
-            (OsString::from("OTHER"), odd()),
-            (odd(), OsString::from("x")),
-            (OsString::from("DELIVR_LOG"), OsString::from("info")),
-        ])
-        .unwrap();
-        assert_eq!(read, [("DELIVR_LOG".to_owned(), "info".to_owned())]);
-        let error = ours([(OsString::from("DELIVR_MASTER_KEY"), odd())])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("DELIVR_MASTER_KEY") && !error.contains("s3"),
-            "{error}"
-        );
-        let name = OsString::from_vec(b"DELIVR_\xff".to_vec());
-        assert!(ours([(name, OsString::from("x"))]).is_err());
-    }
-
-    #[test]
-    fn the_key_may_come_from_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        std::fs::write(&path, "abc\n").unwrap();
-        let settings = load(&[&format!("master_key_file = '{}'", path.display())], &[]).unwrap();
-        assert_eq!(settings.master_key.unwrap().expose_secret(), "abc");
-    }
-}
+mod tests;

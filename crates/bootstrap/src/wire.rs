@@ -2,15 +2,19 @@
 
 use crate::entropy::SystemEntropy;
 use crate::settings::{Migrate, Settings, without_password};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use delivr_app::usecases::keys;
 use delivr_app::vault::Vault;
 use delivr_app::{App, connections};
-use delivr_persistence::{Options, SqlStore};
+use delivr_persistence::Options;
 use delivr_provider_kit::{AddressPolicy, Deps, HttpSettings, SystemClock};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use delivr_persistence::{MessagesOf, SqlStore};
 
 /// The one TLS provider. Must come before any client is made; repeating it changes nothing.
 pub fn install_tls() {
@@ -59,6 +63,7 @@ pub fn deps(settings: &Settings) -> anyhow::Result<Deps> {
     };
     let http = HttpSettings {
         ca_bundle,
+        proxy: settings.outbound_proxy.clone(),
         ..HttpSettings::default()
     };
     Deps::new(
@@ -69,6 +74,29 @@ pub fn deps(settings: &Settings) -> anyhow::Result<Deps> {
         settings.cache_dir.clone(),
     )
     .context("preparing the HTTP client")
+}
+
+/// The certificate of the HTTP API; none when it is served without TLS. The files are read at the start alone: a renewed
+/// certificate needs a restart.
+///
+/// # Errors
+/// When they cannot be read, or do not belong together. Never shows the key.
+pub fn tls(settings: &Settings) -> anyhow::Result<Option<rustls::ServerConfig>> {
+    let Some(files) = &settings.tls else {
+        return Ok(None);
+    };
+    let (certificates, key) = (files.certificates.display(), files.key.display());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.certificates)
+        .and_then(Iterator::collect)
+        .map_err(|error| anyhow!("the certificates in {certificates}: {error}"))?;
+    ensure!(!chain.is_empty(), "{certificates} holds no certificate");
+    let private = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| anyhow!("the private key in {key}: {error}"))?;
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .with_context(|| format!("the certificate in {certificates} with the key in {key}"))?;
+    Ok(Some(config))
 }
 
 /// The application on an open store.
@@ -87,11 +115,28 @@ pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result
     })
 }
 
+/// The application and the database under it, for what operators need beside the application.
+#[derive(Debug)]
+pub struct Installation {
+    /// The application.
+    pub app: App,
+    /// Its database.
+    pub store: SqlStore,
+}
+
 /// The application, ready to serve: TLS provider installed, schema current (unless migrating is off), key proved.
 ///
 /// # Errors
 /// With a sentence that says what to change.
 pub async fn start(settings: &Settings) -> anyhow::Result<App> {
+    open(settings).await.map(|installation| installation.app)
+}
+
+/// The same with the database under it.
+///
+/// # Errors
+/// With a sentence that says what to change.
+pub async fn open(settings: &Settings) -> anyhow::Result<Installation> {
     install_tls();
     let vault = vault(settings)?;
     let store = store(settings).await?;
@@ -102,12 +147,12 @@ pub async fn start(settings: &Settings) -> anyhow::Result<App> {
             .context("bringing the database's schema up to date")?,
         Migrate::Off => {}
     }
-    let app = app(settings, store, vault)?;
+    let app = app(settings, store.clone(), vault)?;
     match app.store.ready().await {
         Ok(()) => keys::check(&app).await?,
         Err(error) => tracing::warn!(%error, "the database is not ready: run `delivr-api migrate`"),
     }
-    Ok(app)
+    Ok(Installation { app, store })
 }
 
 /// How long a worker waits before it looks again whether the schema is there.
@@ -117,11 +162,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// With a sentence that says what to change; not for a schema that is missing, which is waited for.
-pub async fn join(settings: &Settings) -> anyhow::Result<App> {
+pub async fn join(settings: &Settings) -> anyhow::Result<Installation> {
     install_tls();
     let vault = vault(settings)?;
     let store = store(settings).await?;
-    let app = app(settings, store, vault)?;
+    let app = app(settings, store.clone(), vault)?;
     let mut told = false;
     while let Err(error) = app.store.ready().await {
         if !told {
@@ -131,5 +176,5 @@ pub async fn join(settings: &Settings) -> anyhow::Result<App> {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     keys::check(&app).await?;
-    Ok(app)
+    Ok(Installation { app, store })
 }

@@ -5,12 +5,13 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use delivr_bootstrap::{Program, Settings, shutdown, telemetry, wire};
+use delivr_bootstrap::{Program, Settings, shutdown, telemetry, upkeep, wire};
 use delivr_worker::{Worker, WorkerSettings};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
+use tokio::sync::oneshot;
 
 /// Does the work of releases: claims due effects, calls vendors, keeps agendas.
 #[derive(Debug, Parser)]
@@ -44,14 +45,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let mut stop = pin!(shutdown::asked());
     let joining = pin!(wire::join(&settings));
-    let app = match select(joining, &mut stop).await {
-        Either::Left((app, _)) => app?,
+    let wire::Installation { app, store } = match select(joining, &mut stop).await {
+        Either::Left((installation, _)) => installation?,
         Either::Right((asked, _)) => return asked.context("listening for signals"),
     };
     let name = arguments.name.unwrap_or_else(own_name);
     tracing::info!(worker = %name, "working");
     let worker = Worker::new(
-        app,
+        app.clone(),
         WorkerSettings {
             name,
             concurrency: settings.worker_concurrency,
@@ -65,7 +66,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         tracing::info!("finishing what is under way");
     };
-    worker.run(stopped).await;
+    let (ended, over) = oneshot::channel();
+    let working = async {
+        worker.run(stopped).await;
+        // Nobody listens when the upkeep has ended before.
+        let _unheard = ended.send(());
+    };
+    let upkeep = upkeep::run(&app, &store, settings.retention, async {
+        let _either = over.await;
+    });
+    join(working, upkeep).await;
     Ok(())
 }
 

@@ -1,0 +1,112 @@
+//! What a process with a worker does beside the work: shows how much waits, and forgets what has ended.
+//!
+//! Any number of processes may do this at once. Nothing waits for it, and a release would go its way without.
+
+use delivr_app::App;
+use delivr_persistence::{Backlog, Due, SqlStore};
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+/// Pause between two looks at what waits.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Pause between two times of forgetting.
+const FORGET_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Forgetting begins so long after the start at the latest: processes that start together do not all begin at once.
+const FIRST_WITHIN: Duration = Duration::from_secs(30 * 60);
+
+/// Every kind of effect: a kind of which nothing waits is shown as 0, and not as it was before.
+const KINDS: &[&str] = &[
+    "RESOLVE",
+    "PERFORM",
+    "WATCH",
+    "PROBE",
+    "CANCEL_RUN",
+    "TELL",
+    "MESSAGE",
+];
+
+/// Runs until `stop` is ready. `retention` none forgets nothing.
+pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut looks = interval_at(Instant::now(), LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut forget_at = Instant::now() + FIRST_WITHIN.mul_f64(app.entropy.fraction());
+    let mut shown = Shown::default();
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = looks.tick() => shown.look(store).await,
+            () = sleep_until(forget_at) => {
+                forget_at = Instant::now() + FORGET_EVERY;
+                if let Some(after) = retention {
+                    // Ends in small steps: each is whole, so that it may be left at any of them.
+                    tokio::select! {
+                        () = &mut stop => return,
+                        () = forget(store, after) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn forget(store: &SqlStore, after: Duration) {
+    match store.forget(after).await {
+        Ok(done) => {
+            let count = |what: &'static str, many: u64| {
+                metrics::counter!("delivr_forgotten_total", "what" => what).increment(many);
+            };
+            count("deliveries", done.deliveries);
+            count("answers", done.answers);
+            count("effects", done.effects);
+            tracing::info!(?done, "forgot what ended longer ago than the retention");
+        }
+        Err(error) => tracing::warn!(%error, "forgetting what has ended did not succeed; trying again later"),
+    }
+}
+
+/// What the gauges show.
+#[derive(Debug, Default)]
+struct Shown {
+    releases: BTreeSet<(String, String)>,
+}
+
+impl Shown {
+    async fn look(&mut self, store: &SqlStore) {
+        let open = store.connections();
+        metrics::gauge!("delivr_db_pool_connections", "state" => "busy").set(f64::from(open.busy));
+        metrics::gauge!("delivr_db_pool_connections", "state" => "idle").set(f64::from(open.idle));
+        match store.backlog().await {
+            Ok(backlog) => self.show(backlog),
+            Err(error) => tracing::debug!(%error, "how much waits could not be read"),
+        }
+    }
+
+    fn show(&mut self, backlog: Backlog) {
+        for kind in KINDS {
+            let Due { count, oldest } = backlog.due.get(*kind).copied().unwrap_or_default();
+            metrics::gauge!("delivr_effects_due", "kind" => *kind).set(number(count));
+            metrics::gauge!("delivr_effect_oldest_due_age_seconds", "kind" => *kind)
+                .set(oldest.as_secs_f64());
+        }
+        metrics::gauge!("delivr_inbox_pending").set(number(backlog.inbox.count));
+        metrics::gauge!("delivr_inbox_oldest_age_seconds").set(backlog.inbox.oldest.as_secs_f64());
+        metrics::gauge!("delivr_outbox_pending").set(number(backlog.messages.count));
+        metrics::gauge!("delivr_outbox_oldest_due_age_seconds").set(backlog.messages.oldest.as_secs_f64());
+        // A phase that the last release has left is shown as empty.
+        for (phase, status) in std::mem::take(&mut self.releases) {
+            metrics::gauge!("delivr_releases", "phase" => phase, "status" => status).set(0.0);
+        }
+        for ((phase, status), count) in backlog.releases {
+            metrics::gauge!("delivr_releases", "phase" => phase.clone(), "status" => status.clone())
+                .set(number(count));
+            self.releases.insert((phase, status));
+        }
+    }
+}
+
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
