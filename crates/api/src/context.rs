@@ -2,7 +2,10 @@
 
 use crate::answer::json;
 use crate::check::micros;
+use crate::limit::{Guard, RateLimits};
 use crate::problem::Problem;
+use crate::routes::releases::ticket;
+use crate::told::DeliveryLog;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
@@ -29,7 +32,7 @@ use uuid::Uuid;
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 
 /// What the server hands to every request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Shared {
     /// The application.
     pub app: App,
@@ -37,6 +40,14 @@ pub struct Shared {
     pub public_url: Option<Url>,
     flights: Arc<Mutex<BTreeMap<Vec<u8>, Weak<Turn>>>>,
     closing: Arc<watch::Sender<bool>>,
+    pub(crate) guard: Option<Arc<Guard>>,
+    log: Option<Arc<dyn DeliveryLog>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
 }
 
 /// Requests with one idempotency key take turns.
@@ -51,7 +62,23 @@ impl Shared {
             public_url,
             flights: Arc::default(),
             closing: Arc::new(watch::Sender::new(false)),
+            guard: None,
+            log: None,
         }
+    }
+
+    /// With the log of what was told to people; without it there is none to be seen.
+    #[must_use]
+    pub fn telling(mut self, log: Arc<dyn DeliveryLog>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// With limits on how often somebody may ask. Without them nobody is refused for asking often.
+    #[must_use]
+    pub fn limited(mut self, limits: RateLimits) -> Self {
+        self.guard = Some(Arc::new(Guard::new(limits, self.app.clock.clone())));
+        self
     }
 
     /// Asks answers without end (live streams) to end. Comes before stopping the server, which waits for answers.
@@ -91,7 +118,12 @@ pub(crate) async fn caller(request: &HttpRequest) -> Result<Principal, Problem> 
     let cell = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let who = cell
         .0
-        .get_or_try_init(|| principal(&shared.app, request.headers()))
+        .get_or_try_init(|| async {
+            match ticket::brought(request) {
+                Some((word, release)) => ticket::redeem(&shared.app, word, &release).await,
+                None => principal(&shared.app, request.headers()).await,
+            }
+        })
         .await?
         .clone();
     let named = request.extensions().get::<NamedTenant>().cloned();
@@ -119,7 +151,7 @@ pub(crate) struct Repeat {
 }
 
 /// The context of one request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The application.
     pub(crate) app: App,
@@ -132,7 +164,14 @@ pub(crate) struct Context {
     /// How people and vendors reach the API.
     pub(crate) public_url: Option<Url>,
     pub(crate) closing: watch::Receiver<bool>,
+    pub(crate) log: Option<Arc<dyn DeliveryLog>>,
     pub(crate) request: HttpRequest,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Context")
+    }
 }
 
 impl Context {
@@ -276,6 +315,7 @@ impl FromRequest for Context {
                 repeat,
                 public_url: shared.public_url.clone(),
                 closing: shared.closing.subscribe(),
+                log: shared.log.clone(),
                 request,
             })
         }

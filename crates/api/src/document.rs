@@ -3,6 +3,7 @@
 use crate::places::{ALIASES, BASE};
 use crate::problem::ProblemDocument;
 use crate::routes;
+use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -36,6 +37,21 @@ pub(crate) fn methods(path: &str) -> Option<Vec<String>> {
         .keys()
         .filter(|name| METHODS.contains(&name.as_str()));
     Some(known.map(|name| name.to_ascii_uppercase()).collect())
+}
+
+/// Whether a canonical path is described, and answers nobody without a credential.
+pub(crate) fn needs_credential(method: &Method, path: &str) -> bool {
+    let bare = path.strip_prefix(BASE).unwrap_or(path);
+    let paths = DOCUMENT.get("paths").and_then(Value::as_object);
+    let mut items = paths
+        .into_iter()
+        .flatten()
+        .filter(|(template, _)| fits(template, bare));
+    let Some((_, item)) = items.next() else {
+        return false;
+    };
+    let operation = item.get(method.as_str().to_ascii_lowercase());
+    operation.is_some_and(|it| it.get("security").is_none_or(|open| *open != json!([{}])))
 }
 
 const METHODS: &[&str] = &["get", "put", "post", "delete", "patch"];

@@ -24,6 +24,7 @@ pub(crate) async fn front<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
+    let _in_flight = InFlight::new();
     let shared = request.app_data::<web::Data<Shared>>().cloned();
     let id = shared
         .as_ref()
@@ -62,6 +63,22 @@ pub(crate) async fn front<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// Counts a request while it is answered, however that ends.
+struct InFlight;
+
+impl InFlight {
+    fn new() -> Self {
+        metrics::gauge!("delivr_http_requests_in_flight").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!("delivr_http_requests_in_flight").decrement(1.0);
+    }
+}
+
 /// The method as a label of metrics. Every label is kept for as long as the process lives, so that a caller must not be
 /// able to make up new ones.
 fn labelled(method: &Method) -> &'static str {
@@ -81,6 +98,12 @@ async fn answer<B: MessageBody + 'static>(
     }
     if let Some(shared) = shared
         && let Err(problem) = receive(&mut request, shared.app.clock.as_ref()).await
+    {
+        return Ok(request.into_response(problem.response(Some(id))));
+    }
+    // After the body: a sender that is refused while it still sends would not read why.
+    if let Some(guard) = shared.and_then(|shared| shared.guard.as_deref())
+        && let Err(problem) = guard.admit(&request).await
     {
         return Ok(request.into_response(problem.response(Some(id))));
     }
@@ -185,18 +208,9 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Paths whose senders prove themselves by a signature: they are no callers with keys of their own.
-fn signed(path: &str) -> bool {
-    places::place(path).is_some_and(|place| {
-        ["/webhooks/", "/callbacks/"]
-            .iter()
-            .any(|prefix| place.path.starts_with(prefix))
-    })
-}
-
 /// The idempotency key, where it counts.
 fn named_key(request: &ServiceRequest) -> Option<header::HeaderValue> {
-    let counts = request.method() == Method::POST && !signed(request.path());
+    let counts = request.method() == Method::POST && !places::signed(request.path());
     if counts {
         request.headers().get("idempotency-key").cloned()
     } else {

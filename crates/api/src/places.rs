@@ -56,6 +56,15 @@ pub(crate) fn place(path: &str) -> Option<Place> {
     })
 }
 
+/// Whether a path's senders prove themselves by a signature: they are no callers with keys of their own.
+pub(crate) fn signed(path: &str) -> bool {
+    place(path).is_some_and(|place| {
+        ["/webhooks/", "/callbacks/"]
+            .iter()
+            .any(|prefix| place.path.starts_with(prefix))
+    })
+}
+
 /// What follows a prefix that ends where a segment ends.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix)

@@ -172,6 +172,33 @@ impl Problem {
             "send a valid API token as `Authorization: Bearer TOKEN` or as `X-API-Key: TOKEN`",
         )
     }
+    /// 429: too many of something; `wait` until the next one is answered.
+    pub(crate) fn too_many(what: &str, wait: std::time::Duration) -> Self {
+        // Whole seconds, upwards: who comes back then must not be too early.
+        let seconds = wait
+            .as_secs()
+            .saturating_add(u64::from(wait.subsec_nanos() > 0))
+            .max(1);
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                format!("there were too many {what}; try again in {seconds} s"),
+            )
+        }
+    }
+    /// 429: all live streams of a token are open.
+    pub(crate) fn too_many_streams(most: usize) -> Self {
+        Self {
+            retry_after: Some(30),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_streams",
+                format!("this token has {most} live streams open already; close one"),
+            )
+        }
+    }
     /// 504: a vendor does not answer while somebody waits.
     pub(crate) fn vendor_slow() -> Self {
         Self {

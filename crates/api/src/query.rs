@@ -53,6 +53,11 @@ impl Paging {
         Ok(limit)
     }
 
+    /// The cursor, as given.
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
     /// One page of a list in stable order, and where the next one begins. The cursor is the id of the last item.
     pub(crate) fn page<T>(
         &self,

@@ -10,6 +10,7 @@ use actix_web::dev::Server;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use rustls::ServerConfig;
 use std::net::TcpListener;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -22,6 +23,18 @@ const DRAIN: u64 = 20;
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(shared: Shared, listener: TcpListener) -> std::io::Result<Server> {
+    listening(shared, listener, None)
+}
+
+/// Serves the API over TLS (HTTP/1.1 and HTTP/2).
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve_tls(shared: Shared, listener: TcpListener, tls: ServerConfig) -> std::io::Result<Server> {
+    listening(shared, listener, Some(tls))
+}
+
+fn listening(shared: Shared, listener: TcpListener, tls: Option<ServerConfig>) -> std::io::Result<Server> {
     let shared = web::Data::new(shared);
     // Built before the first request needs it.
     let _built = document::text();
@@ -42,8 +55,11 @@ pub fn serve(shared: Shared, listener: TcpListener) -> std::io::Result<Server> {
     })
     .workers(workers())
     .shutdown_timeout(DRAIN)
-    .disable_signals()
-    .listen(listener)?;
+    .disable_signals();
+    let server = match tls {
+        None => server.listen(listener)?,
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+    };
     Ok(server.run())
 }
 

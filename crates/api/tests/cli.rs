@@ -288,3 +288,297 @@ fn mistakes_are_named_and_secrets_are_not() {
             .contains(env!("CARGO_PKG_VERSION"))
     );
 }
+
+#[tokio::test]
+async fn a_backup_is_taken_checked_and_restored() {
+    let installation = Installation::new();
+    let create = ["token", "create", "--tenant", "acme", "--role", "OWNER"];
+    let token = installation.good(&create);
+    let served = installation.serve(&[]);
+    assert!(
+        installation
+            .good(&["backup", "night.backup"])
+            .contains("night.backup")
+    );
+    let again = installation.run(&["backup", "night.backup"]);
+    assert!(!again.status.success() && text(&again.stderr).contains("not written over"));
+    served.terminate();
+    let bytes = std::fs::read(installation.folder.path().join("night.backup")).unwrap();
+    for secret in [&installation.key, &token] {
+        let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!found, "neither the master key nor a token is in it");
+    }
+    assert!(
+        installation
+            .good(&["restore", "night.backup", "--check"])
+            .contains("whole")
+    );
+    // Into what is not empty, or with another key: nothing.
+    let refused = installation.run(&["restore", "night.backup"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("not empty"));
+    let other = generate(installation.folder.path());
+    for arguments in [
+        &["restore", "night.backup", "--check"][..],
+        &["restore", "night.backup"],
+    ] {
+        let mut command = installation.command(arguments);
+        command
+            .env("DELIVR_MASTER_KEY", &other)
+            .env("DELIVR_DATABASE_URL", "sqlite://new.db?mode=rwc");
+        let refused = command.output().unwrap();
+        assert!(!refused.status.success());
+        assert!(
+            text(&refused.stderr).contains("master key does not belong"),
+            "{}",
+            text(&refused.stderr)
+        );
+    }
+    assert!(!installation.folder.path().join("new.db").exists());
+    let mut restore = installation.command(&["restore", "night.backup"]);
+    let restored = restore
+        .env("DELIVR_DATABASE_URL", "sqlite://new.db?mode=rwc")
+        .output()
+        .unwrap();
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    let served = installation.serve(&[("DELIVR_DATABASE_URL", "sqlite://new.db?mode=rwc")]);
+    assert_eq!(get(&served.address, "/api/v1/me", &token).await.0, 200);
+    served.terminate();
+}
+
+/// Writes a certificate for `localhost` with its key, and the authority that signed it.
+fn certificates(folder: &Path) -> reqwest::Certificate {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let leaf = CertificateParams::new(names).unwrap();
+    let leaf = leaf.signed_by(&key, &authority).unwrap();
+    std::fs::write(folder.join("cert.pem"), leaf.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    std::fs::write(folder.join("ca.pem"), authority.as_ref().pem()).unwrap();
+    reqwest::Certificate::from_pem(authority.as_ref().pem().as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn the_api_is_served_over_tls() {
+    let installation = Installation::new();
+    let authority = certificates(installation.folder.path());
+    let tls = [("DELIVR_TLS_CERT", "cert.pem"), ("DELIVR_TLS_KEY", "key.pem")];
+    let served = installation.serve(&tls);
+    assert!(
+        served.address.starts_with("https://127.0.0.1:"),
+        "{}",
+        served.address
+    );
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let trusting = reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .build()
+        .unwrap();
+    let url = format!("{}/health", served.address);
+    let alive = trusting.get(&url).send().await.unwrap();
+    assert_eq!(
+        (alive.status().as_u16(), alive.version()),
+        (200, reqwest::Version::HTTP_2)
+    );
+    assert!(
+        reqwest::Client::new().get(&url).send().await.is_err(),
+        "nobody else vouches for it"
+    );
+    let plain = url.replace("https://", "http://");
+    assert!(reqwest::get(&plain).await.is_err());
+    served.terminate();
+
+    // Mistakes are told at the start, and by the check, and no key is shown.
+    let folder = installation.folder.path();
+    let key = std::fs::read_to_string(folder.join("key.pem")).unwrap();
+    std::fs::write(folder.join("empty.pem"), "").unwrap();
+    for (certificate, secret, word) in [
+        ("none.pem", "key.pem", "none.pem"),
+        ("empty.pem", "key.pem", "empty.pem"),
+        ("cert.pem", "none.pem", "none.pem"),
+        ("cert.pem", "cert.pem", "cert.pem"),
+        ("ca.pem", "key.pem", "ca.pem"),
+    ] {
+        for arguments in [&["config", "check"][..], &[]] {
+            let mut command = installation.command(arguments);
+            command
+                .env("DELIVR_TLS_CERT", certificate)
+                .env("DELIVR_TLS_KEY", secret);
+            let refused = command.output().unwrap();
+            let said = text(&refused.stderr);
+            assert!(!refused.status.success(), "{certificate} {secret}");
+            assert!(
+                said.contains(word) && !said.contains(key.lines().nth(1).unwrap()),
+                "{said}"
+            );
+        }
+    }
+}
+
+/// What a scrape must look like: every metric with help and type, counters called so, labels of closed sets.
+fn assert_well_formed(scrape: &str) {
+    let field = |line: &str, place: usize| line.split_whitespace().nth(place).unwrap_or_default().to_owned();
+    let helped: std::collections::BTreeSet<String> = scrape
+        .lines()
+        .filter(|line| line.starts_with("# HELP "))
+        .map(|line| field(line, 2))
+        .collect();
+    for line in scrape.lines().filter(|line| line.starts_with("# TYPE ")) {
+        let (name, kind) = (field(line, 2), field(line, 3));
+        assert!(helped.contains(&name), "{name} has no help");
+        assert!(name.starts_with("delivr_"), "{name}");
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+        assert!(
+            ["counter", "gauge", "histogram"].contains(&kind.as_str()),
+            "{line}"
+        );
+    }
+    for line in scrape.lines().filter(|line| !line.starts_with('#')) {
+        let labels = line
+            .split('{')
+            .nth(1)
+            .and_then(|rest| rest.split('}').next())
+            .unwrap_or_default();
+        for label in labels.split(',') {
+            let value = label.split('"').nth(1).unwrap_or_default();
+            let id = value.len() >= 32 && value.bytes().filter(u8::is_ascii_hexdigit).count() >= 32;
+            assert!(!id, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_are_well_formed_and_tell_what_waits() {
+    let installation = Installation::new();
+    let token = installation.good(&["token", "create", "--tenant", "acme", "--role", "OWNER"]);
+    let mut served = installation.serve(&[("DELIVR_LOG", "info")]);
+    let mut said = BufReader::new(served.child.stderr.take().unwrap()).lines();
+    let address = said
+        .find_map(|line| {
+            let line = line.unwrap();
+            let rest = line.split("metrics address=").nth(1)?;
+            Some(rest.split_whitespace().next().unwrap().to_owned())
+        })
+        .unwrap();
+    // Nobody else reads it, and a full pipe would stop the program.
+    std::thread::spawn(move || said.for_each(drop));
+    get(&served.address, "/api/v1/me", &token).await;
+    get(
+        &served.address,
+        "/api/v1/services/00000000-0000-4000-8000-000000000001",
+        &token,
+    )
+    .await;
+    let client = reqwest::Client::new();
+    let hook = format!("{}/api/v1/webhooks/jenkins", served.address);
+    assert_eq!(client.post(hook).body("{}").send().await.unwrap().status(), 401);
+    let scrape = async || {
+        let text = client
+            .get(format!("http://{address}/metrics"))
+            .send()
+            .await
+            .unwrap();
+        text.text().await.unwrap()
+    };
+    // The first look at what waits comes with the first second.
+    let mut text = scrape().await;
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(50));
+    for _ in 0..400 {
+        if text.contains("delivr_effects_due{") {
+            break;
+        }
+        beat.tick().await;
+        text = scrape().await;
+    }
+    assert_well_formed(&text);
+    for wanted in [
+        "delivr_build_info{version=",
+        "delivr_effects_due{kind=\"PERFORM\"} 0",
+        "delivr_effect_oldest_due_age_seconds{kind=\"PERFORM\"} 0",
+        "delivr_inbox_pending 0",
+        "delivr_outbox_pending 0",
+        "delivr_db_pool_connections{state=\"idle\"}",
+        "delivr_http_requests_in_flight",
+        "delivr_http_requests_total{method=\"GET\",route=\"/api/v1/services/{serviceId}\",status=\"404\"} 1",
+        "delivr_webhook_rejections_total{provider=\"jenkins\",reason=\"signature\"} 1",
+        "delivr_worker_last_tick_timestamp_seconds",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+    }
+    served.terminate();
+}
+
+#[tokio::test]
+async fn the_old_master_key_is_not_given_up_while_a_row_cannot_be_read() {
+    let installation = Installation::new();
+    let token = installation.good(&["token", "create", "--tenant", "acme", "--role", "OWNER"]);
+    let served = installation.serve(&[("DELIVR_ALLOWED_HOSTS", "127.0.0.1")]);
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::new();
+    let mut ids = Vec::new();
+    for name in ["good", "bad"] {
+        let body = serde_json::json!({
+            "provider": "jenkins", "name": name, "config": {"baseUrl": "http://127.0.0.1:9/jenkins"},
+            "credentials": {"username": "bot", "apiToken": "s3cret-api-token-0123456789", "webhookSecret": "s3cret-hook-0123456789"},
+        });
+        let made = client
+            .post(format!("{}/api/v1/integrations/ci-cd", served.address))
+            .bearer_auth(&token)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(made.status(), 201);
+        let made: serde_json::Value = made.json().await.unwrap();
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    served.terminate();
+    // As a newer build, or a broken disk, would leave it.
+    let file = installation.folder.path().join("delivr.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let damage = "update integrations set hints = '[1]' where name = 'bad'";
+    assert_eq!(
+        sqlx::query(damage).execute(&pool).await.unwrap().rows_affected(),
+        1
+    );
+    pool.close().await;
+    let new = generate(installation.folder.path());
+    let ring = format!("new:{new},{}", installation.key);
+    let rotate = || {
+        let mut command = installation.command(&["rotate-keys"]);
+        command.env("DELIVR_MASTER_KEY", &ring).output().unwrap()
+    };
+    for _ in 0..2 {
+        let refused = rotate();
+        assert!(!refused.status.success(), "{}", text(&refused.stdout));
+        let said = text(&refused.stderr);
+        assert!(
+            said.contains("1 integration(s) cannot be read") && said.contains("keep the old master key"),
+            "{said}"
+        );
+        assert_eq!(text(&refused.stdout), "", "nothing is called done");
+    }
+    let pool = {
+        let file = installation.folder.path().join("delivr.db");
+        sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(file))
+            .await
+            .unwrap()
+    };
+    sqlx::query("update integrations set hints = '{}' where name = 'bad'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let rotated = rotate();
+    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    assert!(
+        text(&rotated.stdout).contains("1 sealed anew"),
+        "{}",
+        text(&rotated.stdout)
+    );
+    assert_eq!(ids.len(), 2);
+}

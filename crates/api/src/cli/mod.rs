@@ -1,8 +1,11 @@
 //! The command line: serving, and an operator's work on an installation.
 
+mod backup;
+mod log;
 mod operate;
 mod serve;
 
+use crate::wiring::wire::{MessagesOf as StoredOf, SqlStore};
 use crate::wiring::{Program, Settings, telemetry};
 use clap::{Parser, Subcommand};
 use delivr_app::usecases::access::Role;
@@ -42,6 +45,29 @@ enum Command {
     Token(TokenCommand),
     /// Seal all credentials anew with the first master key of the ring.
     RotateKeys,
+    /// Copy the database into a new file, while everything runs. Credentials stay sealed in it, and the master key is
+    /// not in it.
+    Backup {
+        /// The file to be made.
+        file: PathBuf,
+    },
+    /// Put a backup into an empty database. Nothing may run on it meanwhile, nor on the database it was taken of.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Only read the backup, and prove that it is whole and the master key opens it.
+        #[arg(long)]
+        check: bool,
+        /// For so long nothing is sent that vendors know by its mark alone: what was sent before must show by then.
+        #[arg(long, value_name = "SECONDS", default_value_t = backup::usual_quiet())]
+        quiet_seconds: u32,
+    },
+    /// After a restore: print what vendors have told of runs that carry our mark and that the database does not know.
+    Strays {
+        /// Deliveries of so many days are looked at.
+        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        days: u32,
+    },
     /// Say that the database was restored from a backup: writes wait until vendors show what was forgotten.
     RestoreEpoch,
     /// Settings.
@@ -134,6 +160,18 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
                 operate::revoke_token(&settings, tenant, *id).await
             }
             Command::RotateKeys => operate::rotate_keys(&settings).await,
+            Command::Backup { file } => backup::take(&settings, file).await,
+            Command::Restore {
+                file,
+                check: true,
+                quiet_seconds: _,
+            } => backup::check(&settings, file).await,
+            Command::Restore {
+                file,
+                check: false,
+                quiet_seconds,
+            } => backup::restore(&settings, file, *quiet_seconds).await,
+            Command::Strays { days } => backup::strays(&settings, *days).await,
             Command::RestoreEpoch => operate::restore_epoch(&settings).await,
             Command::Config(ConfigCommand::Check) => operate::check_config(&settings),
         }

@@ -127,6 +127,7 @@ pub(super) fn check_config(settings: &Settings) -> anyhow::Result<()> {
     }
     let vault = wire::vault(settings)?;
     let _deps = wire::deps(settings)?;
+    let _tls = wire::tls(settings)?;
     say(&format!(
         "usable; new credentials are sealed with master key `{}`",
         vault.sealing_key()

@@ -1,21 +1,27 @@
 //! Serving: the API, its metrics and the embedded worker, from start to the last answer.
 
+use super::log::Log;
 use super::say;
 use crate::wiring::settings::WorkerMode;
-use crate::wiring::{Settings, shutdown, telemetry, wire};
+use crate::wiring::wire::{Installation, SqlStore};
+use crate::wiring::{Settings, shutdown, telemetry, upkeep, wire};
 use anyhow::Context as _;
-use delivr_api::Shared;
+use delivr_api::{RateLimits, Shared};
 use delivr_app::App;
 use delivr_app::usecases::callbacks;
 use delivr_worker::{Worker, WorkerSettings};
+use futures_util::future::join;
 use std::net::TcpListener;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Serves until the process is asked to end.
 pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let metrics = telemetry::metrics()?;
-    let app = wire::start(settings).await?;
+    wire::install_tls();
+    let tls = wire::tls(settings)?;
+    let Installation { app, store } = wire::open(settings).await?;
     if app.store.ready().await.is_ok() {
         callbacks::prepare(&app).await?;
     }
@@ -25,12 +31,18 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
     let address = listener.local_addr().context("the address")?;
-    let shared = Shared::new(app.clone(), settings.public_url.clone());
-    let server = delivr_api::serve(shared.clone(), listener).context("serving the API")?;
+    let shared = Shared::new(app.clone(), settings.public_url.clone())
+        .limited(limits(settings))
+        .telling(Arc::new(Log(store.clone())));
+    let (scheme, server) = match tls {
+        None => ("http", delivr_api::serve(shared.clone(), listener)),
+        Some(tls) => ("https", delivr_api::serve_tls(shared.clone(), listener, tls)),
+    };
+    let server = server.context("serving the API")?;
     let handle = server.handle();
-    let worker = Embedded::start(settings, app);
+    let worker = Embedded::start(settings, app, store);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the API is served");
-    say(&format!("listening on http://{address}"));
+    say(&format!("listening on {scheme}://{address}"));
     let mut server = tokio::spawn(server);
     let ended = tokio::select! {
         asked = shutdown::asked() => {
@@ -49,6 +61,17 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     ended.context("the server")?.context("serving the API")
 }
 
+fn limits(settings: &Settings) -> RateLimits {
+    let limits = settings.rate_limits;
+    RateLimits {
+        per_token: limits.per_token,
+        per_address: limits.per_address,
+        inbound: limits.inbound,
+        failures: limits.failures,
+        trusted_proxies: settings.trusted_proxies.clone(),
+    }
+}
+
 /// A worker inside this process.
 struct Embedded {
     stop: oneshot::Sender<()>,
@@ -56,7 +79,7 @@ struct Embedded {
 }
 
 impl Embedded {
-    fn start(settings: &Settings, app: App) -> Option<Self> {
+    fn start(settings: &Settings, app: App, store: SqlStore) -> Option<Self> {
         match settings.worker {
             WorkerMode::None => None,
             WorkerMode::Embedded => {
@@ -70,18 +93,27 @@ impl Embedded {
                         ..WorkerSettings::default()
                     },
                 );
+                let retention = settings.retention;
                 let (stop, stopped) = oneshot::channel();
                 let running = tokio::spawn(async move {
                     // The first sign of life, so that the installation is not called degraded for its first seconds.
                     if let Err(error) = app.store.beat(&name).await {
                         tracing::warn!(%error, "the worker could not say that it is alive");
                     }
-                    worker
-                        .run(async {
-                            // A sender that has gone away means the same as one that sent.
-                            let _either = stopped.await;
-                        })
-                        .await;
+                    let (ended, over) = oneshot::channel();
+                    let working = async {
+                        worker
+                            .run(async {
+                                // A sender that has gone away means the same as one that sent.
+                                let _either = stopped.await;
+                            })
+                            .await;
+                        let _unheard = ended.send(());
+                    };
+                    let upkeep = upkeep::run(&app, &store, retention, async {
+                        let _either = over.await;
+                    });
+                    join(working, upkeep).await;
                 });
                 Some(Self { stop, running })
             }

@@ -7,8 +7,10 @@ use crate::context::Shared;
 use crate::problem::Problem;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, post, web};
+use delivr_app::usecases::inbound::InboundError;
 use delivr_app::usecases::{access, callbacks, inbound};
 use delivr_domain::ids::IntegrationId;
+use delivr_domain::ports::provider::WebhookError;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +43,33 @@ fn received(repeated: bool, challenge: Option<String>) -> ReceivedView {
     }
 }
 
+fn rejected(provider: &str, reason: &'static str) {
+    let provider = provider.to_owned();
+    metrics::counter!("delivr_webhook_rejections_total", "provider" => provider, "reason" => reason)
+        .increment(1);
+}
+
+/// Counts what became of a delivery.
+fn counted(provider: &str, stored: Result<bool, InboundError>) -> Result<bool, InboundError> {
+    match &stored {
+        Ok(_) => {
+            metrics::counter!("delivr_webhooks_received_total", "provider" => provider.to_owned())
+                .increment(1);
+        }
+        Err(error) => rejected(
+            provider,
+            match error {
+                InboundError::Silent => "no_webhooks",
+                InboundError::Webhook(WebhookError::Unsigned) => "signature",
+                InboundError::Webhook(WebhookError::Malformed(_)) => "malformed",
+                InboundError::Vault(_) => "credentials",
+                InboundError::Store(_) => "store",
+            },
+        ),
+    }
+    stored
+}
+
 fn headers(request: &HttpRequest) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     for (name, value) in request.headers() {
@@ -65,9 +94,14 @@ pub(crate) async fn webhook(request: HttpRequest, shared: web::Data<Shared>, bod
     let provider = segment("provider");
     let app = &shared.app;
     let found = inbound::integration(app, id).await?;
-    let found = found.filter(|it| it.provider == provider).ok_or_else(missing)?;
+    let found = found.filter(|it| it.provider == provider).ok_or_else(|| {
+        rejected("unknown", "unknown_integration");
+        missing()
+    })?;
     let headers = headers(&request);
-    let stored = inbound::webhook(app, &found, &headers, &body.0).await?;
+    let stored = inbound::webhook(app, &found, &headers, &body.0).await;
+    // The stored key, not the sender's word for it: no caller makes up labels.
+    let stored = counted(&found.provider, stored)?;
     let challenge = challenge(&provider, &body.0);
     let view = received(!stored, challenge.clone());
     Ok(match challenge {
@@ -98,7 +132,8 @@ fn challenge(provider: &str, body: &[u8]) -> Option<String> {
     responses((status = 202, description = "Stored", body = ReceivedView)))]
 #[post("/webhooks/jenkins")]
 pub(crate) async fn jenkins(request: HttpRequest, shared: web::Data<Shared>, body: Raw) -> Answered {
-    let stored = inbound::jenkins(&shared.app, &headers(&request), &body.0).await?;
+    let stored = inbound::jenkins(&shared.app, &headers(&request), &body.0).await;
+    let stored = counted("jenkins", stored)?;
     Ok(Answer::accepted(&received(!stored, None)))
 }
 
@@ -109,6 +144,7 @@ pub(crate) async fn jenkins(request: HttpRequest, shared: web::Data<Shared>, bod
 pub(crate) async fn callback(request: HttpRequest, shared: web::Data<Shared>, body: Raw) -> Answered {
     let token = request.match_info().get("token").unwrap_or_default();
     let caller = callbacks::verify(&shared.app, token).await?.ok_or_else(|| {
+        rejected("callback", "signature");
         Problem::new(
             StatusCode::UNAUTHORIZED,
             "callback_not_ours",
@@ -120,6 +156,7 @@ pub(crate) async fn callback(request: HttpRequest, shared: web::Data<Shared>, bo
         false => crate::body::parse(&body.0)?,
     };
     let digest = access::digest_of(&body.0);
-    let stored = inbound::callback(&shared.app, &caller, &digest, said).await?;
+    let stored = inbound::callback(&shared.app, &caller, &digest, said).await;
+    let stored = counted("callback", stored)?;
     Ok(Answer::accepted(&received(!stored, None)))
 }

@@ -14,6 +14,7 @@ pub(crate) mod activities;
 pub(crate) mod inbound;
 pub(crate) mod integrations;
 pub(crate) mod line;
+pub(crate) mod messages;
 pub(crate) mod pipelines;
 pub(crate) mod profiles;
 pub(crate) mod releases;
@@ -38,5 +39,6 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     pipelines::routes(config);
     integrations::routes(config);
     line::routes(config);
+    messages::routes(config);
     inbound::routes(config);
 }

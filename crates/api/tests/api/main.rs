@@ -15,6 +15,7 @@ mod conventions;
 mod document;
 mod inbound;
 mod integrations;
+mod limits;
 mod services;
 mod tokens;
 mod verifying;

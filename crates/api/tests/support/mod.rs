@@ -7,7 +7,7 @@
     reason = "every test binary uses another part"
 )]
 
-use delivr_api::Shared;
+use delivr_api::{RateLimits, Shared};
 use delivr_app::App;
 use delivr_app::usecases::access::{self, Role};
 use delivr_app::vault::Vault;
@@ -173,6 +173,21 @@ impl Api {
 
     /// Over a store and a clock, with providers of the test's own beside those of the product.
     pub async fn offering(store: Arc<dyn Store>, clock: Arc<dyn Clock>, more: &[Descriptor]) -> Self {
+        Self::serving(store, clock, more, |shared| shared).await
+    }
+
+    /// Over a store and a clock, with limits on how often somebody may ask.
+    pub async fn limited(store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: RateLimits) -> Self {
+        Self::serving(store, clock, &[], |shared| shared.limited(limits)).await
+    }
+
+    /// Over a store and a clock, with what the server hands to requests changed.
+    pub async fn serving(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        more: &[Descriptor],
+        change: impl FnOnce(Shared) -> Shared,
+    ) -> Self {
         // The error says that it is installed already, by another test of this process.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -197,7 +212,10 @@ impl Api {
             tokens.insert(role.word(), token(&app, &tenant, *role).await);
         }
         tokens.insert("OTHER", token(&app, &other, Role::Owner).await);
-        let shared = Shared::new(app.clone(), Some("https://delivr.example/base".parse().unwrap()));
+        let shared = change(Shared::new(
+            app.clone(),
+            Some("https://delivr.example/base".parse().unwrap()),
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let root = format!("http://{}", listener.local_addr().unwrap());
         let server = delivr_api::serve(shared.clone(), listener).unwrap();

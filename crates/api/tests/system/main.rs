@@ -15,4 +15,5 @@ mod http;
 mod killed;
 mod manager;
 mod repository;
+mod restored;
 mod stage;

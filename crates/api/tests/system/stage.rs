@@ -235,6 +235,40 @@ impl Stage {
         self.workers.clear();
     }
 
+    /// Copies the database while everything runs.
+    pub fn back_up(&self) -> PathBuf {
+        let file = self.folder.path().join("the.backup");
+        let mut command = self.command(&api_program());
+        command.arg("backup").arg(&file);
+        printed(command);
+        file
+    }
+
+    /// The bad day: everything dies, the database is lost, and the backup is put into a new one, on which everything
+    /// starts again.
+    pub fn restore(&mut self, database: Database, file: &Path) {
+        let workers = self.workers.len();
+        self.kill_workers();
+        self.api = None;
+        let folder = self.folder.path().join("restored");
+        std::fs::create_dir_all(&folder).unwrap();
+        let fresh = address(database, &folder).unwrap();
+        for (name, value) in &mut self.settings {
+            if name == "DELIVR_DATABASE_URL" {
+                value.clone_from(&fresh);
+            }
+        }
+        let mut command = self.command(&api_program());
+        // Everything was killed before, and the vendors here show at once what they have.
+        command.arg("restore").arg(file).args(["--quiet-seconds", "3"]);
+        printed(command);
+        let base = self.start_api();
+        self.http.base = base;
+        for _ in 0..workers {
+            self.start_worker();
+        }
+    }
+
     /// A token of a tenant, which is made if it is new.
     pub fn token(&self, tenant: &str, role: &str) -> String {
         let mut command = self.command(&api_program());

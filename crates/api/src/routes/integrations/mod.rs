@@ -74,7 +74,7 @@ fn category(cx: &Context) -> Result<Port, Problem> {
     cx.id("category", "integration category")
 }
 
-async fn find(cx: &Context) -> Result<Integration, Problem> {
+pub(super) async fn find(cx: &Context) -> Result<Integration, Problem> {
     let port = category(cx)?;
     let id: IntegrationId = cx.id("integrationId", "integration")?;
     cx.app

@@ -12,6 +12,7 @@ mod read;
 mod regression;
 mod stream;
 pub(crate) mod tasks;
+pub(crate) mod ticket;
 mod view;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -56,5 +57,6 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(plan::read)
         .service(plan::replan)
         .service(actions::rework)
-        .service(stream::events);
+        .service(stream::events)
+        .service(ticket::ticket);
 }

@@ -4,14 +4,15 @@
 //! nothing twice. The store is asked again and again; a message that could be lost is no part of it.
 
 use super::load::find;
-use crate::context::{Context, principal};
+use super::ticket::{query, valid};
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::routes::activities::activity;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
 use bytes::Bytes;
-use delivr_domain::ids::TenantId;
+use delivr_domain::ids::{TenantId, TokenId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
@@ -36,7 +37,11 @@ const BATCH: u16 = 200;
 /// activity as data. Ends when the server stops or the credential does; clients connect again by themselves.
 #[utoipa::path(
     tag = "Activities",
-    params(("Last-Event-ID" = Option<String>, Header, description = "The last event seen: the stream goes on after it.")),
+    params(
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event seen: the stream goes on after it."),
+        ("lastEventId" = Option<String>, Query, description = "The same, for browsers, which set that header only when they come back by themselves."),
+        ("ticket" = Option<String>, Query, description = "Instead of a credential: a ticket of this release, good once."),
+    ),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String))
 )]
 #[get("/releases/{releaseId}/events")]
@@ -54,7 +59,7 @@ pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResp
         Some(position) => position,
         None => newest(&cx).await?,
     };
-    let stream = live(cx, row.id, after, request.headers().clone());
+    let stream = live(cx, row.id, after);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -67,10 +72,15 @@ pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResp
 }
 
 fn last_seen(request: &HttpRequest) -> Result<Option<i64>, Problem> {
-    let Some(value) = request.headers().get("last-event-id") else {
+    let header = request.headers().get("last-event-id");
+    let text = match header {
+        Some(value) => Some(value.to_str().unwrap_or_default()),
+        None => query(request, "lastEventId"),
+    };
+    let Some(text) = text else {
         return Ok(None);
     };
-    let position = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let position = text.trim().parse().ok();
     position
         .filter(|position| *position >= 0)
         .map(Some)
@@ -111,7 +121,7 @@ impl Family {
 
 /// Who listens.
 struct Listener {
-    headers: HeaderMap,
+    token: TokenId,
     checked: Monotonic,
 }
 
@@ -123,7 +133,7 @@ impl Listener {
             return true;
         }
         self.checked = now;
-        principal(&cx.app, &self.headers).await.is_ok()
+        matches!(valid(&cx.app, cx.tenant(), self.token).await, Ok(Some(_)))
     }
 }
 
@@ -131,7 +141,6 @@ fn live(
     cx: Context,
     release: AggregateId,
     mut after: i64,
-    headers: HeaderMap,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
     async_stream::stream! {
         let mut closing = cx.closing();
@@ -142,7 +151,7 @@ fn live(
             strangers: BTreeSet::new(),
         };
         let mut listener = Listener {
-            headers,
+            token: cx.who.token,
             checked: cx.app.clock.monotonic(),
         };
         let mut quiet = 0;
