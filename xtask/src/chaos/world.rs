@@ -225,9 +225,9 @@ impl<'a> World<'a> {
         sandbox: Running,
     ) -> Result<TenantWorld> {
         let mut command = self.command(&self.programs.api);
-        command.args([
-            "token", "create", "--tenant", slug, "--role", "OWNER", "--name", "Ada",
-        ]);
+        command.args(["token", "create", "--tenant", slug, "--role", "OWNER"]);
+        // A person's: what decides at gates must be one.
+        command.args(["--person", "ada@example.org"]);
         let token = programs::printed(command)?;
         let patience = Duration::from_secs(15);
         let api = Client::patient(format!("{base}/api/v1"), Some(token), patience);

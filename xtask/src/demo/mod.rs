@@ -125,7 +125,14 @@ impl Stage {
         )?;
         let mut command = settings.apply(program("delivr-api")?);
         command.args([
-            "token", "create", "--tenant", "demo", "--role", "OWNER", "--name", "Ada",
+            "token",
+            "create",
+            "--tenant",
+            "demo",
+            "--role",
+            "OWNER",
+            "--person",
+            "ada@example.org",
         ]);
         let token = printed(command)?;
         let api = Client::new(format!("{}/api/v1", delivr.address), Some(token.clone()));

@@ -117,6 +117,11 @@ impl Repository {
                 *created.entry(name.to_owned()).or_insert(0) += 1;
             }
         }
+        // The hook dies with a pusher that is killed after its ref was made: what is there was made once at least.
+        for name in git(&self.served, &["for-each-ref", "--format=%(refname)"])?.lines() {
+            let count = created.entry(name.to_owned()).or_insert(0);
+            *count = u64::max(*count, 1);
+        }
         Ok(created)
     }
 }
