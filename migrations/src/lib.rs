@@ -14,6 +14,7 @@
 mod m20261121_000001_directory;
 mod m20261121_000002_aggregates;
 mod m20261121_000003_queue;
+mod m20261121_000004_people;
 mod m20261121_000005_upkeep;
 mod sql;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_directory::Migration),
             Box::new(m20261121_000002_aggregates::Migration),
             Box::new(m20261121_000003_queue::Migration),
+            Box::new(m20261121_000004_people::Migration),
             Box::new(m20261121_000005_upkeep::Migration),
         ]
     }

@@ -1,17 +1,20 @@
 //! What every handler knows of its request: the application, who asks, and under which conditions.
 
-use crate::answer::json;
+use crate::answer::{Answer, Answered, json};
 use crate::check::micros;
+use crate::explain;
 use crate::limit::{Guard, RateLimits};
 use crate::problem::Problem;
 use crate::routes::releases::ticket;
+use crate::seats::{Seat, Seats};
+use crate::storage::Storage;
 use crate::told::DeliveryLog;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::TimeDelta;
 use delivr_app::App;
-use delivr_app::apply::Remember;
+use delivr_app::apply::{ApplyError, Remember};
 use delivr_app::usecases::access::{self, Principal, Role};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{TenantId, derive_uuid};
@@ -40,6 +43,12 @@ pub struct Shared {
     pub public_url: Option<Url>,
     flights: Arc<Mutex<BTreeMap<Vec<u8>, Weak<Turn>>>>,
     closing: Arc<watch::Sender<bool>>,
+    /// Live streams that are open.
+    pub(crate) seats: Seats,
+    /// Where artifacts are kept, if they are.
+    pub(crate) storage: Option<Arc<dyn Storage>>,
+    /// Size of an artifact in bytes, at most.
+    pub(crate) upload_limit: u64,
     pub(crate) guard: Option<Arc<Guard>>,
     log: Option<Arc<dyn DeliveryLog>>,
 }
@@ -62,6 +71,9 @@ impl Shared {
             public_url,
             flights: Arc::default(),
             closing: Arc::new(watch::Sender::new(false)),
+            seats: Seats::default(),
+            storage: None,
+            upload_limit: 0,
             guard: None,
             log: None,
         }
@@ -71,6 +83,14 @@ impl Shared {
     #[must_use]
     pub fn telling(mut self, log: Arc<dyn DeliveryLog>) -> Self {
         self.log = Some(log);
+        self
+    }
+
+    /// With a storage for artifacts of so many bytes at most; without it none are taken.
+    #[must_use]
+    pub fn storing(mut self, storage: Arc<dyn Storage>, limit: u64) -> Self {
+        self.storage = Some(storage);
+        self.upload_limit = limit;
         self
     }
 
@@ -159,6 +179,10 @@ pub(crate) struct Context {
     pub(crate) who: Principal,
     /// The version the caller saw, if it names one.
     pub(crate) if_match: Option<u64>,
+    /// Nothing is changed: the answer says what would be done.
+    pub(crate) explain: bool,
+    /// The version this request has looked at itself, and decided by.
+    seen: Option<u64>,
     /// The idempotency key, if there is one.
     pub(crate) repeat: Option<Repeat>,
     /// How people and vendors reach the API.
@@ -195,17 +219,37 @@ impl Context {
         }
     }
     /// The id of something this request makes. Under an idempotency key it follows from the key and the request, so
-    /// that a repetition after a crash finds what the first one made instead of making a second one.
-    pub(crate) fn fresh(&self) -> Uuid {
-        match &self.repeat {
-            Some(repeat) => derive_uuid(&[
-                b"made under an idempotency key",
-                self.tenant().uuid().as_bytes(),
-                repeat.key.as_bytes(),
-                repeat.request.as_bytes(),
-            ]),
-            None => self.app.entropy.uuid(),
-        }
+    /// that a repetition after a crash finds what the first one made instead of making a second one. It also follows
+    /// from a seed that is kept as long as answers are: the same key a day later names something new.
+    pub(crate) async fn fresh(&self) -> Result<Uuid, Problem> {
+        let Some(repeat) = &self.repeat else {
+            return Ok(self.app.entropy.uuid());
+        };
+        // No caller's key can be this one: theirs begin with the id of their token.
+        let name = format!("seed/{}", repeat.key);
+        let mine = StoredAnswer {
+            request: repeat.request.clone(),
+            status: 0,
+            body: self.app.entropy.uuid().to_string(),
+            expires_at: self.now() + REMEMBERED,
+        };
+        let store = &self.app.store;
+        let seed = match store.insert_answer(self.tenant(), &name, &mine).await {
+            Ok(()) => mine.body,
+            Err(StoreError::Duplicate(_)) => {
+                let kept = store.answer(self.tenant(), &name).await?;
+                // Forgotten between the two: as good as a lost race.
+                kept.ok_or(StoreError::Conflict)?.body
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(derive_uuid(&[
+            b"made under an idempotency key",
+            self.tenant().uuid().as_bytes(),
+            repeat.key.as_bytes(),
+            repeat.request.as_bytes(),
+            seed.as_bytes(),
+        ]))
     }
     /// Whether [`Self::fresh`] may name something that an earlier, interrupted request made.
     pub(crate) const fn may_repeat(&self) -> bool {
@@ -226,6 +270,10 @@ impl Context {
             }
             Err(error) => Err(error.into()),
         }
+    }
+    /// A place for an answer without end.
+    pub(crate) fn seat(&self) -> Result<Seat, Problem> {
+        shared(&self.request)?.seats.take(self.who.token)
     }
     /// Becomes true when the server stops: answers without end must end then.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
@@ -250,6 +298,40 @@ impl Context {
         match self.if_match {
             Some(seen) if seen != stored => Err(Problem::stale(stored)),
             Some(_) | None => Ok(()),
+        }
+    }
+    /// The same request, which must change exactly the version it has looked at.
+    pub(crate) fn looked_at(&self, version: u64) -> Self {
+        Self {
+            seen: Some(version),
+            ..self.clone()
+        }
+    }
+    /// The version that must be stored for a change.
+    pub(crate) fn expected(&self) -> Option<u64> {
+        self.if_match.or(self.seen)
+    }
+    /// What a change that came too late is answered with: 412 is for callers who named a version, whoever else lost a
+    /// race gets 409.
+    pub(crate) fn too_late(&self, error: ApplyError) -> Problem {
+        match (error, self.if_match) {
+            (ApplyError::Stale { .. }, None) => StoreError::Conflict.into(),
+            (error, Some(_) | None) => error.into(),
+        }
+    }
+    /// The same where the store itself compares versions.
+    pub(crate) fn lost(&self, error: StoreError) -> Problem {
+        match (error, self.if_match) {
+            (StoreError::Conflict, Some(_)) => Problem::outdated(),
+            (error, Some(_) | None) => error.into(),
+        }
+    }
+    /// How a deletion is answered.
+    pub(crate) fn gone(&self, what: &str, deleted: Result<bool, StoreError>) -> Answered {
+        match deleted {
+            Ok(true) => Ok(Answer::none()),
+            Ok(false) => Err(Problem::missing(what)),
+            Err(error) => Err(self.lost(error)),
         }
     }
     /// The canonical place of something.
@@ -307,11 +389,14 @@ impl FromRequest for Context {
             let shared = shared(&request)?;
             let who = caller(&request).await?;
             let if_match = if_match(&request)?;
+            let explain = explain::asked(&request)?;
             let repeat = request.extensions().get::<Repeat>().cloned();
             Ok(Self {
                 app: shared.app.clone(),
                 who,
                 if_match,
+                explain,
+                seen: None,
                 repeat,
                 public_url: shared.public_url.clone(),
                 closing: shared.closing.subscribe(),

@@ -1,5 +1,6 @@
 //! The description of the API: collected from the handlers, then completed with what holds for every operation.
 
+use crate::explain::{self, Explanation};
 use crate::places::{ALIASES, BASE};
 use crate::problem::ProblemDocument;
 use crate::routes;
@@ -16,7 +17,7 @@ use utoipa_actix_web::AppExt as _;
         description = "Release orchestration: plans, runs and records releases across source control, CI, tickets, tests and stores.",
         license(name = "MIT", identifier = "MIT"),
     ),
-    components(schemas(ProblemDocument))
+    components(schemas(ProblemDocument, Explanation))
 )]
 struct Base;
 
@@ -160,6 +161,13 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
                 "A repetition with the same key and request gets the first answer again, for 24 hours.",
             ));
         }
+        if explain::explains(method, path) {
+            parameters.push(json!({
+                "name": "explain", "in": "query", "required": false,
+                "description": "Changes nothing: says what it would do, or what stops it.",
+                "schema": {"type": "boolean"}, "allowEmptyValue": true,
+            }));
+        }
         if matches!(method, "put" | "patch" | "delete") {
             parameters.push(header(
                 "If-Match",
@@ -168,9 +176,35 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
         }
     }
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        if explain::explains(method, path) {
+            add_explanation(responses);
+        }
         responses
             .entry("default")
             .or_insert_with(|| json!({"$ref": "#/components/responses/Problem"}));
+    }
+}
+
+/// With `explain` the answer is an explanation, where the operation itself answers with another status too.
+fn add_explanation(responses: &mut Map<String, Value>) {
+    let explanation = json!({"$ref": "#/components/schemas/Explanation"});
+    let said = "application/json";
+    let schema = responses
+        .get_mut("200")
+        .and_then(|it| it.get_mut("content"))
+        .and_then(|it| it.get_mut(said))
+        .and_then(|it| it.get_mut("schema"));
+    match schema {
+        Some(schema) => *schema = json!({"anyOf": [schema.take(), explanation]}),
+        None => {
+            responses.insert(
+                "200".to_owned(),
+                json!({
+                    "description": "With `explain`: what it would do, or what stops it",
+                    "content": {said: {"schema": explanation}},
+                }),
+            );
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens to every request: its id, replays under an idempotency key, problems as documents, the log line.
 
 use crate::context::{Caller, HeadAlone, NamedTenant, Repeat, Shared, caller, forgotten_at};
+use crate::explain;
 use crate::places::{self, BASE, Place};
 use crate::problem::Problem;
 use crate::receive::{Received, receive};
@@ -158,6 +159,12 @@ fn documented(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<B
             Problem::new(status, "request_refused", detail)
         }
     };
+    if let Some(explanation) = explain::refused(response.request(), &problem, id) {
+        let answer = HttpResponse::Ok()
+            .content_type("application/json")
+            .body(explanation);
+        return response.into_response(answer);
+    }
     let document = problem.response(Some(id));
     response.into_response(document)
 }
@@ -210,7 +217,9 @@ fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
 
 /// The idempotency key, where it counts.
 fn named_key(request: &ServiceRequest) -> Option<header::HeaderValue> {
-    let counts = request.method() == Method::POST && !places::signed(request.path());
+    let counts = request.method() == Method::POST
+        && !places::signed(request.path())
+        && !explain::named(request.query_string());
     if counts {
         request.headers().get("idempotency-key").cloned()
     } else {

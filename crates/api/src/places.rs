@@ -3,6 +3,8 @@
 //! So an alias cannot answer differently from its route, an idempotency key means the same under every name, and the
 //! handlers are registered once.
 
+use actix_web::http::Method;
+
 /// The prefix of canonical paths.
 pub(crate) const BASE: &str = "/api/v1";
 /// Seed 002 has no version in its paths.
@@ -63,6 +65,15 @@ pub(crate) fn signed(path: &str) -> bool {
             .iter()
             .any(|prefix| place.path.starts_with(prefix))
     })
+}
+
+/// Whether a request's body is an artifact: too long to be taken in whole before it is answered.
+pub(crate) fn streamed(method: &Method, path: &str) -> bool {
+    method == Method::PUT
+        && place(path).is_some_and(|place| {
+            let parts: Vec<&str> = place.path.split('/').collect();
+            matches!(*parts, ["", "releases", _, "builds", _, "artifact"])
+        })
 }
 
 /// What follows a prefix that ends where a segment ends.

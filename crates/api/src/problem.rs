@@ -160,6 +160,23 @@ impl Problem {
             format!("it was changed in the meantime: version {stored} is stored; read it again"),
         )
     }
+    /// 412: the version named in If-Match was replaced by another request at the same time.
+    pub(crate) fn outdated() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "stale_version",
+            "it was changed by somebody else at the same time; read it again",
+        )
+    }
+    /// 403: there is no person behind the token.
+    pub(crate) fn nobody() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "service_token_cannot_decide",
+            "a decision is a person's, and this is a service token; use one with a person behind it \
+             (`delivr-api token create --person ADDRESS`)",
+        )
+    }
     /// 403: the role does not allow it.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "role_too_low", detail)

@@ -5,6 +5,7 @@
 
 use crate::LIMIT;
 use crate::body::too_large;
+use crate::places;
 use crate::problem::Problem;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
@@ -26,6 +27,10 @@ pub(crate) struct Received(pub(crate) Bytes);
 
 /// Takes the body in, and leaves it for handlers to read.
 pub(crate) async fn receive(request: &mut ServiceRequest, clock: &dyn Clock) -> Result<(), Problem> {
+    // Streamed by its handler, which has limits of its own.
+    if places::streamed(request.method(), request.path()) {
+        return Ok(());
+    }
     let headers = request.headers();
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers

@@ -156,7 +156,7 @@ async fn an_installation_is_set_up_served_and_ended() {
     assert_eq!(get(&served.address, "/api/v1/me", &token).await.0, 200);
     let listed = installation.good(&["token", "list", "--tenant", "acme"]);
     assert!(
-        listed.contains("OWNER\tvalid\tcommand line") && !listed.contains(&token),
+        listed.contains("OWNER\tvalid\tcommand line\tservice") && !listed.contains(&token),
         "{listed}"
     );
     let id = listed.split('\t').next().unwrap();
@@ -171,6 +171,34 @@ async fn an_installation_is_set_up_served_and_ended() {
             .good(&["token", "list", "--tenant", "acme"])
             .contains("revoked")
     );
+    // A personal token says whose it is, and the tenant gets another name without losing anything.
+    let personal = installation.good(&[
+        "token",
+        "create",
+        "--tenant",
+        "acme",
+        "--role",
+        "MEMBER",
+        "--person",
+        "Ada@Example.org",
+    ]);
+    installation.good(&["tenant", "rename", "--tenant", "acme", "--to", "acme-corp"]);
+    let (status, me) = get(&served.address, "/api/v1/me", &personal).await;
+    assert_eq!(
+        (status, me["tenantSlug"].as_str(), me["person"].as_str()),
+        (200, Some("acme-corp"), Some("ada@example.org"))
+    );
+    let listed = installation.good(&["token", "list", "--tenant", "acme-corp"]);
+    assert!(listed.contains("\tada@example.org"), "{listed}");
+    installation.good(&["token", "create", "--tenant", "other", "--role", "OWNER"]);
+    for (from, to, word) in [
+        ("acme", "third", "acme"),
+        ("acme-corp", "other", "already"),
+        ("acme-corp", "No Slug", "--to"),
+    ] {
+        let refused = installation.run(&["tenant", "rename", "--tenant", from, "--to", to]);
+        assert!(!refused.status.success() && text(&refused.stderr).contains(word));
+    }
     served.terminate();
 }
 
@@ -265,6 +293,25 @@ fn mistakes_are_named_and_secrets_are_not() {
                 "token", "create", "--tenant", "acme", "--role", "OWNER", "--name", "system",
             ],
             "--name",
+        ),
+        (
+            &[
+                "token",
+                "create",
+                "--tenant",
+                "acme",
+                "--role",
+                "OWNER",
+                "--name",
+                "ada@example.org",
+            ],
+            "--name",
+        ),
+        (
+            &[
+                "token", "create", "--tenant", "acme", "--role", "OWNER", "--person", "Ada",
+            ],
+            "e-mail",
         ),
         (&["token", "list", "--tenant", "nobody"], "nobody"),
         (&["token", "revoke", "--tenant", "acme", "--id", "x"], "--id"),

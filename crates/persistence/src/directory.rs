@@ -39,6 +39,9 @@ impl Directory for SqlStore {
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         tenants::tenant(self, "id", id.uuid().into()).await
     }
+    async fn rename_tenant(&self, id: TenantId, slug: &str, name: &str) -> Result<bool, StoreError> {
+        tenants::rename_tenant(self, id, slug, name).await
+    }
     async fn insert_token(&self, token: &Token) -> Result<(), StoreError> {
         tenants::insert_token(self, token).await
     }
@@ -72,6 +75,9 @@ impl Directory for SqlStore {
         let (readable, _unreadable) = integrations::everything(self).await?;
         Ok(readable)
     }
+    async fn integrations_of(&self, port: Port, provider: &str) -> Result<Vec<Integration>, StoreError> {
+        integrations::of_provider(self, port, provider).await
+    }
     async fn unreadable_integrations(&self) -> Result<Vec<IntegrationId>, StoreError> {
         let (_readable, unreadable) = integrations::everything(self).await?;
         Ok(unreadable)
@@ -82,8 +88,19 @@ impl Directory for SqlStore {
     async fn update_integration(&self, integration: &Integration) -> Result<(), StoreError> {
         integrations::update(self, integration).await
     }
-    async fn delete_integration(&self, tenant: TenantId, id: IntegrationId) -> Result<bool, StoreError> {
-        integrations::delete(self, tenant, id).await
+    async fn delete_integration(
+        &self,
+        tenant: TenantId,
+        id: IntegrationId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        integrations::delete(self, tenant, id, expected).await
+    }
+    async fn last_deliveries(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<IntegrationId, Timestamp>, StoreError> {
+        inbox::last_of_integrations(&self.inner.read, tenant).await
     }
     async fn releases_using(&self, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError> {
         aggregates::using(&self.inner.read, tenant, id).await
@@ -100,8 +117,13 @@ impl Directory for SqlStore {
     async fn update_pipeline(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
         integrations::update_pipeline(self, pipeline).await
     }
-    async fn delete_pipeline(&self, tenant: TenantId, id: PipelineId) -> Result<bool, StoreError> {
-        integrations::delete_pipeline(self, tenant, id).await
+    async fn delete_pipeline(
+        &self,
+        tenant: TenantId,
+        id: PipelineId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        integrations::delete_pipeline(self, tenant, id, expected).await
     }
     async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError> {
         services::services(self, tenant).await
@@ -115,8 +137,13 @@ impl Directory for SqlStore {
     async fn update_service(&self, service: &Service) -> Result<(), StoreError> {
         services::update(self, service).await
     }
-    async fn delete_service(&self, tenant: TenantId, id: ServiceId) -> Result<bool, StoreError> {
-        services::delete(self, tenant, id).await
+    async fn delete_service(
+        &self,
+        tenant: TenantId,
+        id: ServiceId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        services::delete(self, tenant, id, expected).await
     }
     async fn profiles(&self, tenant: TenantId) -> Result<Vec<Profile>, StoreError> {
         services::profiles(self, tenant).await

@@ -6,6 +6,7 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{StoredAnswer, StoredDelivery};
 use delivr_domain::time::Timestamp;
 use sea_orm::ConnectionTrait;
+use std::collections::BTreeMap;
 
 const KEY: &str = "idempotency key";
 const DELIVERY: &str = "delivery";
@@ -75,6 +76,23 @@ pub(crate) async fn insert<C: ConnectionTrait>(
         false,
     ];
     Ok(run(on, DELIVERY, text, values).await? > 0)
+}
+
+/// When something last came in through each integration of the tenant.
+pub(crate) async fn last_of_integrations<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+) -> Result<BTreeMap<IntegrationId, Timestamp>, StoreError> {
+    // One step into the index for each integration, however many deliveries are kept.
+    let text = "select id, (select max(at) from inbox where inbox.integration_id = integrations.id) as last
+        from integrations where tenant_id = $1";
+    let mut found = BTreeMap::new();
+    for row in all(on, DELIVERY, text, values![tenant.uuid()]).await? {
+        if let Some(at) = row.opt_time("last")? {
+            found.insert(IntegrationId::from_uuid(row.uuid("id")?), at);
+        }
+    }
+    Ok(found)
 }
 
 /// Marks a delivery processed.

@@ -6,6 +6,7 @@ use delivr_domain::ids::{IntegrationId, PipelineId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline};
+use uuid::Uuid;
 
 const WHAT: &str = "integration";
 const PIPELINE: &str = "pipeline, or an integration of it,";
@@ -65,15 +66,25 @@ pub(crate) async fn by_id(store: &SqlStore, id: IntegrationId) -> Result<Option<
 pub(crate) async fn everything(
     store: &SqlStore,
 ) -> Result<(Vec<Integration>, Vec<IntegrationId>), StoreError> {
-    let rows = all(
-        &store.inner.read,
-        WHAT,
-        "select * from integrations order by id",
-        Vec::new(),
-    )
-    .await?;
+    let text = "select * from integrations order by id";
+    sorted_out(&all(&store.inner.read, WHAT, text, Vec::new()).await?)
+}
+
+/// Those of one provider, of any tenant, that can be read.
+pub(crate) async fn of_provider(
+    store: &SqlStore,
+    port: Port,
+    provider: &str,
+) -> Result<Vec<Integration>, StoreError> {
+    let text = "select * from integrations where port = $1 and provider = $2 order by id";
+    let rows = all(&store.inner.read, WHAT, text, values![port.word(), provider]).await?;
+    sorted_out(&rows).map(|(readable, _unreadable)| readable)
+}
+
+/// The rows that can be read, and the ids of those that cannot.
+fn sorted_out(rows: &[Row]) -> Result<(Vec<Integration>, Vec<IntegrationId>), StoreError> {
     let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
-    for row in &rows {
+    for row in rows {
         match read(row) {
             Ok(integration) => readable.push(integration),
             Err(error) => {
@@ -134,13 +145,39 @@ pub(crate) async fn update(store: &SqlStore, it: &Integration) -> Result<(), Sto
     }
 }
 
+/// Deletes a row of the tenant whose table counts versions, if it is still at the expected one.
+pub(crate) async fn delete_row(
+    store: &SqlStore,
+    what: &'static str,
+    table: &str,
+    (tenant, id): (TenantId, Uuid),
+    expected: Option<u64>,
+) -> Result<bool, StoreError> {
+    // No version is negative: -1 stands for any.
+    let version = expected.map_or(-1, stored);
+    let text = format!("delete from {table} where tenant_id = $1 and id = $2 and ($3 < 0 or version = $3)");
+    let named = values![tenant.uuid(), id, version];
+    if run(&store.inner.write, what, &text, named).await? > 0 {
+        return Ok(true);
+    }
+    if expected.is_none() {
+        return Ok(false);
+    }
+    let text = format!("select version from {table} where tenant_id = $1 and id = $2");
+    let left = one(&store.inner.write, what, &text, values![tenant.uuid(), id]).await?;
+    match left {
+        Some(_another_version) => Err(StoreError::Conflict),
+        None => Ok(false),
+    }
+}
+
 pub(crate) async fn delete(
     store: &SqlStore,
     tenant: TenantId,
     id: IntegrationId,
+    expected: Option<u64>,
 ) -> Result<bool, StoreError> {
-    let text = "delete from integrations where tenant_id = $1 and id = $2";
-    Ok(run(&store.inner.write, WHAT, text, values![tenant.uuid(), id.uuid()]).await? > 0)
+    delete_row(store, WHAT, "integrations", (tenant, id.uuid()), expected).await
 }
 
 fn read_pipeline(row: &Row) -> Result<Pipeline, StoreError> {
@@ -231,14 +268,7 @@ pub(crate) async fn delete_pipeline(
     store: &SqlStore,
     tenant: TenantId,
     id: PipelineId,
+    expected: Option<u64>,
 ) -> Result<bool, StoreError> {
-    let text = "delete from pipelines where tenant_id = $1 and id = $2";
-    Ok(run(
-        &store.inner.write,
-        PIPELINE,
-        text,
-        values![tenant.uuid(), id.uuid()],
-    )
-    .await?
-        > 0)
+    delete_row(store, PIPELINE, "pipelines", (tenant, id.uuid()), expected).await
 }

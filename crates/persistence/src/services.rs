@@ -1,6 +1,7 @@
 //! Services and release profiles.
 
 use crate::connect::SqlStore;
+use crate::integrations::delete_row;
 use crate::sql::{Row, all, micros, one, run, stored, values};
 use delivr_domain::ids::{ProfileId, ServiceId, TenantId};
 use delivr_domain::ports::error::StoreError;
@@ -75,16 +76,13 @@ pub(crate) async fn update(store: &SqlStore, service: &Service) -> Result<(), St
     }
 }
 
-pub(crate) async fn delete(store: &SqlStore, tenant: TenantId, id: ServiceId) -> Result<bool, StoreError> {
-    let text = "delete from services where tenant_id = $1 and id = $2";
-    Ok(run(
-        &store.inner.write,
-        SERVICE,
-        text,
-        values![tenant.uuid(), id.uuid()],
-    )
-    .await?
-        > 0)
+pub(crate) async fn delete(
+    store: &SqlStore,
+    tenant: TenantId,
+    id: ServiceId,
+    expected: Option<u64>,
+) -> Result<bool, StoreError> {
+    delete_row(store, SERVICE, "services", (tenant, id.uuid()), expected).await
 }
 
 fn read_profile(row: &Row) -> Result<Profile, StoreError> {

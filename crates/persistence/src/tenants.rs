@@ -87,11 +87,22 @@ pub(crate) async fn tenant(
     row.map(|row| read_tenant(&row)).transpose()
 }
 
+pub(crate) async fn rename_tenant(
+    store: &SqlStore,
+    id: TenantId,
+    slug: &str,
+    name: &str,
+) -> Result<bool, StoreError> {
+    let text = "update tenants set slug = $2, name = $3 where id = $1";
+    Ok(run(&store.inner.write, TENANT, text, values![id.uuid(), slug, name]).await? > 0)
+}
+
 fn read_token(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
         id: TokenId::from_uuid(row.uuid("id")?),
         tenant: TenantId::from_uuid(row.uuid("tenant_id")?),
         name: row.text("name")?,
+        person: row.opt_text("person")?,
         role: row.text("role")?,
         digest: row.text("digest")?,
         expires_at: row.opt_time("expires_at")?,
@@ -102,8 +113,8 @@ fn read_token(row: &Row) -> Result<Token, StoreError> {
 
 pub(crate) async fn insert_token(store: &SqlStore, token: &Token) -> Result<(), StoreError> {
     let text =
-        "insert into api_tokens (id, tenant_id, name, role, digest, expires_at, revoked_at, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        "insert into api_tokens (id, tenant_id, name, role, digest, expires_at, revoked_at, created_at, person)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let values = values![
         token.id.uuid(),
         token.tenant.uuid(),
@@ -113,6 +124,7 @@ pub(crate) async fn insert_token(store: &SqlStore, token: &Token) -> Result<(), 
         opt_micros(token.expires_at),
         opt_micros(token.revoked_at),
         micros(token.created_at),
+        token.person.clone(),
     ];
     run(&store.inner.write, TOKEN, text, values).await.map(drop)
 }

@@ -160,6 +160,14 @@ async fn one_unreadable_integration(here: Fresh) {
         here.store.all_integrations().await.unwrap(),
         std::slice::from_ref(&good)
     );
+    let of = |port, provider| here.store.integrations_of(port, provider);
+    assert_eq!(
+        of(Port::Scm, "sample").await.unwrap(),
+        std::slice::from_ref(&good)
+    );
+    for (port, provider) in [(Port::Cicd, "sample"), (Port::Scm, "jenkins")] {
+        assert!(of(port, provider).await.unwrap().is_empty());
+    }
     assert_eq!(here.store.unreadable_integrations().await.unwrap(), [bad.id]);
     assert_eq!(here.store.integration_by_id(good.id).await.unwrap(), Some(good));
     // Who asks for the damaged one is told so; it does not look deleted.

@@ -8,7 +8,7 @@ mod serve;
 use crate::wiring::wire::{MessagesOf as StoredOf, SqlStore};
 use crate::wiring::{Program, Settings, telemetry};
 use clap::{Parser, Subcommand};
-use delivr_app::usecases::access::Role;
+use delivr_app::usecases::access::{Person, Role};
 use delivr_domain::ids::TokenId;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -85,6 +85,16 @@ enum KeysCommand {
 enum TenantCommand {
     /// Print id, slug and name of every tenant.
     List,
+    /// Give a tenant another slug. Tokens, releases and webhook addresses stay as they are; paths that name the tenant
+    /// by its old slug end.
+    Rename {
+        /// The slug now.
+        #[arg(long)]
+        tenant: String,
+        /// The slug from now on.
+        #[arg(long)]
+        to: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,6 +110,10 @@ enum TokenCommand {
         /// Name for people.
         #[arg(long, default_value = "command line")]
         name: String,
+        /// E-mail address of the person who will hold it. All tokens of a person are one approver; left out, it is a
+        /// service token, which decides nothing at gates.
+        #[arg(long)]
+        person: Option<Person>,
     },
     /// Print id, role, name and state of every token of a tenant.
     List {
@@ -152,9 +166,15 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
             Command::Migrate => operate::migrate(&settings).await,
             Command::Keys(KeysCommand::Generate) => operate::generate_key(),
             Command::Tenant(TenantCommand::List) => operate::list_tenants(&settings).await,
-            Command::Token(TokenCommand::Create { tenant, role, name }) => {
-                operate::create_token(&settings, tenant, *role, name).await
+            Command::Tenant(TenantCommand::Rename { tenant, to }) => {
+                operate::rename_tenant(&settings, tenant, to).await
             }
+            Command::Token(TokenCommand::Create {
+                tenant,
+                role,
+                name,
+                person,
+            }) => operate::create_token(&settings, tenant, *role, name, person.as_ref()).await,
             Command::Token(TokenCommand::List { tenant }) => operate::list_tokens(&settings, tenant).await,
             Command::Token(TokenCommand::Revoke { tenant, id }) => {
                 operate::revoke_token(&settings, tenant, *id).await

@@ -3,11 +3,12 @@
 use super::say;
 use crate::wiring::entropy::SystemEntropy;
 use crate::wiring::{Settings, wire};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use delivr_app::App;
-use delivr_app::usecases::access::{self, Role};
+use delivr_app::usecases::access::{self, NewToken, Person, Role};
 use delivr_app::usecases::keys;
 use delivr_domain::ids::TokenId;
+use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::Tenant;
 use secrecy::ExposeSecret as _;
 
@@ -38,12 +39,32 @@ pub(super) async fn list_tenants(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Gives a tenant another slug.
+pub(super) async fn rename_tenant(settings: &Settings, slug: &str, new: &str) -> anyhow::Result<()> {
+    ensure!(
+        access::is_slug(new),
+        "`--to` must be a slug: 1 to 63 lower-case letters, digits or hyphens, with no hyphen at its ends"
+    );
+    let app = wire::start(settings).await?;
+    let renamed = match access::rename_tenant(&app, slug, new).await {
+        Err(StoreError::Duplicate(_)) => bail!("there is a tenant `{new}` already"),
+        renamed => renamed?,
+    };
+    ensure!(
+        renamed,
+        "there is no tenant `{slug}`; `delivr-api tenant list` prints those there are"
+    );
+    say(&format!("`{slug}` is `{new}` now"));
+    Ok(())
+}
+
 /// Makes a token and prints it.
 pub(super) async fn create_token(
     settings: &Settings,
     tenant: &str,
     role: Role,
     name: &str,
+    person: Option<&Person>,
 ) -> anyhow::Result<()> {
     ensure!(
         access::is_slug(tenant),
@@ -54,14 +75,19 @@ pub(super) async fn create_token(
         (1..=100).contains(&length) && !name.contains('\0'),
         "`--name` must have 1 to 100 characters"
     );
-    ensure!(
-        !access::is_reserved(name),
-        "`--name` must not be `{name}`: events would call its holder what they call Delivr itself"
-    );
+    if let Some(why) = access::reserved(name) {
+        bail!("`--name` must not be `{name}`: {why}");
+    }
     let app = wire::start(settings).await?;
     let tenant = access::ensure_tenant(&app, tenant).await?;
     let id = app.entropy.uuid();
-    let issued = access::issue(&app, tenant.id, id, name, role, None).await?;
+    let new = NewToken {
+        name,
+        person,
+        role,
+        expires_at: None,
+    };
+    let issued = access::issue(&app, tenant.id, id, &new).await?;
     say(issued.secret.expose_secret());
     Ok(())
 }
@@ -83,7 +109,11 @@ pub(super) async fn list_tokens(settings: &Settings, slug: &str) -> anyhow::Resu
             (None, true) => "expired",
             (None, false) => "valid",
         };
-        say(&format!("{}\t{}\t{state}\t{}", token.id, token.role, token.name));
+        let holder = token.person.as_deref().unwrap_or("service");
+        say(&format!(
+            "{}\t{}\t{state}\t{}\t{holder}",
+            token.id, token.role, token.name
+        ));
     }
     Ok(())
 }

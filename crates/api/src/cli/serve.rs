@@ -6,7 +6,7 @@ use crate::wiring::settings::WorkerMode;
 use crate::wiring::wire::{Installation, SqlStore};
 use crate::wiring::{Settings, shutdown, telemetry, upkeep, wire};
 use anyhow::Context as _;
-use delivr_api::{RateLimits, Shared};
+use delivr_api::{Files, RateLimits, Shared};
 use delivr_app::App;
 use delivr_app::usecases::callbacks;
 use delivr_worker::{Worker, WorkerSettings};
@@ -31,9 +31,14 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
     let address = listener.local_addr().context("the address")?;
+    let artifacts = Files::open(settings.storage.clone()).with_context(|| {
+        let folder = settings.storage.display();
+        format!("the folder {folder} for artifacts (set `storage_url` to another one)")
+    })?;
     let shared = Shared::new(app.clone(), settings.public_url.clone())
         .limited(limits(settings))
-        .telling(Arc::new(Log(store.clone())));
+        .telling(Arc::new(Log(store.clone())))
+        .storing(Arc::new(artifacts), settings.upload_limit);
     let (scheme, server) = match tls {
         None => ("http", delivr_api::serve(shared.clone(), listener)),
         Some(tls) => ("https", delivr_api::serve_tls(shared.clone(), listener, tls)),

@@ -4,6 +4,8 @@
 
 mod said;
 
+pub(crate) use said::summary;
+
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
 use crate::problem::Problem;

@@ -46,7 +46,7 @@ pub(crate) async fn stop(cx: Context, body: Body<StopBody>) -> Answered {
     Checks::new().text("/reason", &body.reason, least, 500).done()?;
     let tenant = Some(cx.tenant());
     cx.app.store.set_stop(tenant, body.stopped, &body.reason).await?;
-    tracing::warn!(tenant = %cx.who.tenant.slug, by = %cx.who.name, stopped = body.stopped, "the stop switch was set");
+    tracing::warn!(tenant = %cx.who.tenant.slug, by = cx.who.actor(), stopped = body.stopped, "the stop switch was set");
     Ok(Answer::ok(&StopView {
         stopped: body.stopped,
         reason: body.reason,

@@ -133,10 +133,10 @@ fn log(cx: &Context) -> Result<Arc<dyn DeliveryLog>, Problem> {
     cx.log.clone().ok_or_else(|| Problem::missing("delivery log"))
 }
 
-async fn listed(cx: &Context, of: MessagesOf, paging: Paging) -> Answered {
+async fn listed(cx: &Context, of: MessagesOf, paging: &Paging) -> Answered {
     let page = Page {
         limit: paging.limit()?,
-        cursor: cursor(&paging)?,
+        cursor: cursor(paging)?,
     };
     let Listed { items, next } = log(cx)?.messages(cx.tenant(), of, &page).await?;
     Ok(Answer::ok(&MessageList {
@@ -160,7 +160,7 @@ fn cursor(paging: &Paging) -> Result<Option<String>, Problem> {
 #[get("/releases/{releaseId}/messages")]
 pub(crate) async fn of_release(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, _release) = load::find(&cx).await?;
-    listed(&cx, MessagesOf::Release(row.id.id), paging.0).await
+    listed(&cx, MessagesOf::Release(row.id.id), &paging.0).await
 }
 
 /// Messages through the integration, the latest first.
@@ -170,7 +170,7 @@ pub(crate) async fn of_release(cx: Context, paging: Query<Paging>) -> Answered {
 #[get("/integrations/{category}/{integrationId}/messages")]
 pub(crate) async fn of_integration(cx: Context, paging: Query<Paging>) -> Answered {
     let found = integrations::find(&cx).await?;
-    listed(&cx, MessagesOf::Integration(found.id), paging.0).await
+    listed(&cx, MessagesOf::Integration(found.id), &paging.0).await
 }
 
 async fn found(cx: &Context) -> Result<(EffectId, Message), Problem> {
@@ -205,7 +205,7 @@ pub(crate) async fn resend(cx: Context) -> Answered {
     if row.state != RowState::Dead {
         return Err(refused());
     }
-    if !log(&cx)?.send_again(cx.tenant(), id, &cx.who.name).await? {
+    if !log(&cx)?.send_again(cx.tenant(), id, cx.who.actor()).await? {
         return Err(refused());
     }
     let (_id, message) = found(&cx).await?;

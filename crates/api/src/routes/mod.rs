@@ -22,6 +22,7 @@ pub(crate) mod rollouts;
 pub(crate) mod services;
 pub(crate) mod submissions;
 pub(crate) mod system;
+pub(crate) mod test_runs;
 pub(crate) mod tokens;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -37,6 +38,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     services::routes(config);
     profiles::routes(config);
     pipelines::routes(config);
+    test_runs::routes(config);
     integrations::routes(config);
     line::routes(config);
     messages::routes(config);

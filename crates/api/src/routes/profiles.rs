@@ -151,7 +151,7 @@ pub(crate) async fn create(cx: Context, body: Body<NewBody>) -> Answered {
     cx.at_least(Role::Admin)?;
     let Body(body) = body;
     Checks::new().text("/name", &body.name, 1, 100).done()?;
-    let id = ProfileId::from_uuid(cx.fresh());
+    let id = ProfileId::from_uuid(cx.fresh().await?);
     let made = if cx.may_repeat() {
         cx.app.store.profile(cx.tenant(), id, Some(1)).await?
     } else {
@@ -220,6 +220,7 @@ pub(crate) async fn change(cx: Context, body: Body<RevisionBody>) -> Answered {
         created_at: cx.now(),
         ..found
     };
-    cx.app.store.insert_profile(&revised).await?;
+    let stored = cx.app.store.insert_profile(&revised).await;
+    stored.map_err(|error| cx.lost(error))?;
     Ok(answer(&revised))
 }

@@ -195,7 +195,7 @@ pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
     );
     body.check(&mut checks);
     checks.done()?;
-    let id = ServiceId::from_uuid(cx.fresh());
+    let id = ServiceId::from_uuid(cx.fresh().await?);
     let made = if cx.may_repeat() {
         cx.app.store.service(cx.tenant(), id).await?
     } else {
@@ -263,7 +263,8 @@ pub(crate) async fn change(cx: Context, body: Body<ServiceBody>) -> Answered {
     }
     body.write(&cx, &mut service.detail).await?;
     service.version += 1;
-    cx.app.store.update_service(&service).await?;
+    let stored = cx.app.store.update_service(&service).await;
+    stored.map_err(|error| cx.lost(error))?;
     Ok(Answer::ok(&view(&service)).version(service.version))
 }
 
@@ -274,9 +275,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     cx.at_least(Role::Admin)?;
     let service = find(&cx).await?;
     cx.unchanged(service.version)?;
-    if cx.app.store.delete_service(cx.tenant(), service.id).await? {
-        Ok(Answer::none())
-    } else {
-        Err(Problem::missing("service"))
-    }
+    let deleted = cx.app.store.delete_service(cx.tenant(), service.id, cx.if_match);
+    cx.gone("service", deleted.await)
 }

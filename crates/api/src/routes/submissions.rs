@@ -234,8 +234,9 @@ pub(crate) async fn resubmit(cx: Context, _body: Maybe<NothingBody>) -> Answered
         ));
     }
     // The release is changed at exactly the version that was looked at.
-    let mut seen = cx.clone();
-    seen.if_match = Some(parent_row.version);
+    let mut seen = cx.looked_at(parent_row.version);
+    // The version that the caller named is the submission's, and was compared above.
+    seen.if_match = None;
     let command = Command::Release(ReleaseCommand::RetryTask {
         task: ship_task(target),
         force: Force::No,

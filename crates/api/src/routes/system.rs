@@ -105,6 +105,12 @@ pub(crate) async fn version() -> Answer {
 pub(crate) struct MeView {
     /// Name of the token.
     name: String,
+    /// The person behind the token; none behind a service token, which decides nothing at gates.
+    person: Option<String>,
+    /// PERSON or SERVICE.
+    kind: &'static str,
+    /// What events call the caller: the person, or the name of the service token.
+    actor: String,
     /// Id of the token.
     token_id: String,
     /// Tenant's id.
@@ -123,6 +129,13 @@ pub(crate) struct MeView {
 pub(crate) async fn me(cx: Context) -> Answered {
     Ok(Answer::ok(&MeView {
         name: cx.who.name.clone(),
+        person: cx.who.person.as_ref().map(ToString::to_string),
+        kind: if cx.who.person.is_some() {
+            "PERSON"
+        } else {
+            "SERVICE"
+        },
+        actor: cx.who.actor().to_owned(),
         token_id: cx.who.token.to_string(),
         tenant_id: cx.who.tenant.id.to_string(),
         tenant_slug: cx.who.tenant.slug.clone(),

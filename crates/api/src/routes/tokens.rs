@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::query::{Paging, Query};
 use actix_web::{delete, get, post};
-use delivr_app::usecases::access::{self, Role};
+use delivr_app::usecases::access::{self, NewToken, Person, Role};
 use delivr_domain::ids::TokenId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::Token;
@@ -28,6 +28,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 pub(crate) struct TokenView {
     id: String,
     name: String,
+    /// The person behind it; none behind a service token.
+    person: Option<String>,
     role: String,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -44,6 +46,7 @@ fn view(token: &Token, secret: Option<String>) -> TokenView {
     TokenView {
         id: token.id.to_string(),
         name: token.name.clone(),
+        person: token.person.clone(),
         role: token.role.clone(),
         expires_at: token.expires_at,
         revoked_at: token.revoked_at,
@@ -64,8 +67,11 @@ pub(crate) struct TokenList {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TokenBody {
-    /// Name for people; events show it as the actor.
+    /// Name for people; events show it as the actor of a service token.
     name: String,
+    /// The person who will hold it, by e-mail address: all tokens of a person are one approver, and events show the
+    /// person. Left out, it is a service token. For another person than oneself an OWNER makes it.
+    person: Option<String>,
     /// OWNER, ADMIN, MEMBER or VIEWER; not above one's own.
     role: String,
     /// Not valid from here on.
@@ -88,12 +94,15 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     }))
 }
 
-/// Tokens of the name that are valid: events could not tell their holders apart.
-async fn live(cx: &Context, name: &str) -> Result<Vec<Token>, StoreError> {
+/// Tokens of the name and person that are valid: nobody could tell them apart.
+async fn live(cx: &Context, name: &str, person: Option<&Person>) -> Result<Vec<Token>, StoreError> {
     let now = cx.now();
     let mut tokens = cx.app.store.tokens(cx.tenant()).await?;
     tokens.retain(|it| {
-        it.name == name && it.revoked_at.is_none() && it.expires_at.is_none_or(|expires| expires > now)
+        it.name == name
+            && it.person.as_deref() == person.map(Person::as_str)
+            && it.revoked_at.is_none()
+            && it.expires_at.is_none_or(|expires| expires > now)
     });
     Ok(tokens)
 }
@@ -124,24 +133,44 @@ pub(crate) async fn create(cx: Context, body: Body<TokenBody>) -> Answered {
             "the expiry lies in the past",
         ));
     }
-    if access::is_reserved(&body.name) {
-        let detail = "events would call its holder what they call Delivr itself; take another name";
+    let person: Option<Person> = body
+        .person
+        .as_deref()
+        .map(|text| syntax("/person", text))
+        .transpose()?;
+    // Whoever could make tokens for others could approve as them.
+    if person.is_some() && person != cx.who.person && cx.who.role < Role::Owner {
+        return Err(Problem::forbidden(
+            "only an OWNER makes tokens for other people than themselves",
+        ));
+    }
+    if let Some(detail) = access::reserved(&body.name) {
         return Err(Problem::unsuitable("reserved_name", "/name", detail));
     }
-    let id = cx.fresh();
+    let id = cx.fresh().await?;
     // One that this very request made before it was interrupted is no other one.
-    if live(&cx, &body.name).await?.iter().any(|it| it.id.uuid() != id) {
+    if live(&cx, &body.name, person.as_ref())
+        .await?
+        .iter()
+        .any(|it| it.id.uuid() != id)
+    {
         return Err(name_taken());
     }
     cx.shows_a_secret();
-    let issued = match access::issue(&cx.app, cx.tenant(), id, &body.name, role, expires_at).await {
+    let new = NewToken {
+        name: &body.name,
+        person: person.as_ref(),
+        role,
+        expires_at,
+    };
+    let issued = match access::issue(&cx.app, cx.tenant(), id, &new).await {
         // An earlier request with this key made it, and was interrupted before its answer was kept.
         Err(StoreError::Duplicate(_)) if cx.may_repeat() => return Err(Problem::already_shown()),
         issued => issued?,
     };
     // Another request may have come to the same name at the same time: the one that sees the other as earlier yields.
     let mine = (issued.token.created_at, issued.token.id);
-    let rivals = live(&cx, &body.name).await?;
+    let rivals = live(&cx, &body.name, person.as_ref()).await?;
     if rivals.iter().any(|it| (it.created_at, it.id) < mine) {
         cx.app
             .store

@@ -2,6 +2,7 @@
 
 use crate::support::Api;
 use delivr_domain::ports::clock::Clock as _;
+use delivr_domain::ports::store::StoredAnswer;
 use delivr_provider_kit::SystemClock;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
@@ -452,6 +453,24 @@ async fn an_interrupted_request_is_completed_by_its_repetition() {
                 .json(&body)
                 .send()
         };
+        // What ids follow from is kept longer than the answer will be.
+        let me = api.get("/me").await.is(200);
+        let seed = StoredAnswer {
+            request: String::new(),
+            status: 0,
+            body: "seed".to_owned(),
+            expires_at: clock.now() + chrono::TimeDelta::days(1_000),
+        };
+        let key = format!(
+            "seed/{}/{}",
+            me["tokenId"].as_str().unwrap(),
+            path.replace('/', "-")
+        );
+        api.app
+            .store
+            .insert_answer(api.tenant.id, &key, &seed)
+            .await
+            .unwrap();
         let first = ask().await.is(201);
         // The kept answer is gone, as after a crash between the change and its answer; the thing made is there.
         clock.advance(Duration::from_secs(25 * 60 * 60));
@@ -544,7 +563,78 @@ async fn simultaneous_changes_are_never_lost() {
     });
     let replies = futures_util::future::join_all(asks).await;
     assert_eq!(replies.iter().filter(|it| it.status == 200).count(), 1);
-    assert!(replies.iter().all(|it| [200, 409, 412].contains(&it.status)));
+    // Who named a version and came too late is told just that.
+    for lost in replies.into_iter().filter(|it| it.status != 200) {
+        lost.refused(412, "stale_version");
+    }
+}
+
+/// A change and a deletion of the version that both have seen: one of them is made, and the other one is told.
+#[tokio::test]
+async fn nothing_is_deleted_that_changed_meanwhile() {
+    for api in [Api::start().await, Api::on_sqlite().await] {
+        let jenkins = api.jenkins("ci").await;
+        for number in 0..12 {
+            let pipeline = json!({
+                "name": format!("p{number}"), "integrationId": jenkins, "platform": "IOS", "purpose": "CUSTOM",
+                "job": "j",
+            });
+            let service = json!({"slug": format!("s{number}"), "name": "S"});
+            let integration = crate::support::jenkins_body(&format!("ci {number}"));
+            for (collection, method, body, change) in [
+                ("/services", "PATCH", service, json!({"name": "T"})),
+                ("/integrations/pipelines", "PUT", pipeline.clone(), pipeline),
+                (
+                    "/integrations/ci-cd",
+                    "PUT",
+                    integration,
+                    json!({"name": format!("other {number}")}),
+                ),
+            ] {
+                let made = api.post(collection, &body).await.is(201);
+                let path = format!("{collection}/{}", made["id"].as_str().unwrap());
+                let change = api.of("OWNER", method, &path).json(&change).send();
+                let delete = api
+                    .of("OWNER", "DELETE", &path)
+                    .header("if-match", "\"1\"")
+                    .send();
+                let (changed, deleted) = futures_util::future::join(change, delete).await;
+                match deleted.status {
+                    204 => assert!([404, 409].contains(&changed.status), "{path}: {}", changed.text),
+                    _ => {
+                        deleted.refused(412, "stale_version");
+                        changed.is(200);
+                        assert_eq!(api.get(&path).await.is(200)["version"], 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_yesterday_names_something_new() {
+    let clock = std::sync::Arc::new(delivr_testkit::clock::FakeClock::default());
+    let store = std::sync::Arc::new(delivr_testkit::memory::MemoryStore::new(clock.clone()));
+    let api = Api::with(store, clock.clone()).await;
+    let make = || {
+        let ask = api
+            .of("OWNER", "POST", "/services")
+            .header("idempotency-key", "k");
+        ask.json(&json!({"slug": "a", "name": "A"})).send()
+    };
+    let first = make().await.is(201);
+    let path = format!("/services/{}", first["id"].as_str().unwrap());
+    api.delete(&path).await.is(204);
+    // Within the day the answer is the first one, whatever became of the thing.
+    clock.advance(std::time::Duration::from_secs(23 * 3_600));
+    assert_eq!(make().await.is(201)["id"], first["id"]);
+    clock.advance(std::time::Duration::from_secs(2 * 3_600));
+    let second = make().await.is(201);
+    assert_ne!(second["id"], first["id"]);
+    // What is there is not taken for what this request makes.
+    clock.advance(std::time::Duration::from_secs(25 * 3_600));
+    make().await.refused(409, "duplicate");
 }
 
 #[tokio::test]

@@ -350,6 +350,7 @@ fn garbage() -> Vec<String> {
         "job",
         "parameters",
         "role",
+        "person",
         "expiresAt",
         "stopped",
         "reason",

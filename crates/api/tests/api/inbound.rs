@@ -42,6 +42,19 @@ async fn a_proved_webhook_is_stored_once() {
             (api.tenant.id, "jenkins")
         );
         assert_eq!(stored[0].integration.unwrap().to_string(), ci);
+        // People see that something came, and when.
+        let silent = api.jenkins("silent").await;
+        for (id, at) in [(&ci, json!(stored[0].at)), (&silent, json!(null))] {
+            let read = api.get(&format!("/integrations/ci-cd/{id}")).await.is(200);
+            assert_eq!(read["lastDeliveryAt"], at);
+            assert_eq!(
+                read["webhookUrl"],
+                format!("https://delivr.example/base/api/v1/webhooks/jenkins/{id}")
+            );
+            let listed = api.get("/integrations/ci-cd").await.is(200);
+            let mut items = listed["items"].as_array().unwrap().iter();
+            assert_eq!(items.find(|it| it["id"] == **id).unwrap()["lastDeliveryAt"], at);
+        }
     }
 }
 

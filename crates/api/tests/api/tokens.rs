@@ -1,4 +1,4 @@
-//! Names of tokens: events tell by them who did what.
+//! Names of tokens and the people behind them: events tell by them who did what, and quorums count people.
 
 use crate::support::Api;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 #[tokio::test]
 async fn nobody_is_called_like_delivr_itself_or_like_somebody_else() {
     for api in [Api::start().await, Api::on_sqlite().await] {
-        for name in ["system", "System", " system "] {
+        for name in ["system", "System", " system ", "alice@example.org", "@"] {
             let refused = api
                 .post("/tokens", &json!({"name": name, "role": "VIEWER"}))
                 .await;
@@ -49,4 +49,86 @@ async fn of_simultaneous_tokens_with_one_name_at_most_one_stays() {
         .iter()
         .filter(|it| it["name"] == "bot" && it["revokedAt"].is_null());
     assert_eq!(live.count(), made);
+}
+
+#[tokio::test]
+async fn a_token_says_who_is_behind_it() {
+    for api in [Api::start().await, Api::on_sqlite().await] {
+        let me = api.get("/me").await.is(200);
+        assert_eq!(
+            (&me["person"], &me["kind"], &me["actor"]),
+            (
+                &json!("owner@example.org"),
+                &json!("PERSON"),
+                &json!("owner@example.org")
+            )
+        );
+        let me = api.of("SERVICE", "GET", "/me").send().await.is(200);
+        assert_eq!(
+            (&me["person"], &me["kind"], &me["actor"]),
+            (&json!(null), &json!("SERVICE"), &json!("release bot"))
+        );
+        // A person is written in one way, and may have several tokens; not two of one name.
+        let body = json!({"name": "laptop", "role": "MEMBER", "person": "Alice@Example.org"});
+        let made = api.post("/tokens", &body).await.is(201);
+        assert_eq!(made["person"], "alice@example.org");
+        api.post("/tokens", &body).await.refused(409, "duplicate");
+        for (name, person) in [("phone", "alice@example.org"), ("laptop", "bob@example.org")] {
+            let body = json!({"name": name, "role": "MEMBER", "person": person});
+            api.post("/tokens", &body).await.is(201);
+        }
+        for person in [
+            "alice",
+            "",
+            "a b@example.org",
+            "alice@example.org, bob@example.org",
+        ] {
+            let body = json!({"name": "x", "role": "MEMBER", "person": person});
+            api.post("/tokens", &body).await.wrong_at("/person");
+        }
+        let listed = api.get("/tokens").await.is(200);
+        let of_alice = |it: &&serde_json::Value| it["person"] == "alice@example.org";
+        assert_eq!(
+            listed["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(of_alice)
+                .count(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_an_owner_makes_tokens_for_others() {
+    let api = Api::start().await;
+    let ask = |role: &str, person: &str| {
+        let body = json!({"name": "another", "role": "VIEWER", "person": person});
+        api.of(role, "POST", "/tokens").json(&body).send()
+    };
+    // Who could would approve twice.
+    ask("ADMIN", "bob@example.org").await.refused(403, "role_too_low");
+    ask("ADMIN", "admin@example.org").await.is(201);
+    ask("MEMBER", "member@example.org")
+        .await
+        .refused(403, "role_too_low");
+    ask("SERVICE", "bob@example.org").await.is(201);
+}
+
+#[tokio::test]
+async fn what_a_person_did_stays_theirs_whichever_token_they_use() {
+    let api = Api::on_sqlite().await;
+    let body = json!({"name": "phone", "role": "MEMBER", "person": "owner@example.org"});
+    let made = api.post("/tokens", &body).await.is(201);
+    let me = api
+        .bare("GET", "/api/v1/me")
+        .header("x-api-key", made["token"].as_str().unwrap())
+        .send()
+        .await
+        .is(200);
+    assert_eq!(
+        (&me["actor"], &me["name"], &me["role"]),
+        (&json!("owner@example.org"), &json!("phone"), &json!("MEMBER"))
+    );
 }

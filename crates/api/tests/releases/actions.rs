@@ -238,6 +238,7 @@ async fn what_the_stage_does_not_allow_is_a_409_with_a_word() {
             json!({"target": "ANDROID_PLAY_STORE", "buildNumber": "1"}),
             "upload_not_expected",
         ),
+        ("builds", json!({"target": "ANDROID_PLAY_STORE"}), "build_not_due"),
     ] {
         world.act(&made, action, &body).await.refused(409, code);
     }
@@ -251,7 +252,6 @@ async fn what_the_stage_does_not_allow_is_a_409_with_a_word() {
             "/decision",
         ),
         ("approvals", json!({}), "/stage"),
-        ("builds", json!({"target": "ANDROID_PLAY_STORE"}), "/buildNumber"),
         ("builds", json!({"buildNumber": "1"}), "/target"),
         (
             "builds",

@@ -143,7 +143,10 @@ async fn from_kickoff_to_the_store_through_every_gate() {
         )
         .await
         .is(201);
-    assert_eq!((&decision["by"], &decision["sha"]), (&json!("OWNER"), &sha));
+    assert_eq!(
+        (&decision["by"], &decision["sha"]),
+        (&json!("owner@example.org"), &sha)
+    );
 
     let whole = world.read(&made, "blockers,approvals").await;
     assert_eq!(whole["approvals"][0]["comment"], "fine");
@@ -220,7 +223,7 @@ async fn from_kickoff_to_the_store_through_every_gate() {
     let override_line = items.iter().find(|it| {
         it["kind"] == "STAGE_RELEASED" && it["summary"].as_str().unwrap().contains("only a comment changed")
     });
-    assert_eq!(override_line.unwrap()["actor"], "ADMIN");
+    assert_eq!(override_line.unwrap()["actor"], "admin@example.org");
     assert_eq!(items.last().unwrap()["kind"], "RELEASE_CREATED");
 }
 

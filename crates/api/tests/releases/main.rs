@@ -12,10 +12,13 @@
 mod support;
 
 mod actions;
+mod builds;
 mod create;
+mod explain;
 mod feed;
 mod flow;
 mod messages;
+mod people;
 mod plan;
 mod refusals;
 mod roles;

@@ -1,7 +1,7 @@
 //! A tenant that is set up: a repository, a CI system, two stores, tickets, tests and chat, all verified.
 
 use crate::support::{Api, Reply};
-use delivr_api::Shared;
+use delivr_api::{Files, Shared};
 use delivr_app::App;
 use delivr_domain::ids::{IntegrationId, PipelineId};
 use delivr_domain::ports::provider::Port;
@@ -142,6 +142,9 @@ fn repository(folder: &Path) -> String {
 }
 
 impl World {
+    /// Size of an artifact in bytes, at most.
+    pub(crate) const UPLOAD_LIMIT: u64 = 1024 * 1024;
+
     pub(crate) async fn new() -> Self {
         Self::over(Api::start().await).await
     }
@@ -159,7 +162,8 @@ impl World {
             connections: delivr_app::connections::cache(),
             ..api.app.clone()
         };
-        let shared = Shared::new(app.clone(), None);
+        let artifacts = Files::open(folder.path().join("artifacts")).unwrap();
+        let shared = Shared::new(app.clone(), None).storing(Arc::new(artifacts), Self::UPLOAD_LIMIT);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         api.root = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(delivr_api::serve(shared.clone(), listener).unwrap());
@@ -294,6 +298,12 @@ impl World {
             }
         }
         panic!("it never came to it: {seen:#}");
+    }
+
+    /// How many artifacts are on their way in, or were left on it.
+    pub(crate) fn left_over(&self) -> usize {
+        let incoming = self.folder.path().join("artifacts/incoming");
+        std::fs::read_dir(incoming).unwrap().count()
     }
 
     /// A branch or tag is made in the repository by hand.

@@ -9,7 +9,7 @@
 
 use delivr_api::{RateLimits, Shared};
 use delivr_app::App;
-use delivr_app::usecases::access::{self, Role};
+use delivr_app::usecases::access::{self, NewToken, Role};
 use delivr_app::vault::Vault;
 use delivr_bootstrap::entropy::SystemEntropy;
 use delivr_domain::ports::clock::Clock;
@@ -34,7 +34,8 @@ pub struct Api {
     /// The tenant most tests work in, and another one.
     pub tenant: Tenant,
     pub other: Tenant,
-    /// Bearer tokens of the first tenant by role word, and the other tenant's owner as `OTHER`.
+    /// Bearer tokens of the first tenant by role word, each with a person behind it (`owner@example.org`), one without as
+    /// `SERVICE` (an owner), and the other tenant's owner as `OTHER`.
     pub tokens: BTreeMap<&'static str, String>,
     pub http: reqwest::Client,
     server: actix_web::dev::ServerHandle,
@@ -209,9 +210,16 @@ impl Api {
         let other = access::ensure_tenant(&app, "other").await.unwrap();
         let mut tokens = BTreeMap::new();
         for role in Role::ALL {
-            tokens.insert(role.word(), token(&app, &tenant, *role).await);
+            let person = format!("{}@example.org", role.word().to_lowercase());
+            let made = token(&app, &tenant, role.word(), Some(&person), *role).await;
+            tokens.insert(role.word(), made);
         }
-        tokens.insert("OTHER", token(&app, &other, Role::Owner).await);
+        tokens.insert(
+            "SERVICE",
+            token(&app, &tenant, "release bot", None, Role::Owner).await,
+        );
+        let person = Some("owner@other.example");
+        tokens.insert("OTHER", token(&app, &other, "OWNER", person, Role::Owner).await);
         let shared = change(Shared::new(
             app.clone(),
             Some("https://delivr.example/base".parse().unwrap()),
@@ -299,10 +307,15 @@ pub fn jenkins_body(name: &str) -> Value {
     })
 }
 
-async fn token(app: &App, tenant: &Tenant, role: Role) -> String {
+async fn token(app: &App, tenant: &Tenant, name: &str, person: Option<&str>, role: Role) -> String {
     let id = app.entropy.uuid();
-    let issued = access::issue(app, tenant.id, id, role.word(), role, None)
-        .await
-        .unwrap();
+    let person = person.map(|it| it.parse().unwrap());
+    let new = NewToken {
+        name,
+        person: person.as_ref(),
+        role,
+        expires_at: None,
+    };
+    let issued = access::issue(app, tenant.id, id, &new).await.unwrap();
     issued.secret.expose_secret().to_owned()
 }

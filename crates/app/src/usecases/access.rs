@@ -78,12 +78,64 @@ impl FromStr for Role {
 pub struct Principal {
     /// The token used.
     pub token: TokenId,
-    /// The token's name: what events call the actor.
+    /// The token's name, for people.
     pub name: String,
+    /// The person behind the token; none behind a service token.
+    pub person: Option<Person>,
     /// Whose things are seen and touched.
     pub tenant: Tenant,
     /// What is allowed.
     pub role: Role,
+}
+
+impl Principal {
+    /// What events call the actor: the person, whichever of their tokens is used, else the service token's name. The two
+    /// cannot be taken for each other: no service token is called like a person (see [`reserved`]).
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        self.person.as_ref().map_or(&self.name, Person::as_str)
+    }
+}
+
+/// A person, by an address at which nobody else is reached. Written in one way only, so that one person counts once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Person(String);
+
+impl Person {
+    /// The address, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Person {
+    type Err = String;
+    /// Only ASCII letters are taken: two addresses that look the same are the same.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            "a person is named by an e-mail address of ASCII characters, like alice@example.org".to_owned()
+        };
+        let text = text.trim();
+        let (name, host) = text.split_once('@').ok_or_else(wrong)?;
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte))
+        };
+        if text.len() <= 254 && plain(name) && plain(host) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(wrong())
+        }
+    }
 }
 
 /// What every token begins with, so that scanners find leaked ones.
@@ -125,12 +177,18 @@ pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, 
         what: "token role",
         why,
     })?;
+    let person = token.person.as_deref().map(str::parse);
+    let person = person.transpose().map_err(|why| StoreError::Corrupt {
+        what: "person of a token",
+        why,
+    })?;
     let Some(tenant) = app.store.tenant(token.tenant).await? else {
         return Ok(None);
     };
     Ok(Some(Principal {
         token: token.id,
         name: token.name,
+        person,
         tenant,
         role,
     }))
@@ -139,10 +197,17 @@ pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, 
 /// What events call the actor of what nobody asked for.
 pub const SYSTEM: &str = "system";
 
-/// Whether a token of the name could be taken for Delivr itself where events name their actor.
+/// Why no token may have the name, if none may: events tell by it who did what, and its holder must be taken neither
+/// for Delivr itself nor for a person.
 #[must_use]
-pub fn is_reserved(name: &str) -> bool {
-    name.trim().eq_ignore_ascii_case(SYSTEM)
+pub fn reserved(name: &str) -> Option<&'static str> {
+    if name.trim().eq_ignore_ascii_case(SYSTEM) {
+        Some("events would call its holder what they call Delivr itself; take another name")
+    } else if name.contains('@') {
+        Some("only people are called by an address; leave out the `@`, or name the person as such")
+    } else {
+        None
+    }
 }
 
 /// A new token and, this once, its secret.
@@ -154,28 +219,35 @@ pub struct Issued {
     pub secret: SecretString,
 }
 
+/// What a token is to be.
+#[derive(Debug, Clone)]
+pub struct NewToken<'a> {
+    /// Name for people.
+    pub name: &'a str,
+    /// The person behind it; none makes a service token.
+    pub person: Option<&'a Person>,
+    /// What it may do.
+    pub role: Role,
+    /// Not valid from here on.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Issues a token under a fresh id.
 ///
 /// # Errors
 /// When the store fails; `Duplicate` when the id is taken.
-pub async fn issue(
-    app: &App,
-    tenant: TenantId,
-    id: Uuid,
-    name: &str,
-    role: Role,
-    expires_at: Option<Timestamp>,
-) -> Result<Issued, StoreError> {
+pub async fn issue(app: &App, tenant: TenantId, id: Uuid, new: &NewToken<'_>) -> Result<Issued, StoreError> {
     let mut bytes = [0; 32];
     app.entropy.fill(&mut bytes);
     let secret = SecretString::from(format!("{TOKEN_PREFIX}{}", hex(&bytes)));
     let token = Token {
         id: TokenId::from_uuid(id),
         tenant,
-        name: name.to_owned(),
-        role: role.word().to_owned(),
+        name: new.name.to_owned(),
+        person: new.person.map(ToString::to_string),
+        role: new.role.word().to_owned(),
         digest: token_digest(secret.expose_secret()),
-        expires_at,
+        expires_at: new.expires_at,
         revoked_at: None,
         created_at: app.clock.now(),
     };
@@ -219,6 +291,18 @@ pub async fn ensure_tenant(app: &App, slug: &str) -> Result<Tenant, StoreError> 
     }
 }
 
+/// Gives a tenant another slug, by which paths and people name it, and with it another name. False when there is none
+/// of the slug. Its credentials, releases and addresses of webhooks stay: they go by the id.
+///
+/// # Errors
+/// When the store fails; `Duplicate` when the new slug is taken.
+pub async fn rename_tenant(app: &App, slug: &str, new: &str) -> Result<bool, StoreError> {
+    match app.store.tenant_by_slug(slug).await? {
+        Some(tenant) => app.store.rename_tenant(tenant.id, new, new).await,
+        None => Ok(false),
+    }
+}
+
 /// After a restore, vendors may already have what the database forgot: no marker-recognised write is sent for this
 /// span, and claims look first.
 pub const RESTORE_QUIET: Span = Span::minutes(2);
@@ -233,4 +317,43 @@ pub async fn restore_epoch(app: &App) -> Result<Timestamp, StoreError> {
         .put_setting(crate::run_effect::QUIET_FLOOR, &until.to_rfc3339())
         .await?;
     Ok(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_written_in_one_way() {
+        let alice: Person = "alice@example.org".parse().unwrap();
+        for same in ["Alice@Example.ORG", " alice@example.org "] {
+            assert_eq!(same.parse::<Person>().unwrap(), alice);
+        }
+        // The second `a` of the last one is Cyrillic.
+        for none in [
+            "",
+            "alice",
+            "@example.org",
+            "alice@",
+            "a@b@c",
+            "a b@c",
+            "\u{430}lice@example.org",
+        ] {
+            assert!(none.parse::<Person>().is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_like_a_person_or_like_delivr() {
+        for name in [
+            "system",
+            " SYSTEM ",
+            "alice@example.org",
+            "a@b",
+            "\u{430}lice@example.org",
+        ] {
+            assert!(reserved(name).is_some(), "{name}");
+        }
+        assert!(reserved("release bot").is_none());
+    }
 }

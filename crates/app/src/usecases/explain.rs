@@ -2,8 +2,10 @@
 
 mod dry_run;
 mod foresee;
+mod wish;
 
 pub use dry_run::{DryRun, Line, MAX_STEPS, dry_run};
+pub use wish::{command, ended};
 
 use delivr_domain::effect::{
     CicdWrite, Effect, FactKind, Operation, Reading, RolloutChange, ScmWrite, StoreWrite, TestingWrite,

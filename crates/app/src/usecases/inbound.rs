@@ -96,11 +96,7 @@ pub async fn jenkins(
 ) -> Result<bool, InboundError> {
     let mut refused = WebhookError::Unsigned;
     let mut stored = None;
-    let all = app.store.all_integrations().await?;
-    for through in all
-        .iter()
-        .filter(|it| it.port == Port::Cicd && it.provider == JENKINS)
-    {
+    for through in &app.store.integrations_of(Port::Cicd, JENKINS).await? {
         let Some(reader) = reader(app, through) else {
             continue;
         };

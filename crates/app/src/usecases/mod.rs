@@ -14,3 +14,4 @@ pub mod plan;
 pub mod profile;
 pub mod releases;
 pub mod services;
+pub mod testing;

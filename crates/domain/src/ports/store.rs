@@ -461,6 +461,8 @@ pub struct Token {
     pub tenant: TenantId,
     /// Name for people.
     pub name: String,
+    /// The person behind it, as a normalised address; none behind a service token.
+    pub person: Option<String>,
     /// Role word: OWNER, ADMIN, MEMBER, VIEWER.
     pub role: String,
     /// Lower-case hex SHA-256 of the secret.
@@ -638,6 +640,8 @@ pub trait Directory: Send + Sync {
     async fn tenant_by_slug(&self, slug: &str) -> Result<Option<Tenant>, StoreError>;
     /// The tenant of the id.
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError>;
+    /// Gives a tenant another slug and name; false when there is none of the id, `Duplicate` when the slug is taken.
+    async fn rename_tenant(&self, id: TenantId, slug: &str, name: &str) -> Result<bool, StoreError>;
 
     /// Inserts a token.
     async fn insert_token(&self, token: &Token) -> Result<(), StoreError>;
@@ -669,6 +673,12 @@ pub trait Directory: Send + Sync {
     /// All integrations of the installation that this build can read, for re-sealing and for senders that name none.
     /// One it cannot read (damaged, or written by a newer build) is logged and left out: it must not stop the others.
     async fn all_integrations(&self) -> Result<Vec<Integration>, StoreError>;
+    /// Integrations of one provider, whoever they belong to, for senders that name none; the unreadable are left out.
+    async fn integrations_of(&self, port: Port, provider: &str) -> Result<Vec<Integration>, StoreError> {
+        let mut all = self.all_integrations().await?;
+        all.retain(|it| it.port == port && it.provider == provider);
+        Ok(all)
+    }
     /// Integrations that [`Directory::all_integrations`] leaves out. While there are any, re-sealing is not complete and
     /// the old master key must be kept. A store that keeps its rows as they are has none.
     async fn unreadable_integrations(&self) -> Result<Vec<IntegrationId>, StoreError> {
@@ -678,8 +688,19 @@ pub trait Directory: Send + Sync {
     async fn insert_integration(&self, integration: &Integration) -> Result<(), StoreError>;
     /// Updates an integration whose version is one less than the given one's.
     async fn update_integration(&self, integration: &Integration) -> Result<(), StoreError>;
-    /// Deletes an integration; false when there is none of the id. `Reference` when a pipeline uses it.
-    async fn delete_integration(&self, tenant: TenantId, id: IntegrationId) -> Result<bool, StoreError>;
+    /// Deletes an integration; false when there is none of the id. `Reference` when a pipeline uses it, `Conflict` when
+    /// a version is expected and another one is stored.
+    async fn delete_integration(
+        &self,
+        tenant: TenantId,
+        id: IntegrationId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError>;
+    /// When something last came in through each of the tenant's integrations, as far as deliveries are kept.
+    async fn last_deliveries(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<IntegrationId, Timestamp>, StoreError>;
     /// Keys of live releases whose plan uses the integration.
     async fn releases_using(&self, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError>;
 
@@ -691,8 +712,14 @@ pub trait Directory: Send + Sync {
     async fn insert_pipeline(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
     /// Updates a pipeline whose version is one less than the given one's.
     async fn update_pipeline(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
-    /// Deletes a pipeline; false when there is none of the id.
-    async fn delete_pipeline(&self, tenant: TenantId, id: PipelineId) -> Result<bool, StoreError>;
+    /// Deletes a pipeline; false when there is none of the id, `Conflict` when a version is expected and another one is
+    /// stored.
+    async fn delete_pipeline(
+        &self,
+        tenant: TenantId,
+        id: PipelineId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError>;
 
     /// Services of a tenant, by slug.
     async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError>;
@@ -702,8 +729,14 @@ pub trait Directory: Send + Sync {
     async fn insert_service(&self, service: &Service) -> Result<(), StoreError>;
     /// Updates a service whose version is one less than the given one's.
     async fn update_service(&self, service: &Service) -> Result<(), StoreError>;
-    /// Deletes a service; false when there is none of the id. `Reference` when a release belongs to it.
-    async fn delete_service(&self, tenant: TenantId, id: ServiceId) -> Result<bool, StoreError>;
+    /// Deletes a service; false when there is none of the id. `Reference` when a release belongs to it, `Conflict` when a
+    /// version is expected and another one is stored.
+    async fn delete_service(
+        &self,
+        tenant: TenantId,
+        id: ServiceId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError>;
 
     /// The newest revision of each profile, by name.
     async fn profiles(&self, tenant: TenantId) -> Result<Vec<Profile>, StoreError>;

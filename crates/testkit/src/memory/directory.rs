@@ -85,6 +85,14 @@ impl State {
     }
 }
 
+/// Refuses when another version than the expected one is stored.
+fn at_version(stored: u64, expected: Option<u64>) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if expected != stored => Err(StoreError::Conflict),
+        Some(_) | None => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Directory for MemoryStore {
     async fn install(&self) -> Result<InstallId, StoreError> {
@@ -122,6 +130,17 @@ impl Directory for MemoryStore {
     }
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         Ok(self.state().tenants.get(&id).cloned())
+    }
+    async fn rename_tenant(&self, id: TenantId, slug: &str, name: &str) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let taken = state.tenants.values().any(|old| old.id != id && old.slug == slug);
+        insert(taken, "tenant")?;
+        let Some(tenant) = state.tenants.get_mut(&id) else {
+            return Ok(false);
+        };
+        slug.clone_into(&mut tenant.slug);
+        name.clone_into(&mut tenant.name);
+        Ok(true)
     }
     async fn insert_token(&self, token: &Token) -> Result<(), StoreError> {
         let mut state = self.state();
@@ -218,11 +237,17 @@ impl Directory for MemoryStore {
         state.integrations.insert(new.id, new);
         Ok(())
     }
-    async fn delete_integration(&self, tenant: TenantId, id: IntegrationId) -> Result<bool, StoreError> {
+    async fn delete_integration(
+        &self,
+        tenant: TenantId,
+        id: IntegrationId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        if state.integrations.get(&id).is_none_or(|it| it.tenant != tenant) {
+        let Some(found) = state.integrations.get(&id).filter(|it| it.tenant == tenant) else {
             return Ok(false);
-        }
+        };
+        at_version(found.version, expected)?;
         let by_pipeline = state
             .pipelines
             .values()
@@ -233,6 +258,24 @@ impl Directory for MemoryStore {
         }
         state.integrations.remove(&id);
         Ok(true)
+    }
+    async fn last_deliveries(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<IntegrationId, Timestamp>, StoreError> {
+        let state = self.state();
+        let mut found: BTreeMap<IntegrationId, Timestamp> = BTreeMap::new();
+        for (delivery, _) in &state.deliveries {
+            let of_tenant = delivery.integration.filter(|id| {
+                let known = state.integrations.get(id);
+                known.is_some_and(|it| it.tenant == tenant)
+            });
+            if let Some(id) = of_tenant {
+                let last = found.entry(id).or_insert(delivery.at);
+                *last = delivery.at.max(*last);
+            }
+        }
+        Ok(found)
     }
     async fn releases_using(&self, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError> {
         let state = self.state();
@@ -290,13 +333,19 @@ impl Directory for MemoryStore {
         );
         Ok(())
     }
-    async fn delete_pipeline(&self, tenant: TenantId, id: PipelineId) -> Result<bool, StoreError> {
+    async fn delete_pipeline(
+        &self,
+        tenant: TenantId,
+        id: PipelineId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let found = state.pipelines.get(&id).is_some_and(|it| it.tenant == tenant);
-        if found {
-            state.pipelines.remove(&id);
-        }
-        Ok(found)
+        let Some(found) = state.pipelines.get(&id).filter(|it| it.tenant == tenant) else {
+            return Ok(false);
+        };
+        at_version(found.version, expected)?;
+        state.pipelines.remove(&id);
+        Ok(true)
     }
     async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError> {
         let state = self.state();
@@ -343,11 +392,17 @@ impl Directory for MemoryStore {
         );
         Ok(())
     }
-    async fn delete_service(&self, tenant: TenantId, id: ServiceId) -> Result<bool, StoreError> {
+    async fn delete_service(
+        &self,
+        tenant: TenantId,
+        id: ServiceId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        if state.services.get(&id).is_none_or(|it| it.tenant != tenant) {
+        let Some(found) = state.services.get(&id).filter(|it| it.tenant == tenant) else {
             return Ok(false);
-        }
+        };
+        at_version(found.version, expected)?;
         let by_release = state
             .aggregates
             .values()

@@ -9,7 +9,7 @@ use delivr_domain::rollout::Event as RolloutEvent;
 use delivr_domain::submission::Event as SubmissionEvent;
 
 /// What happened.
-pub(super) fn summary(event: &Event) -> String {
+pub(crate) fn summary(event: &Event) -> String {
     match event {
         Event::Release(event) => release(event),
         Event::Submission(event) => match event {

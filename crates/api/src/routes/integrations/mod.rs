@@ -11,7 +11,7 @@ use crate::problem::{FieldError, Problem};
 use crate::query::{Paging, Query};
 use actix_web::{delete, get, post, put};
 use delivr_app::usecases::access::Role;
-use delivr_app::usecases::integrations::{self, Change, NewIntegration};
+use delivr_app::usecases::integrations::{self, Change, IntegrationError, NewIntegration};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::Integration;
@@ -85,8 +85,10 @@ pub(super) async fn find(cx: &Context) -> Result<Integration, Problem> {
         .ok_or_else(|| Problem::missing("integration"))
 }
 
-fn answer(cx: &Context, found: &Integration) -> Answer {
-    Answer::ok(&view(cx, found)).version(found.version)
+async fn answer(cx: &Context, found: &Integration) -> Answered {
+    let last = cx.app.store.last_deliveries(cx.tenant()).await?;
+    let last = last.get(&found.id).copied();
+    Ok(Answer::ok(&view(cx, found, last)).version(found.version))
 }
 
 /// Providers of a category: what can be connected, with the forms of configuration and credentials (JSON Schema).
@@ -112,8 +114,12 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
         .integrations(cx.tenant(), Some(category(&cx)?))
         .await?;
     let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
+    let last = cx.app.store.last_deliveries(cx.tenant()).await?;
     Ok(Answer::ok(&IntegrationList {
-        items: items.iter().map(|it| view(&cx, it)).collect(),
+        items: items
+            .iter()
+            .map(|it| view(&cx, it, last.get(&it.id).copied()))
+            .collect(),
         next_cursor,
     }))
 }
@@ -128,7 +134,7 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
     let new = new_integration(&cx, port, &body.0)?;
     let made = insert(&cx, new).await?;
     let place = cx.place(&format!("/integrations/{}/{}", made.port, made.id));
-    Ok(Answer::created(place, &view(&cx, &made)).version(made.version))
+    Ok(Answer::created(place, &view(&cx, &made, None)).version(made.version))
 }
 
 fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegration, Problem> {
@@ -150,7 +156,7 @@ fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegrat
 
 /// Keeps a new integration, or finds the one that an earlier, interrupted request with the same key has kept.
 async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Problem> {
-    let id = IntegrationId::from_uuid(cx.fresh());
+    let id = IntegrationId::from_uuid(cx.fresh().await?);
     if cx.may_repeat()
         && let Some(made) = cx.app.store.integration(cx.tenant(), id).await?
     {
@@ -194,7 +200,7 @@ pub(crate) async fn of_seed_pipeline(
     let brought = match known.iter().find(same) {
         Some(found) => Brought::Known(Box::new(found.clone())),
         None => {
-            let id = IntegrationId::from_uuid(cx.fresh());
+            let id = IntegrationId::from_uuid(cx.fresh().await?);
             Brought::New(Box::new(integrations::prepare(&cx.app, cx.tenant(), id, new)?))
         }
     };
@@ -206,7 +212,7 @@ pub(crate) async fn of_seed_pipeline(
 #[get("/integrations/{category}/{integrationId}")]
 pub(crate) async fn read(cx: Context) -> Answered {
     let found = find(&cx).await?;
-    Ok(answer(&cx, &found))
+    answer(&cx, &found).await
 }
 
 /// Changes an integration. New configuration or credentials must be verified anew.
@@ -237,8 +243,15 @@ pub(crate) async fn change(cx: Context, body: Body<ChangeBody>) -> Answered {
         config: body.config,
         credentials: body.credentials,
     };
-    let changed = integrations::change(&cx.app, found, change).await?;
-    Ok(answer(&cx, &changed))
+    let changed = integrations::change(&cx.app, found, change)
+        .await
+        .map_err(|error| match error {
+            IntegrationError::Store(error) => cx.lost(error),
+            other @ (IntegrationError::Provider { .. }
+            | IntegrationError::Config(_)
+            | IntegrationError::Vault(_)) => other.into(),
+        })?;
+    answer(&cx, &changed).await
 }
 
 /// Deletes an integration that nothing uses; otherwise says what does.
@@ -253,11 +266,11 @@ pub(crate) async fn remove(cx: Context) -> Answered {
         let users = users.into_iter().map(|user| FieldError::new("", user)).collect();
         return Err(Problem::conflict("integration_in_use", "it is in use; see `errors`").with_errors(users));
     }
-    if cx.app.store.delete_integration(cx.tenant(), found.id).await? {
-        Ok(Answer::none())
-    } else {
-        Err(Problem::missing("integration"))
-    }
+    let deleted = cx
+        .app
+        .store
+        .delete_integration(cx.tenant(), found.id, cx.if_match);
+    cx.gone("integration", deleted.await)
 }
 
 /// Tries the credential and each permission at the vendor, and keeps what came of it. Tasks that failed because the
@@ -268,6 +281,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
 pub(crate) async fn verify(cx: Context) -> Answered {
     cx.at_least(Role::Admin)?;
     let found = find(&cx).await?;
-    let verified = integrations::verify(&cx.app, cx.tenant(), found.id, &cx.who.name).await?;
-    Ok(answer(&cx, &verified))
+    let verified = integrations::verify(&cx.app, cx.tenant(), found.id, cx.who.actor()).await?;
+    answer(&cx, &verified).await
 }

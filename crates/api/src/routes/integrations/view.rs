@@ -85,6 +85,9 @@ pub(crate) struct IntegrationView {
     verified_at: Option<Timestamp>,
     /// Where the vendor sends its webhooks; none when it sends none, or the public address is not set.
     webhook_url: Option<String>,
+    /// When something last came in through it, as far as deliveries are kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_delivery_at: Option<Timestamp>,
     version: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -101,7 +104,7 @@ pub(crate) struct IntegrationList {
 }
 
 /// The integration as shown.
-pub(super) fn view(cx: &Context, it: &Integration) -> IntegrationView {
+pub(super) fn view(cx: &Context, it: &Integration, last_delivery_at: Option<Timestamp>) -> IntegrationView {
     let sends = cx
         .app
         .registry
@@ -131,6 +134,7 @@ pub(super) fn view(cx: &Context, it: &Integration) -> IntegrationView {
         verification: it.status_detail.clone(),
         verified_at: it.verified_at,
         webhook_url,
+        last_delivery_at,
         version: it.version,
         created_at: it.created_at,
         updated_at: it.updated_at,

@@ -94,7 +94,7 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
     cx.at_least(Role::Admin)?;
     let (body, brought) = ours(&cx, &body.0).await?;
-    let id = PipelineId::from_uuid(cx.fresh());
+    let id = PipelineId::from_uuid(cx.fresh().await?);
     let made = if cx.may_repeat() {
         cx.app.store.pipeline(cx.tenant(), id).await?
     } else {
@@ -303,7 +303,8 @@ pub(crate) async fn change(cx: Context, body: Body<PipelineBody>) -> Answered {
         found.created_at,
     )
     .await?;
-    cx.app.store.update_pipeline(&changed).await?;
+    let stored = cx.app.store.update_pipeline(&changed).await;
+    stored.map_err(|error| cx.lost(error))?;
     Ok(Answer::ok(&view(&changed)).version(changed.version))
 }
 
@@ -314,9 +315,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     cx.at_least(Role::Admin)?;
     let found = find(&cx).await?;
     cx.unchanged(found.version)?;
-    if cx.app.store.delete_pipeline(cx.tenant(), found.id).await? {
-        Ok(Answer::none())
-    } else {
-        Err(Problem::missing("pipeline"))
-    }
+    let deleted = cx.app.store.delete_pipeline(cx.tenant(), found.id, cx.if_match);
+    cx.gone("pipeline", deleted.await)
 }

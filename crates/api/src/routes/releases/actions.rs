@@ -11,8 +11,8 @@ use actix_web::post;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::plan::GatedStage;
-use delivr_domain::release::Command;
 use delivr_domain::release::hold::Scope;
+use delivr_domain::release::{Command, Stage};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -142,6 +142,44 @@ pub(crate) async fn close(cx: Context, body: Body<ReasonBody>) -> Answered {
     let Body(body) = body;
     let reason = body.read()?;
     act(&cx, Command::CloseRolledBack { reason }).await
+}
+
+/// An orchestrated release that was closed stays closed (409): its runs were cancelled, its branch and tickets may be
+/// gone, and what it shipped is in the stores. The refusal says what to do instead.
+#[utoipa::path(tag = "Releases", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The release; never for an orchestrated one", body = ReleaseView)))]
+#[post("/releases/{releaseId}/reopen")]
+pub(crate) async fn reopen(cx: Context, _body: Maybe<NothingBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let (row, release) = find(&cx).await?;
+    cx.unchanged(row.version)?;
+    let key = release.key();
+    let (code, instead) = match release.stage {
+        Stage::Archived => (
+            "release_not_reopenable",
+            "was given up: its runs were cancelled, and its branch and tickets may be gone; create a release anew \
+             (POST /releases), with `existingBranch` if the branch is still there",
+        ),
+        Stage::RolledBack => (
+            "release_not_reopenable",
+            "was rolled back in the stores; ship a release with a higher version (POST /releases)",
+        ),
+        Stage::Completed => (
+            "release_not_reopenable",
+            "is complete; ship what is missing as a release with a higher version (POST /releases)",
+        ),
+        Stage::NotStarted
+        | Stage::Kickoff
+        | Stage::AwaitingRegression
+        | Stage::Regression
+        | Stage::AwaitingPreRelease
+        | Stage::PreRelease
+        | Stage::AwaitingDistribution
+        | Stage::Distribution => (
+            "release_not_closed",
+            "is not closed; `resume` lifts a pause, `rework` sends it back to an earlier stage",
+        ),
+    };
+    Err(Problem::conflict(code, format!("{key} {instead}")))
 }
 
 /// Where it goes back to, and why.

@@ -320,13 +320,13 @@ impl From<CreateError> for Problem {
 pub(crate) async fn make(cx: Context, body: Body<ReleaseBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let Body(body) = body;
-    let wanted = read(ReleaseId::from_uuid(cx.fresh()), body)?;
+    let wanted = read(ReleaseId::from_uuid(cx.fresh().await?), body)?;
     guards(&cx, wanted.settings.as_ref().and_then(create::guarded_setting))?;
     let sweep = last_sweep(&cx).await?;
     let kept = kept(&cx, 201);
     let answer = |state: &Aggregate| kept.with(&after(state, sweep));
     let remember = cx.remember(&answer);
-    let state = create::create(&cx.app, cx.tenant(), wanted, &cx.who.name, remember.as_ref()).await?;
+    let state = create::create(&cx.app, cx.tenant(), wanted, cx.who.actor(), remember.as_ref()).await?;
     cx.stored_with_the_change();
     let id = as_release(&state).map_or_else(String::new, |release| release.draft.id.to_string());
     let place = cx.place(&format!("/releases/{id}"));

@@ -8,7 +8,7 @@ use crate::answer::{Answer, Answered};
 use crate::body::Body;
 use crate::check::{Checks, syntax};
 use crate::context::Context;
-use crate::problem::BlockerView;
+use crate::problem::{BlockerView, Problem};
 use crate::query::{Paging, Query};
 use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
@@ -137,8 +137,9 @@ pub(crate) struct ApprovalBody {
     comment: Option<String>,
 }
 
-/// Decides at a gate, as the caller, about the commit that stands there now. A later decision of the same person
-/// replaces the earlier one.
+/// Decides at a gate, as the person behind the token, about the commit that stands there now. A later decision of the
+/// same person replaces the earlier one, whichever token it comes with. A service token decides nothing (403,
+/// `service_token_cannot_decide`).
 #[utoipa::path(tag = "Gates", request_body = ApprovalBody, responses((status = 201, description = "The decision", body = ApprovalView)))]
 #[post("/releases/{releaseId}/approvals")]
 pub(crate) async fn decide(cx: Context, body: Body<ApprovalBody>) -> Answered {
@@ -152,6 +153,9 @@ pub(crate) async fn decide(cx: Context, body: Body<ApprovalBody>) -> Answered {
     Checks::new()
         .text_if("/comment", body.comment.as_deref(), 1, 2_000)
         .done()?;
+    if cx.who.person.is_none() {
+        return Err(Problem::nobody());
+    }
     let (row, release) = find(&cx).await?;
     cx.unchanged(row.version)?;
     releases::refresh_facts(&cx.app, cx.tenant(), &release, stage).await?;

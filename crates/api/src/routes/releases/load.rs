@@ -3,6 +3,7 @@
 use super::view::{Include, ReleaseView, as_release, release};
 use crate::answer::{Answer, Answered, json};
 use crate::context::Context;
+use crate::explain;
 use crate::problem::Problem;
 use crate::query::{DEFAULT_LIMIT, MOST};
 use chrono::{DateTime, Utc};
@@ -80,6 +81,8 @@ pub(crate) fn kept(cx: &Context, status: u16) -> Kept {
 pub(crate) enum Success {
     /// 200.
     Ok,
+    /// 202: what was asked for has begun.
+    Accepted,
     /// 201 with the place of what was made.
     Created(String),
     /// 204, without a body.
@@ -96,6 +99,7 @@ pub(crate) async fn act_on<T: Serialize>(
 ) -> Answered {
     let status = match success {
         Success::Ok => 200,
+        Success::Accepted => 202,
         Success::Created(_) => 201,
         Success::Nothing => 204,
     };
@@ -105,14 +109,20 @@ pub(crate) async fn act_on<T: Serialize>(
     let wish = Wish {
         tenant: cx.tenant(),
         command,
-        actor: &cx.who.name,
-        expected: cx.if_match,
+        actor: cx.who.actor(),
+        expected: cx.expected(),
         remember: remember.as_ref(),
     };
-    let state = apply::command(cx.app.store.as_ref(), cx.app.clock.as_ref(), id, &wish).await?;
+    if cx.explain {
+        return explain::answer(cx, id, &wish).await;
+    }
+    let state = apply::command(cx.app.store.as_ref(), cx.app.clock.as_ref(), id, &wish)
+        .await
+        .map_err(|error| cx.too_late(error))?;
     cx.stored_with_the_change();
     Ok(match success {
         Success::Ok => Answer::ok(&view(&state)).version(state.version()),
+        Success::Accepted => Answer::accepted(&view(&state)).version(state.version()),
         Success::Created(place) => Answer::created(place, &view(&state)).version(state.version()),
         Success::Nothing => Answer::none(),
     })

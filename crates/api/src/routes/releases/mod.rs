@@ -1,6 +1,7 @@
 //! Releases: made, read, moved by people, and followed live.
 
 pub(crate) mod actions;
+mod artifacts;
 mod builds;
 mod create;
 mod distribution;
@@ -33,6 +34,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(actions::unblock)
         .service(actions::archive)
         .service(actions::close)
+        .service(actions::reopen)
         .service(actions::trigger_regression)
         .service(actions::trigger_pre_release)
         .service(actions::trigger_distribution)
@@ -47,6 +49,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(regression::record_result)
         .service(builds::list)
         .service(builds::upload)
+        .service(artifacts::upload)
+        .service(artifacts::download)
         .service(tasks::list)
         .service(tasks::read)
         .service(tasks::change)
@@ -58,5 +62,5 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(plan::replan)
         .service(actions::rework)
         .service(stream::events)
-        .service(ticket::ticket);
+        .service(ticket::issue);
 }

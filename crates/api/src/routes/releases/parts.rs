@@ -1,5 +1,6 @@
 //! Parts of a release: slots, cycles, builds, decisions, pipelines.
 
+use super::artifacts::ArtifactView;
 use chrono::{DateTime, Utc};
 use delivr_domain::board::{Task, TaskState};
 use delivr_domain::key::TargetKey;
@@ -106,6 +107,9 @@ pub(crate) struct BuildView {
     /// How the commit is known: OBSERVED, DECLARED or ABSENT.
     sha_origin: &'static str,
     at: DateTime<Utc>,
+    /// Its file, where one was handed in; told by the list of builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact: Option<ArtifactView>,
 }
 
 /// A build.
@@ -128,6 +132,7 @@ pub(crate) fn build(release: &Release, build: &Build) -> BuildView {
         sha: build.sha.as_ref().map(ToString::to_string),
         sha_origin: build.origin.word(),
         at: build.at,
+        artifact: None,
     }
 }
 

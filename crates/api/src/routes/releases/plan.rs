@@ -196,8 +196,7 @@ pub(crate) async fn replan(cx: Context, body: Maybe<ReplanBody>) -> Answered {
     guards(&cx, create::guarded_change(&found, &plan))?;
     let sweep = last_sweep(&cx).await?;
     // The difference that is told must be the one that is made.
-    let mut seen = cx.clone();
-    seen.if_match = Some(row.version);
+    let seen = cx.looked_at(row.version);
     let command = Command::Release(ReleaseCommand::Replan { plan: Box::new(plan) });
     act_on(&seen, row.id, &command, Success::Ok, &|state| ReplanView {
         applied: true,

@@ -1,7 +1,7 @@
 //! Reading, editing and deleting releases.
 
 use super::create::check_texts;
-use super::load::{Success, act, act_on, find, id, last_sweep, limit};
+use super::load::{Success, act, act_on, find, last_sweep, limit};
 use super::view::{Include, ReleaseView, Wanted, release};
 use crate::answer::{Answer, Answered};
 use crate::body::Body;
@@ -144,7 +144,7 @@ pub(crate) async fn blockers(
     let facts = cx.app.store.read_facts(release.aggregate_id()).await?;
     let context = gate::Context {
         now: cx.now(),
-        actor: &cx.who.name,
+        actor: cx.who.actor(),
         facts: &facts,
     };
     Ok(gate::blockers(release, stage, &context))
@@ -163,7 +163,7 @@ pub(crate) async fn fresh_blockers(
     let facts = cx.app.store.read_facts(release.aggregate_id()).await?;
     let context = gate::Context {
         now: cx.now(),
-        actor: &cx.who.name,
+        actor: cx.who.actor(),
         facts: &facts,
     };
     let needed = gate::facts_needed(release, stage);
@@ -281,7 +281,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
         delete_branch: false,
     });
     // At exactly the version that was looked at: a kickoff in between must not be undone silently.
-    let mut seen = cx.clone();
-    seen.if_match = Some(row.version);
-    act_on(&seen, id(&seen).await?, &command, Success::Nothing, &|_state| ()).await
+    let seen = cx.looked_at(row.version);
+    act_on(&seen, row.id, &command, Success::Nothing, &|_state| ()).await
 }

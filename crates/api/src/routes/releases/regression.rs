@@ -51,7 +51,7 @@ pub(crate) async fn add_slot(cx: Context, body: Body<SlotBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let wanted = body.0.read("")?;
     let (row, release) = find(&cx).await?;
-    let id = SlotId::from_uuid(cx.fresh());
+    let id = SlotId::from_uuid(cx.fresh().await?);
     let added = Slot {
         id,
         at: wanted.at,
@@ -103,8 +103,7 @@ pub(crate) async fn change_slot(cx: Context, body: Body<SlotEditBody>) -> Answer
         changed.missed = syntax("/missed", text)?;
     }
     // The fields that stay were read at this version.
-    let mut seen = cx.clone();
-    seen.if_match = cx.if_match.or(Some(row.version));
+    let seen = cx.looked_at(row.version);
     let command = Command::Release(ReleaseCommand::ChangeSlot { slot: changed });
     act_on(&seen, row.id, &command, Success::Ok, &|state| slot_of(state, id)).await
 }
@@ -256,7 +255,7 @@ pub(crate) async fn record_result(cx: Context, body: Body<ResultBody>) -> Answer
     cx.at_least(Role::Member)?;
     let Body(body) = body;
     let verdict: Verdict = syntax("/verdict", &body.verdict)?;
-    let note = format!("{} by {}", note(&body)?, cx.who.name);
+    let note = format!("{} by {}", note(&body)?, cx.who.actor());
     let (row, release) = find(&cx).await?;
     let cycle = number(&cx, &release)?;
     let command = Command::Release(ReleaseCommand::RecordVerdict { cycle, verdict, note });

@@ -8,6 +8,7 @@ use super::ticket::{query, valid};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::routes::activities::activity;
+use crate::seats::Seat;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -59,7 +60,8 @@ pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResp
         Some(position) => position,
         None => newest(&cx).await?,
     };
-    let stream = live(cx, row.id, after);
+    let seat = cx.seat()?;
+    let stream = live((cx, seat), row.id, after);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -138,7 +140,7 @@ impl Listener {
 }
 
 fn live(
-    cx: Context,
+    (cx, seat): (Context, Seat),
     release: AggregateId,
     mut after: i64,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
@@ -154,6 +156,8 @@ fn live(
             token: cx.who.token,
             checked: cx.app.clock.monotonic(),
         };
+        // Held for as long as somebody listens.
+        let _seat = seat;
         let mut quiet = 0;
         // An id without data: a client that loses the connection now comes back to this very place.
         yield Ok(Bytes::from(format!("retry: 2000\nid: {after}\n\n")));

@@ -132,13 +132,16 @@ pub(crate) async fn redeem(app: &App, ticket: &str, release: &str) -> Result<Pri
         Err(error) => return Err(error.into()),
     }
     let token = valid(app, tenant, token).await?.ok_or_else(spent)?;
-    let corrupt = |why| StoreError::Corrupt {
-        what: "token role",
-        why,
-    };
+    let corrupt = |what: &'static str| move |why| StoreError::Corrupt { what, why };
     Ok(Principal {
         token: token.id,
-        role: token.role.parse().map_err(corrupt)?,
+        role: token.role.parse().map_err(corrupt("token role"))?,
+        person: token
+            .person
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(corrupt("person of a token"))?,
         name: token.name,
         tenant: app.store.tenant(tenant).await?.ok_or_else(spent)?,
     })

@@ -6,12 +6,12 @@ use super::samples::{
     service, tenant, token, watch,
 };
 use chrono::TimeDelta;
-use delivr_domain::ids::{ServiceId, TenantId};
+use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Page, ReleaseFilter, StoredAnswer, Tenant, VerificationStatus,
+    AggregateRow, Page, ReleaseFilter, StoredAnswer, StoredDelivery, Tenant, VerificationStatus,
 };
 use serde_json::json;
 
@@ -36,7 +36,8 @@ pub async fn tenants_and_tokens(subject: &dyn Subject) {
 
     let mut old = token(first, "old");
     old.created_at -= TimeDelta::microseconds(1);
-    let new = token(first, "new");
+    let mut new = token(first, "new");
+    new.person = Some("ada@example.org".to_owned());
     store.insert_token(&old).await.unwrap();
     store.insert_token(&new).await.unwrap();
     assert!(matches!(
@@ -56,6 +57,54 @@ pub async fn tenants_and_tokens(subject: &dyn Subject) {
         store.insert_token(&nobody).await,
         Err(StoreError::Reference(_))
     ));
+}
+
+/// A tenant gets another slug, if it is free.
+pub async fn tenants_are_renamed(subject: &dyn Subject) {
+    let store = subject.store();
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    assert!(store.rename_tenant(one, "first", "The first").await.unwrap());
+    let renamed = store.tenant_by_slug("first").await.unwrap().unwrap();
+    assert_eq!((renamed.id, renamed.name.as_str()), (one, "The first"));
+    assert_eq!(store.tenant_by_slug("one").await.unwrap(), None);
+    // Its own slug is not taken by another.
+    assert!(store.rename_tenant(one, "first", "First").await.unwrap());
+    assert!(matches!(
+        store.rename_tenant(other, "first", "x").await,
+        Err(StoreError::Duplicate(_))
+    ));
+    let nobody = TenantId::from_uuid(id("nobody"));
+    assert!(!store.rename_tenant(nobody, "third", "x").await.unwrap());
+}
+
+/// The newest delivery of each integration, and of no other tenant's.
+pub async fn the_last_delivery_of_an_integration_is_known(subject: &dyn Subject) {
+    let store = subject.store();
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let mut made = Vec::new();
+    for (tenant, provider) in [(one, "github"), (one, "silent"), (other, "gitlab")] {
+        let it = integration(tenant, Port::Scm, provider);
+        store.insert_integration(&it).await.unwrap();
+        made.push(it);
+    }
+    for (number, (it, seconds)) in [(&made[0], 5), (&made[0], 9), (&made[0], 7), (&made[2], 1)]
+        .into_iter()
+        .enumerate()
+    {
+        let delivery = StoredDelivery {
+            id: DeliveryId::from_uuid(id(&format!("delivery {number}"))),
+            tenant: it.tenant,
+            integration: Some(it.id),
+            source: it.provider.clone(),
+            external: number.to_string(),
+            payload: json!({}),
+            at: instant() + TimeDelta::seconds(seconds),
+        };
+        assert!(store.insert_delivery(&delivery).await.unwrap());
+    }
+    let last = store.last_deliveries(one).await.unwrap();
+    let expected = [(made[0].id, instant() + TimeDelta::seconds(9))];
+    assert_eq!(last.into_iter().collect::<Vec<_>>(), expected);
 }
 
 /// Settings are overwritten; the installation's id is made once.
@@ -93,6 +142,11 @@ pub async fn integrations_guard_their_version(subject: &dyn Subject) {
         store.integration(tenant, it.id).await.unwrap().as_ref(),
         Some(&it)
     );
+    // Who saw an older version deletes nothing.
+    assert!(matches!(
+        store.delete_integration(tenant, it.id, Some(1)).await,
+        Err(StoreError::Conflict)
+    ));
     assert!(matches!(
         store.update_integration(&it).await,
         Err(StoreError::Conflict)
@@ -111,8 +165,10 @@ pub async fn integrations_guard_their_version(subject: &dyn Subject) {
         [other]
     );
     assert_eq!(store.all_integrations().await.unwrap().len(), 2);
-    assert!(store.delete_integration(tenant, it.id).await.unwrap());
-    assert!(!store.delete_integration(tenant, it.id).await.unwrap());
+    assert!(store.delete_integration(tenant, it.id, Some(2)).await.unwrap());
+    for expected in [None, Some(2)] {
+        assert!(!store.delete_integration(tenant, it.id, expected).await.unwrap());
+    }
 }
 
 /// A webhook's address names no tenant: the id alone finds the integration, and only that one.
@@ -129,7 +185,12 @@ pub async fn an_integration_is_found_by_its_id_alone(subject: &dyn Subject) {
     }
     assert!(store.unreadable_integrations().await.unwrap().is_empty());
     let gone = made.remove(0);
-    assert!(store.delete_integration(gone.tenant, gone.id).await.unwrap());
+    assert!(
+        store
+            .delete_integration(gone.tenant, gone.id, None)
+            .await
+            .unwrap()
+    );
     assert_eq!(store.integration_by_id(gone.id).await.unwrap(), None);
     assert_eq!(store.all_integrations().await.unwrap(), made);
 }
@@ -143,16 +204,16 @@ pub async fn an_integration_in_use_is_not_deleted(subject: &dyn Subject) {
     let job = pipeline(tenant, "job", ci.id);
     store.insert_pipeline(&job).await.unwrap();
     assert!(matches!(
-        store.delete_integration(tenant, ci.id).await,
+        store.delete_integration(tenant, ci.id, None).await,
         Err(StoreError::Reference(_))
     ));
-    assert!(store.delete_pipeline(tenant, job.id).await.unwrap());
+    assert!(store.delete_pipeline(tenant, job.id, None).await.unwrap());
     let mut live = release(tenant, "app", 1);
     live.projection.integrations = vec![ci.id];
     insert(subject, &live).await;
     assert_eq!(store.releases_using(tenant, ci.id).await.unwrap(), ["REL-1"]);
     assert!(matches!(
-        store.delete_integration(tenant, ci.id).await,
+        store.delete_integration(tenant, ci.id, None).await,
         Err(StoreError::Reference(_))
     ));
     live.version = 2;
@@ -161,7 +222,7 @@ pub async fn an_integration_in_use_is_not_deleted(subject: &dyn Subject) {
     unit.save(&live, Some(1)).await.unwrap();
     unit.commit().await.unwrap();
     assert!(store.releases_using(tenant, ci.id).await.unwrap().is_empty());
-    assert!(store.delete_integration(tenant, ci.id).await.unwrap());
+    assert!(store.delete_integration(tenant, ci.id, None).await.unwrap());
 }
 
 /// A pipeline runs on a CI/CD integration of its own tenant, and on nothing else.
@@ -202,8 +263,12 @@ pub async fn pipelines_use_integrations_of_their_category(subject: &dyn Subject)
         Err(StoreError::Conflict)
     ));
     assert_eq!(store.pipelines(one).await.unwrap(), [job.clone()]);
-    assert!(store.delete_pipeline(one, job.id).await.unwrap());
-    assert!(!store.delete_pipeline(one, job.id).await.unwrap());
+    assert!(matches!(
+        store.delete_pipeline(one, job.id, Some(1)).await,
+        Err(StoreError::Conflict)
+    ));
+    assert!(store.delete_pipeline(one, job.id, Some(2)).await.unwrap());
+    assert!(!store.delete_pipeline(one, job.id, None).await.unwrap());
 }
 
 /// Services guard versions and releases; profiles keep every revision.
@@ -234,13 +299,17 @@ pub async fn services_and_profiles(subject: &dyn Subject) {
     row.projection.parent = Some(shop.id.uuid());
     insert(subject, &row).await;
     assert!(matches!(
-        store.delete_service(tenant, shop.id).await,
+        store.delete_service(tenant, shop.id, None).await,
         Err(StoreError::Reference(_))
     ));
     let web = service(tenant, "web");
     store.insert_service(&web).await.unwrap();
-    assert!(store.delete_service(tenant, web.id).await.unwrap());
-    assert!(!store.delete_service(tenant, web.id).await.unwrap());
+    assert!(matches!(
+        store.delete_service(tenant, web.id, Some(2)).await,
+        Err(StoreError::Conflict)
+    ));
+    assert!(store.delete_service(tenant, web.id, Some(1)).await.unwrap());
+    assert!(!store.delete_service(tenant, web.id, None).await.unwrap());
 
     for revision in 1..=3 {
         store
@@ -437,14 +506,14 @@ pub async fn tenants_never_see_each_other(subject: &dyn Subject) {
     assert!(!store.revoke_token(other, secret.id, instant()).await.unwrap());
     assert!(store.integrations(other, None).await.unwrap().is_empty());
     assert_eq!(store.integration(other, ci.id).await.unwrap(), None);
-    assert!(!store.delete_integration(other, ci.id).await.unwrap());
+    assert!(!store.delete_integration(other, ci.id, None).await.unwrap());
     assert!(store.releases_using(other, ci.id).await.unwrap().is_empty());
     assert!(store.pipelines(other).await.unwrap().is_empty());
     assert_eq!(store.pipeline(other, job.id).await.unwrap(), None);
-    assert!(!store.delete_pipeline(other, job.id).await.unwrap());
+    assert!(!store.delete_pipeline(other, job.id, None).await.unwrap());
     assert!(store.services(other).await.unwrap().is_empty());
     assert_eq!(store.service(other, shop.id).await.unwrap(), None);
-    assert!(!store.delete_service(other, shop.id).await.unwrap());
+    assert!(!store.delete_service(other, shop.id, None).await.unwrap());
     assert!(store.profiles(other).await.unwrap().is_empty());
     assert_eq!(store.profile(other, template.id, None).await.unwrap(), None);
     assert_eq!(store.read(other, row.id).await.unwrap(), None);

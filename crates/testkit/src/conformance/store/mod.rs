@@ -75,7 +75,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             any_text_can_be_stored,
         }
         directory::{
-            tenants_and_tokens, settings_and_the_installation, integrations_guard_their_version,
+            tenants_and_tokens, tenants_are_renamed, the_last_delivery_of_an_integration_is_known, settings_and_the_installation, integrations_guard_their_version,
             an_integration_is_found_by_its_id_alone,
             an_integration_in_use_is_not_deleted, pipelines_use_integrations_of_their_category,
             services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,

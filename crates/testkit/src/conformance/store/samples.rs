@@ -286,6 +286,7 @@ pub fn token(tenant: TenantId, name: &str) -> Token {
         id: TokenId::from_uuid(id(name)),
         tenant,
         name: name.to_owned(),
+        person: None,
         role: "ADMIN".to_owned(),
         digest: format!("digest of {name}"),
         expires_at: Some(instant()),
