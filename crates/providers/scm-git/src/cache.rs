@@ -22,7 +22,12 @@ impl From<io::Error> for Trouble {
 
 /// Beginnings of the names of what git writes while it receives a pack and renames at the end.
 const UNFINISHED: [&str; 3] = ["tmp_pack_", "tmp_idx_", "tmp_rev_"];
-/// Nobody works on a file any more that was not written to for so long: a command ends before that.
+/// Ending of the names of locks: a ref's, of all packed refs, of settings. No ref's own name ends so.
+const LOCK: &str = ".lock";
+/// Names of refs have no more parts than this; deeper ones are left alone.
+const DEEPEST: u8 = 32;
+/// Nobody works on a file any more that was not written to for so long: a fetch without progress ends before that, and
+/// locks are held for moments at its end.
 const LEFT: Duration = Duration::from_secs(60);
 
 /// Makes what is missing of `cache/git/mirror`, refuses folders that others can write to, and removes what a killed
@@ -33,16 +38,24 @@ pub(crate) fn prepare(cache: &Path, mirror: &Path) -> Result<bool, Trouble> {
     own(folder)?;
     close(folder)?;
     make(mirror)?;
-    if let Err(error) = sweep(&mirror.join("objects").join("pack")) {
-        // It costs room, no more.
-        tracing::warn!(%error, "what an unfinished fetch left in a mirror cannot be removed");
+    let pack = mirror.join("objects").join("pack");
+    for (folder, depth) in [
+        (&pack, 0),
+        (&mirror.to_path_buf(), 0),
+        (&mirror.join("refs"), DEEPEST),
+    ] {
+        if let Err(error) = sweep(folder, depth) {
+            // It costs room, or the fetch says what stands in its way.
+            tracing::warn!(%error, "what an unfinished fetch left in a mirror cannot be removed");
+        }
     }
     Ok(!mirror.join("HEAD").try_exists()?)
 }
 
-/// Removes what was not finished; a killed fetch never comes back for it, and each may be as large as the repository.
-fn sweep(packs: &Path) -> io::Result<()> {
-    let entries = match std::fs::read_dir(packs) {
+/// Removes what was not finished; a killed fetch never comes back for it. Packs may be as large as the repository, and
+/// a lock keeps every later fetch from its ref (or, `packed-refs.lock`, from all).
+fn sweep(folder: &Path, depth: u8) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -51,7 +64,11 @@ fn sweep(packs: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if !UNFINISHED.iter().any(|lead| name.starts_with(lead)) {
+        if depth > 0 && entry.file_type()?.is_dir() {
+            sweep(&entry.path(), depth - 1)?;
+            continue;
+        }
+        if !UNFINISHED.iter().any(|lead| name.starts_with(lead)) && !name.ends_with(LOCK) {
             continue;
         }
         let removed = entry.metadata().and_then(|it| it.modified()).and_then(|at| {
@@ -183,6 +200,13 @@ mod tests {
         std::fs::create_dir_all(&packs).unwrap();
         allow(&cache, 0o700);
         allow(&cache.join("git"), 0o700);
+        let refs = mirror.join("refs/heads/release");
+        std::fs::create_dir_all(&refs).unwrap();
+        let locks = [
+            mirror.join("packed-refs.lock"),
+            refs.join("1.0.lock"),
+            refs.join("1.0"),
+        ];
         let names = [
             "tmp_pack_a",
             "tmp_idx_b",
@@ -196,7 +220,14 @@ mod tests {
                 file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
                     .unwrap();
             }
+            for lock in &locks {
+                let file = std::fs::File::create(lock).unwrap();
+                file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+                    .unwrap();
+            }
             prepare(&cache, &mirror).unwrap();
+            let left = locks.iter().map(|it| it.exists()).collect::<Vec<_>>();
+            assert_eq!(left, [kept == 5, kept == 5, true], "{seconds} s old");
             assert_eq!(
                 std::fs::read_dir(&packs).unwrap().count(),
                 kept,

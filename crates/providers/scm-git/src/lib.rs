@@ -6,6 +6,7 @@
 
 mod address;
 mod cache;
+mod copying;
 mod notes;
 mod program;
 mod repository;

@@ -3,6 +3,7 @@
 
 use crate::KEY;
 use crate::address::{ALIAS, Access, Remote};
+use crate::copying::Copying;
 use crate::version::Program;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_provider_kit::address::refusal_in;
@@ -16,7 +17,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-/// Longest time of one command that talks to the server; a third of the 60 s lease.
+/// Longest time of one command that talks to the server; a third of the 60 s lease. A fetch is bounded by its progress
+/// instead, see [`Copying`].
 const NETWORK: Duration = Duration::from_secs(20);
 /// Most output that is read.
 const MOST_OUTPUT: u64 = 32 * 1024 * 1024;
@@ -64,12 +66,29 @@ impl Git<'_> {
         self.run(command, input).await
     }
 
-    /// A command that talks to the server. The address is checked and pinned for this one command.
+    /// A command that talks to the server.
     pub(crate) async fn remote(
         &self,
         folder: Option<&Path>,
         arguments: &[&str],
     ) -> Result<Output, ProviderError> {
+        // What it needs in files is held until it has ended, and removed then.
+        let (mut command, _files) = self.calling(folder).await?;
+        command.args(arguments);
+        self.run(command, None).await
+    }
+
+    /// A command that talks to the server and goes on when its caller has to leave: the fetch of a large repository
+    /// takes longer than any call may.
+    pub(crate) async fn begin(&self, folder: &Path, arguments: &[&str]) -> Result<Copying, ProviderError> {
+        let (mut command, files) = self.calling(Some(folder)).await?;
+        command.args(arguments);
+        Copying::start(command, files, folder)
+            .map_err(|error| self.broken("git cannot be started; it must be installed beside Delivr", error))
+    }
+
+    /// A command for the server, and the files it reads. The address is checked and pinned for this one command.
+    async fn calling(&self, folder: Option<&Path>) -> Result<(Command, Option<TempDir>), ProviderError> {
         if !self.remote.is_inside() {
             return Err(self.fail(
                 ProviderErrorKind::Refused,
@@ -80,8 +99,7 @@ impl Git<'_> {
         let protocol = self.remote.protocol();
         let allow = format!("protocol.{protocol}.allow=always");
         command.args(["-c", "protocol.allow=never", "-c", &allow]);
-        // Held until the command has ended; removed with its content then.
-        let mut _files: Option<TempDir> = None;
+        let mut files: Option<TempDir> = None;
         match self.remote {
             Remote::Web(url) => {
                 self.recent().await?;
@@ -118,7 +136,7 @@ impl Git<'_> {
                     let folder = self.key_files(key, known)?;
                     command.env("GIT_SSH_COMMAND", ssh_command(folder.path(), &address));
                     command.env("GIT_SSH_VARIANT", "ssh");
-                    _files = Some(folder);
+                    files = Some(folder);
                 }
             }
             // The owner of a repository on this machine may be another account; the operator allowed its root. Only a
@@ -126,11 +144,10 @@ impl Git<'_> {
             Remote::Folder { path, .. } => {
                 let folder = self.owner_file(path)?;
                 command.env("GIT_CONFIG_GLOBAL", folder.path().join("config"));
-                _files = Some(folder);
+                files = Some(folder);
             }
         }
-        command.args(arguments);
-        self.run(command, None).await
+        Ok((command, files))
     }
 
     async fn checked(&self, host: &str, port: u16) -> Result<String, ProviderError> {
@@ -391,7 +408,7 @@ fn ssh_command(folder: &Path, address: &str) -> String {
     format!(
         "ssh -F /dev/null -i '{folder}/key' -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
          -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{folder}/known_hosts' -o GlobalKnownHostsFile=/dev/null \
-         -o HostKeyAlias={ALIAS} -o HostName={address} -o CheckHostIP=no -o ConnectTimeout=10 -o ProxyCommand=none \
+         -o HostKeyAlias={ALIAS} -o HostName={address} -o CheckHostIP=no -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=2 -o ProxyCommand=none \
          -o ForwardAgent=no -o PermitLocalCommand=no"
     )
 }
@@ -416,11 +433,12 @@ async fn take(from: Option<impl tokio::io::AsyncRead + Unpin>) -> std::io::Resul
 }
 
 /// Ends a command's whole group when its time is over or its caller gives up.
-struct Group(Option<u32>);
+#[derive(Debug)]
+pub(crate) struct Group(pub(crate) Option<u32>);
 
 impl Group {
     /// The command has ended by itself.
-    fn ended(mut self) {
+    pub(crate) fn ended(mut self) {
         self.0 = None;
     }
 }

@@ -82,9 +82,12 @@ impl GitScm {
         };
         // People commit to a release branch, so a descendant is still ours.
         let ours = head == sha || {
-            self.repository.fetch(OPERATION).await?;
-            self.repository.has(OPERATION, head).await?
-                && self.repository.has(OPERATION, sha).await?
+            self.repository.fetch(OPERATION, &[head, sha]).await?;
+            if !self.repository.has(OPERATION, head).await? {
+                // It moved between the two looks: ask again.
+                return Ok(Lookup::Unsure);
+            }
+            self.repository.has(OPERATION, sha).await?
                 && self.repository.reaches(OPERATION, sha, head).await?
         };
         Ok(if ours {
@@ -113,9 +116,9 @@ impl GitScm {
         })
     }
 
-    /// Fetches, and checks that the commit is there to be named.
+    /// Checks that the commit is there to be named, fetching where it is not.
     async fn with_commit(&self, operation: &'static str, sha: &Sha) -> Result<(), ProviderError> {
-        self.repository.fetch(operation).await?;
+        self.repository.fetch(operation, &[sha]).await?;
         if self.repository.has(operation, sha).await? {
             return Ok(());
         }
@@ -200,7 +203,7 @@ impl GitScm {
         let Some(head) = refs.get(&full) else {
             return Ok(self.reference(name, None));
         };
-        self.repository.fetch(OPERATION).await?;
+        self.repository.fetch(OPERATION, &[]).await?;
         match self
             .repository
             .push(OPERATION, &full, None, head.as_str())
@@ -259,7 +262,8 @@ impl GitScm {
             ),
             None => None,
         };
-        self.repository.fetch(operation).await?;
+        let needed: Vec<&Sha> = from.iter().chain([&to]).collect();
+        self.repository.fetch(operation, &needed).await?;
         let range = from.map_or_else(|| to.to_string(), |from| format!("{from}..{to}"));
         let format = "--format=%H%x00%ct%x00%an%x00%s";
         let arguments = ["log", "--no-color", "--no-show-signature", format, &range, "--"];
