@@ -192,7 +192,8 @@ fn cargo_toml(name: &str) -> String {
     format!(
         "[package]\nname = \"{name}\"\nversion.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
          license.workspace = true\npublish.workspace = true\n\n[dependencies]\nasync-trait.workspace = true\n\
-         delivr-domain.workspace = true\ndelivr-provider-kit.workspace = true\nserde_json.workspace = true\n\n[lints]\nworkspace = true\n"
+         delivr-domain.workspace = true\ndelivr-provider-kit.workspace = true\nserde_json.workspace = true\n\n\
+         [dev-dependencies]\ndelivr-provider-proof.workspace = true\ntokio.workspace = true\n\n[lints]\nworkspace = true\n"
     )
 }
 
@@ -201,7 +202,9 @@ fn readme(name: &str, vendor: &str) -> String {
     format!(
         "# {name}\n\nConnects Delivr to {display}.\n\nNo operation is written yet: each one is refused as unsupported, and nothing is sent to the vendor.\n\
          What a provider must do, and how it proves it: [adding a provider](../../../docs/adding-a-provider.md).\n\n\
-         ## Permissions\n\nNone are used yet.\n\n## Limits and oddities\n\nNone are known yet.\n"
+         ## Permissions\n\nNone are used yet.\n\n## Limits and oddities\n\nNone are known yet.\n\n\
+         ## Proof\n\nWith the first operation comes `tests/proof.rs`: an `Enrolment` of `delivr-provider-proof` and `prove!`, and a contract\n\
+         test with the variables it wants.\n"
     )
 }
 

@@ -9,7 +9,7 @@ use crate::chaos;
 use crate::postgres::Postgres;
 use crate::shell::{cargo, root, say, shown, works};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -155,14 +155,27 @@ fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<()> {
 fn sorted_log(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut skipped = BTreeSet::new();
     let mut checked = BTreeSet::new();
+    // Many tests say how much they compared with one description: what counts is all of it.
+    let mut exchanges: BTreeMap<&str, u64> = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(what) = line.strip_prefix("CHECKED:") {
-            checked.insert(what.trim().to_owned());
+            match counted_exchanges(what.trim()) {
+                Some((count, of)) => *exchanges.entry(of).or_default() += count,
+                None => drop(checked.insert(what.trim().to_owned())),
+            }
         } else {
             skipped.insert(line.strip_prefix("SKIPPED:").unwrap_or(line).trim().to_owned());
         }
     }
+    let sums = exchanges.into_iter();
+    checked.extend(sums.map(|(of, count)| format!("{count} exchanges, {of}")));
     (skipped, checked)
+}
+
+/// The parts of `<n> exchanges, <description>`.
+fn counted_exchanges(what: &str) -> Option<(u64, &str)> {
+    let (count, of) = what.split_once(" exchanges, ")?;
+    Some((count.parse().ok()?, of))
 }
 
 /// How many tests ran, by how they ended.
@@ -295,5 +308,16 @@ mod tests {
             ["Jira: no token", "bare"]
         );
         assert_eq!(checked.into_iter().collect::<Vec<_>>(), ["12 exchanges, GitHub"]);
+    }
+
+    #[test]
+    fn what_many_tests_checked_is_one_sum() {
+        let log = "CHECKED: 2 exchanges, slack\nCHECKED: 40 exchanges, slack\nCHECKED: contract with x\nSKIPPED: y\n";
+        let (skipped, checked) = sorted_log(log);
+        assert_eq!(skipped.into_iter().collect::<Vec<_>>(), ["y"]);
+        assert_eq!(
+            checked.into_iter().collect::<Vec<_>>(),
+            ["42 exchanges, slack", "contract with x"]
+        );
     }
 }

@@ -24,7 +24,17 @@ const MAY: &[(&str, &[&str], &[&str])] = &[
     ("migrations", &[], &[]),
     ("persistence", &["domain", "migrations"], &["testkit"]),
     ("provider-kit", &["domain"], &["testkit"]),
-    (PROVIDERS, &["domain", "provider-kit"], &["testkit", "sandbox"]),
+    (
+        PROVIDERS,
+        &["domain", "provider-kit"],
+        &["testkit", "sandbox", "provider-proof"],
+    ),
+    // What every provider must prove; a dependency of tests alone.
+    (
+        "provider-proof",
+        &["domain", "app", "provider-kit", "sandbox", "testkit"],
+        &[],
+    ),
     (
         "providers-all",
         &["domain", "provider-kit", PROVIDERS],
@@ -84,6 +94,7 @@ const PLACES: &[(&str, &[&str])] = &[
         "reqwest",
         &[
             "provider-kit",
+            "provider-proof",
             "scm-github",
             "bootstrap",
             "sandbox",
@@ -337,6 +348,29 @@ fn every_provider_is_compiled_in() {
         assert!(
             source.contains(&call),
             "providers-all does not list {call}descriptor(deps)"
+        );
+    }
+}
+
+#[test]
+fn every_provider_is_proved() {
+    for provider in members().iter().filter(|member| member.row() == PROVIDERS) {
+        let read = |file: &str| std::fs::read_to_string(provider.folder.join(file)).unwrap_or_default();
+        // What `new-provider` has just written does nothing that could be proved.
+        if read("README.md").contains("No operation is written yet") {
+            continue;
+        }
+        let proof = read("tests/proof.rs");
+        assert!(
+            proof.contains("delivr_provider_proof::prove!("),
+            "{} has no tests/proof.rs that enrols it",
+            provider.name
+        );
+        let contract = proof + &read("tests/contract.rs");
+        assert!(
+            contract.to_lowercase().contains("contract"),
+            "{} has no contract test against the real vendor",
+            provider.name
         );
     }
 }

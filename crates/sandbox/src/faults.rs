@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     ResponseLost,
     /// The effect is performed, then an error status (default 500) is answered.
     StatusAfter,
+    /// The effect is performed; nothing is answered, and the connection drops after `delayMs`.
+    Silence,
     /// An error status (default 503) is answered, nothing is performed.
     StatusBefore,
     /// The vendor's throttling answer, nothing is performed.
@@ -29,9 +31,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether what is answered (or would have been) is the vendor's own.
+    pub(crate) fn speaks(self) -> bool {
+        !matches!(self, Self::Reset | Self::Html | Self::Huge | Self::Redirect)
+    }
+
     /// Whether the vendor still performs the call.
     pub(crate) fn performs(self) -> bool {
-        matches!(self, Self::ResponseLost | Self::StatusAfter | Self::SlowBody)
+        matches!(
+            self,
+            Self::ResponseLost | Self::StatusAfter | Self::SlowBody | Self::Silence
+        )
     }
 }
 

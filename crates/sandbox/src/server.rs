@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -111,6 +112,33 @@ impl Running {
         advance::perform(&mut lock(&self.world), body).map_err(anyhow::Error::msg)
     }
 
+    /// What `GET /_credentials` shows.
+    #[must_use]
+    pub fn credentials(&self) -> Value {
+        lock(&self.world).credentials(&self.url)
+    }
+
+    /// Queues a fault as `POST /_faults` does.
+    ///
+    /// # Errors
+    /// A sentence when it is no fault or its vendor is unknown.
+    pub fn fault(&self, body: &Value) -> Result<()> {
+        let mut world = lock(&self.world);
+        let fault = Fault::deserialize(body)?;
+        world.add_fault(fault).map_err(anyhow::Error::msg)
+    }
+
+    /// Keeps every exchange with a vendor from here on, up to 20 000.
+    pub fn record(&self) {
+        lock(&self.world).ctx.exchanges.start();
+    }
+
+    /// Takes what was kept of a vendor since the last time: method, path, query, content types, bodies and status.
+    #[must_use]
+    pub fn exchanges(&self, vendor: &str) -> Vec<Value> {
+        lock(&self.world).ctx.exchanges.take(vendor)
+    }
+
     /// Turns auto mode on for every vendor.
     pub fn auto(&self, after_ms: i64) {
         // All vendors know the action, so it cannot be refused.
@@ -182,7 +210,12 @@ async fn serve(request: HttpRequest, body: Bytes, world: web::Data<Shared>) -> H
     let call = call_of(&request, &first, rest, body);
     let outcome = lock(&world).call(&first, &call);
     match outcome {
-        Some(outcome) => wire(&request, outcome),
+        Some(outcome) => {
+            if let Some(fault) = outcome.fault.as_ref().filter(|it| it.fault == Kind::Silence) {
+                tokio::time::sleep(Duration::from_millis(fault.delay_ms.unwrap_or(60_000))).await;
+            }
+            wire(&request, outcome)
+        }
         None => HttpResponse::NotFound().json(json!({"error": format!("no vendor is called {first}")})),
     }
 }
@@ -224,7 +257,7 @@ fn wire(request: &HttpRequest, outcome: Outcome) -> HttpResponse {
         return response(answer);
     };
     match fault.fault {
-        Kind::ResponseLost | Kind::Reset => {
+        Kind::ResponseLost | Kind::Reset | Kind::Silence => {
             if let Some(Connection(stream)) = request.conn_data::<Connection>() {
                 // The peer may have gone already; then there is nothing to drop.
                 let _ = stream.shutdown(Shutdown::Both);
@@ -292,10 +325,7 @@ fn control(name: &str, request: &HttpRequest, body: &[u8], world: &Shared) -> Re
         ("GET", "_faults") => HttpResponse::Ok().json(json!({"faults": world.ctx.faults.list()})),
         ("POST", "_faults") => {
             let fault: Fault = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-            if fault.vendor != "*" && !world.names().contains(&fault.vendor.as_str()) {
-                return Err(format!("no vendor is called {}", fault.vendor));
-            }
-            world.ctx.faults.add(fault);
+            world.add_fault(fault)?;
             HttpResponse::Created().json(json!({"faults": world.ctx.faults.list()}))
         }
         ("DELETE", "_faults") => {

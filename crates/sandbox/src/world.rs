@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::auto::{Auto, Step};
 use crate::call::Call;
+use crate::exchanges::Exchanges;
 use crate::faults::{Fault, Faults};
 use crate::hooks::{Delivered, Delivery, Receiver};
 use crate::ids::Ids;
@@ -39,6 +40,7 @@ pub struct Context {
     pub(crate) hooks: Vec<Receiver>,
     pub(crate) delivered: Vec<Delivered>,
     pub(crate) offset_ms: i64,
+    pub(crate) exchanges: Exchanges,
     outbox: Vec<Delivery>,
     events: VecDeque<Event>,
 }
@@ -56,6 +58,7 @@ impl Context {
             hooks: Vec::new(),
             delivered: Vec::new(),
             offset_ms: 0,
+            exchanges: Exchanges::default(),
             outbox: Vec::new(),
             events: VecDeque::new(),
         }
@@ -186,8 +189,24 @@ impl World {
             }
             Some(_) | None => answer,
         };
+        // What no vendor answers is no exchange of its protocol.
+        if fault.as_ref().is_none_or(|fault| fault.fault.speaks()) {
+            self.ctx.exchanges.keep(name, call, &answer);
+        }
+        // Callers with a wrong clock learn the time from this, so it must be the sandbox's own.
+        let date = self.ctx.instant().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let answer = answer.header("date", date);
         self.settle();
         Some(Outcome { answer, fault })
+    }
+
+    /// Queues a fault of a vendor that exists.
+    pub(crate) fn add_fault(&mut self, fault: Fault) -> Result<(), String> {
+        if fault.vendor != "*" && !self.names().contains(&fault.vendor.as_str()) {
+            return Err(format!("no vendor is called {}", fault.vendor));
+        }
+        self.ctx.faults.add(fault);
+        Ok(())
     }
 
     pub(crate) fn advance(&mut self, name: &str, action: &str, args: &Value) -> Result<Value, String> {
@@ -250,8 +269,11 @@ fn refusal(vendor: &dyn Vendor, fault: &Fault) -> Answer {
                 .clone()
                 .unwrap_or_else(|| "http://127.0.0.1:1/".to_owned()),
         ),
-        Kind::Huge | Kind::Reset | Kind::ResponseLost | Kind::StatusAfter | Kind::SlowBody => {
-            Answer::empty(200)
-        }
+        Kind::Huge
+        | Kind::Reset
+        | Kind::ResponseLost
+        | Kind::StatusAfter
+        | Kind::SlowBody
+        | Kind::Silence => Answer::empty(200),
     }
 }

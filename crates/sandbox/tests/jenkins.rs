@@ -51,7 +51,7 @@ impl Bench {
 
 fn schema(name: &str) -> Value {
     let mut schema: Value = serde_json::from_str(include_str!("../schemas/jenkins.json")).unwrap();
-    schema["$ref"] = json!(format!("#/$defs/{name}"));
+    schema["$ref"] = json!(format!("#/components/schemas/{name}"));
     schema
 }
 

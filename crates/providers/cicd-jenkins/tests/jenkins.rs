@@ -17,16 +17,15 @@ use delivr_domain::ports::vendor::{Cicd, Lookup};
 use delivr_domain::report::{RunResult, RunState};
 use delivr_provider_kit::Deps;
 use delivr_provider_kit::signature::{Scheme, sign};
-use delivr_sandbox::{Running, Sandbox};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The shared bench, which holds every exchange against the description of Jenkins, and a connection.
 struct Bench {
-    running: Running,
+    shared: delivr_provider_proof::Bench,
     jenkins: Arc<dyn Cicd>,
-    client: reqwest::Client,
 }
 
 impl Bench {
@@ -35,36 +34,22 @@ impl Bench {
     }
 
     async fn with(token: &str, use_crumb: bool) -> Self {
-        let running = Sandbox::start("127.0.0.1:0".parse().unwrap(), 7).await.unwrap();
-        let jenkins = connect(&format!("{}/jenkins", running.url()), token, use_crumb);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self {
-            running,
-            jenkins,
-            client,
-        }
+        let shared = delivr_provider_proof::Bench::start("jenkins").await;
+        let jenkins = connect(&format!("{}/jenkins", shared.running.url()), token, use_crumb);
+        Self { shared, jenkins }
     }
 
-    async fn fault(&self, mut fault: Value) {
-        fault["vendor"] = json!("jenkins");
-        let answer = self
-            .client
-            .post(format!("{}/_faults", self.running.url()))
-            .json(&fault)
-            .send()
-            .await
-            .unwrap();
-        assert!(answer.status().is_success());
+    fn fault(&self, fault: Value) {
+        self.shared.fault(fault);
     }
 
-    fn advance(&self, mut body: Value) {
-        body["vendor"] = json!("jenkins");
-        self.running.advance(&body).unwrap();
+    fn advance(&self, body: Value) {
+        self.shared.advance(body);
     }
 
     /// How often the vendor really started something, and the surplus.
     fn effects(&self, operation: &str) -> (usize, usize) {
-        let journal = self.running.journal();
+        let journal = self.shared.running.journal();
         let count = journal["effects"]
             .as_array()
             .unwrap()
@@ -157,7 +142,7 @@ async fn a_run_from_trigger_to_its_product() {
     assert!(product.sha.is_some());
     let artifact = product.artifact_url.unwrap();
     assert!(
-        artifact.starts_with(bench.running.url()) && artifact.ends_with(".ipa"),
+        artifact.starts_with(bench.shared.running.url()) && artifact.ends_with(".ipa"),
         "{artifact}"
     );
     assert!(product.url.unwrap().contains("/job/ios-prod/"));
@@ -188,7 +173,7 @@ async fn lost_answers_are_unknown_and_found_again() {
         json!({"fault": "status_after", "status": 504, "operation": "trigger"}),
     ] {
         let bench = Bench::start().await;
-        bench.fault(fault.clone()).await;
+        bench.fault(fault.clone());
         let error = bench.jenkins.create(&key(0), &write(JOB)).await.unwrap_err();
         assert_eq!(
             (error.kind, error.certainty),
@@ -204,31 +189,23 @@ async fn lost_answers_are_unknown_and_found_again() {
 async fn answers_without_effect_are_classified() {
     let bench = Bench::start().await;
     let create = async || bench.jenkins.create(&key(0), &write(JOB)).await.unwrap_err();
-    bench
-        .fault(json!({"fault": "throttle", "retryAfter": 7, "operation": "trigger"}))
-        .await;
+    bench.fault(json!({"fault": "throttle", "retryAfter": 7, "operation": "trigger"}));
     let error = create().await;
     assert_eq!(
         (error.kind, error.certainty),
         (ProviderErrorKind::Throttled, Certainty::NotDone)
     );
     assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
-    bench
-        .fault(json!({"fault": "html", "operation": "trigger"}))
-        .await;
+    bench.fault(json!({"fault": "html", "operation": "trigger"}));
     let error = create().await;
     assert_eq!(
         (error.kind, error.certainty),
         (ProviderErrorKind::Malformed, Certainty::Unknown)
     );
-    bench
-        .fault(json!({"fault": "huge", "operation": "trigger"}))
-        .await;
+    bench.fault(json!({"fault": "huge", "operation": "trigger"}));
     assert_eq!(create().await.kind, ProviderErrorKind::Malformed);
     for operation in ["job", "queue"] {
-        bench
-            .fault(json!({"fault": "html", "operation": operation}))
-            .await;
+        bench.fault(json!({"fault": "html", "operation": operation}));
         let error = bench.jenkins.find(&key(0), &write(JOB)).await.unwrap_err();
         assert_eq!(error.kind, ProviderErrorKind::Malformed);
     }
@@ -265,9 +242,7 @@ async fn redirects_to_other_hosts_are_refused_without_credentials() {
     let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let location = format!("http://{}/login", trap.local_addr().unwrap());
     for operation in ["me", "trigger"] {
-        bench
-            .fault(json!({"fault": "redirect", "location": location, "operation": operation}))
-            .await;
+        bench.fault(json!({"fault": "redirect", "location": location, "operation": operation}));
     }
     assert_eq!(
         bench.jenkins.verify().await.unwrap_err().kind,

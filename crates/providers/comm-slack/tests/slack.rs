@@ -7,9 +7,6 @@
     reason = "tests"
 )]
 
-mod common;
-
-use common::{Bench, secrets};
 use delivr_comm_slack::descriptor;
 use delivr_domain::effect::{Note, Topic};
 use delivr_domain::ports::clock::Clock as _;
@@ -17,6 +14,7 @@ use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Delivery, WebhookError};
 use delivr_domain::ports::vendor::{Chat, ChatMessage, Lookup, Recognition};
 use delivr_provider_kit::SystemClock;
+use delivr_provider_proof::{Bench, secrets};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +22,7 @@ use std::time::Duration;
 
 async fn bench() -> (Bench, Arc<dyn Chat>) {
     let bench = Bench::start("slack").await;
-    let Connection::Chat(chat) = bench.connect(&descriptor(&bench.deps)).await else {
+    let Connection::Chat(chat) = bench.connect(&descriptor(&bench.deps)) else {
         panic!("not a chat system");
     };
     (bench, chat)
@@ -56,9 +54,7 @@ async fn a_message_whose_answer_was_lost_is_found_and_not_posted_again() {
     let (bench, chat) = bench().await;
     for (key, fault) in [("aa", "response_lost"), ("bb", "status_after")] {
         assert!(ids(chat.find(key, &message()).await.unwrap()).is_empty());
-        bench
-            .fault(json!({"operation": "post_message", "fault": fault}))
-            .await;
+        bench.fault(json!({"operation": "post_message", "fault": fault}));
         let error = chat.post(key, &message()).await.unwrap_err();
         assert_eq!(error.certainty, Certainty::Unknown);
         assert_eq!(ids(chat.find(key, &message()).await.unwrap()).len(), 1);
@@ -92,9 +88,7 @@ async fn an_old_message_that_is_not_there_may_have_been_deleted() {
 #[tokio::test]
 async fn throttling_is_told_with_its_hint() {
     let (bench, chat) = bench().await;
-    bench
-        .fault(json!({"operation": "post_message", "fault": "throttle", "retryAfter": 30}))
-        .await;
+    bench.fault(json!({"operation": "post_message", "fault": "throttle", "retryAfter": 30}));
     let error = chat.post("aa", &message()).await.unwrap_err();
     assert_eq!(
         (error.kind, error.certainty, error.retry_after),
@@ -133,15 +127,13 @@ async fn refusals_within_a_200_are_told_apart() {
 async fn answers_that_are_none_are_malformed() {
     let (bench, chat) = bench().await;
     for fault in ["html", "huge"] {
-        bench
-            .fault(json!({"operation": "post_message", "fault": fault}))
-            .await;
+        bench.fault(json!({"operation": "post_message", "fault": fault}));
         let error = chat.post("aa", &message()).await.unwrap_err();
         assert_eq!(
             (error.kind, error.certainty),
             (ProviderErrorKind::Malformed, Certainty::Unknown)
         );
-        bench.fault(json!({"operation": "history", "fault": fault})).await;
+        bench.fault(json!({"operation": "history", "fault": fault}));
         let error = chat.find("aa", &message()).await.unwrap_err();
         assert_eq!(error.certainty, Certainty::NotDone);
     }
@@ -150,7 +142,7 @@ async fn answers_that_are_none_are_malformed() {
 #[tokio::test]
 async fn an_incoming_webhook_posts_and_cannot_look() {
     let bench = Bench::start("slack").await;
-    let settings = bench.settings().await;
+    let settings = bench.settings();
     let connect = descriptor(&bench.deps).connect;
     let Ok(Connection::Chat(chat)) = connect(&json!({}), &secrets(&settings["webhookOnly"])) else {
         panic!("no connection");

@@ -15,6 +15,10 @@ use std::time::Duration;
 pub(crate) const LABEL: &str = "delivr_key-";
 /// Name of the entity property with the whole key.
 const PROPERTY: &str = "delivr_key";
+/// Tickets asked for at a time.
+const PAGE: u64 = 50;
+/// Most pages of one look-up.
+const MOST_PAGES: usize = 20;
 /// How long Jira's search may not show a new ticket.
 const INDEX_LAG: Duration = Duration::from_secs(30);
 
@@ -35,6 +39,40 @@ fn shapeless(operation: &'static str, what: &str) -> ProviderError {
         ProviderErrorKind::Malformed,
         format!("Jira's answer lacks {what}"),
     )
+}
+
+/// Where the search goes on: Cloud gives a token, Data Center counts.
+enum Page {
+    First,
+    Token(String),
+    From(u64),
+}
+
+impl Page {
+    /// What follows an answer of so many tickets; none when it was the last.
+    fn after(self, answer: &Value, count: usize) -> Option<Self> {
+        if let Some(token) = answer.get("nextPageToken").and_then(Value::as_str) {
+            return Some(Self::Token(token.to_owned()));
+        }
+        let total = answer.get("total").and_then(Value::as_u64)?;
+        let start = match self {
+            Self::From(start) => start,
+            Self::First | Self::Token(_) => 0,
+        };
+        let next = start + count as u64;
+        (count > 0 && next < total).then_some(Self::From(next))
+    }
+}
+
+fn sorted(ours: Vec<Reference>, others: &[String]) -> Lookup {
+    if ours.is_empty() && !others.is_empty() {
+        let named: Vec<&str> = others.iter().take(5).map(String::as_str).collect();
+        return Lookup::Foreign(format!(
+            "{} carries this release's label but was not made by Delivr (a copy?); remove the label from it",
+            named.join(", ")
+        ));
+    }
+    Lookup::Found(ours)
 }
 
 #[async_trait]
@@ -93,41 +131,49 @@ impl Jira {
             self.config.project_key,
             key.short()
         );
-        let mut body = json!({"jql": jql, "fields": ["labels"], "maxResults": 50});
-        if self.client.deployment == Deployment::Cloud
-            && let Some(body) = body.as_object_mut()
-        {
-            body.insert("properties".to_owned(), json!([PROPERTY]));
-        }
-        let call = self.client.call(OPERATION, Method::POST, path).reads().json(body);
-        let answer = self.client.json(call).await?;
-        let issues = answer
-            .get("issues")
-            .and_then(Value::as_array)
-            .ok_or_else(|| shapeless(OPERATION, "the list of tickets").certain(Certainty::NotDone))?;
         let (mut ours, mut others) = (Vec::new(), Vec::new());
-        for issue in issues {
-            let Some(ticket) = words(issue, "/key") else {
-                return Err(shapeless(OPERATION, "a ticket's key").certain(Certainty::NotDone));
-            };
-            let property = match issue.get("properties") {
-                Some(all) => all.get(PROPERTY).cloned(),
-                None => self.property(ticket).await?,
-            };
-            let mark = property.as_ref().and_then(|value| words(value, "/key"));
-            if mark == Some(key.to_string().as_str()) {
-                ours.push(self.reference(ticket));
-            } else {
-                others.push(ticket.to_owned());
+        // People clone tickets, label and all: ours may stand behind any number of copies.
+        let mut next = Page::First;
+        for _ in 0..MOST_PAGES {
+            let mut body = json!({"jql": jql, "fields": ["labels"], "maxResults": PAGE});
+            if let Some(body) = body.as_object_mut() {
+                match &next {
+                    Page::First => {}
+                    Page::Token(token) => drop(body.insert("nextPageToken".to_owned(), json!(token))),
+                    Page::From(start) => drop(body.insert("startAt".to_owned(), json!(start))),
+                }
+                if self.client.deployment == Deployment::Cloud {
+                    body.insert("properties".to_owned(), json!([PROPERTY]));
+                }
             }
+            let call = self.client.call(OPERATION, Method::POST, path).reads().json(body);
+            let answer = self.client.json(call).await?;
+            let issues = answer
+                .get("issues")
+                .and_then(Value::as_array)
+                .ok_or_else(|| shapeless(OPERATION, "the list of tickets").certain(Certainty::NotDone))?;
+            for issue in issues {
+                let Some(ticket) = words(issue, "/key") else {
+                    return Err(shapeless(OPERATION, "a ticket's key").certain(Certainty::NotDone));
+                };
+                let property = match issue.get("properties") {
+                    Some(all) => all.get(PROPERTY).cloned(),
+                    None => self.property(ticket).await?,
+                };
+                let mark = property.as_ref().and_then(|value| words(value, "/key"));
+                if mark == Some(key.to_string().as_str()) {
+                    ours.push(self.reference(ticket));
+                } else {
+                    others.push(ticket.to_owned());
+                }
+            }
+            next = match next.after(&answer, issues.len()) {
+                Some(next) => next,
+                None => return Ok(sorted(ours, &others)),
+            };
         }
-        if ours.is_empty() && !others.is_empty() {
-            return Ok(Lookup::Foreign(format!(
-                "{} carries this release's label but was not made by Delivr (a copy?); remove the label from it",
-                others.join(", ")
-            )));
-        }
-        Ok(Lookup::Found(ours))
+        // So many that the end was not reached: nothing is said of what was not seen.
+        Ok(Lookup::Unsure)
     }
 
     async fn property(&self, ticket: &str) -> Result<Option<Value>, ProviderError> {
@@ -205,7 +251,12 @@ impl Jira {
             .call(OPERATION, Method::POST, &path)
             .json(json!({"transition": {"id": id}}));
         match self.client.send(call).await {
-            Ok(_) => Ok(self.reference(ticket)),
+            Ok(answer) if answer.status.as_u16() == 204 => Ok(self.reference(ticket)),
+            // A page of a proxy, say: nobody knows what became of it.
+            Ok(answer) => Err(answer.error(
+                ProviderErrorKind::Malformed,
+                "Jira did not answer the move as it documents; it is looked up before the next try",
+            )),
             // Somebody may have moved it meanwhile: then the transition is no longer offered.
             Err(error) if error.kind == ProviderErrorKind::Invalid => {
                 let (status, _) = self.status("find_closed", ticket).await?;
@@ -250,7 +301,10 @@ impl Jira {
             .client
             .call("comment", Method::POST, &path)
             .json(json!({"body": body}));
-        self.client.send(call).await.map(|_| ())
+        let said = self.client.json(call).await?;
+        words(&said, "/id")
+            .map(|_| ())
+            .ok_or_else(|| shapeless("comment", "the comment's id"))
     }
 
     async fn check_statuses(&self) -> Result<Vec<Check>, ProviderError> {

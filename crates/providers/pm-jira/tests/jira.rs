@@ -7,14 +7,12 @@
     reason = "tests"
 )]
 
-mod common;
-
-use common::{Bench, key, secrets};
 use delivr_domain::effect::{TicketDraft, TrackerWrite};
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Delivery, WebhookError};
 use delivr_domain::ports::vendor::{Lookup, Tracker};
 use delivr_pm_jira::descriptor;
+use delivr_provider_proof::{Bench, key, secrets};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +20,22 @@ use std::time::Duration;
 
 async fn bench() -> (Bench, Arc<dyn Tracker>) {
     let bench = Bench::start("jira").await;
-    let Connection::Tracker(jira) = bench.connect(&descriptor(&bench.deps)).await else {
+    let Connection::Tracker(jira) = bench.connect(&descriptor(&bench.deps)) else {
+        panic!("not a tracker");
+    };
+    (bench, jira)
+}
+
+async fn bench_of(deployment: &str) -> (Bench, Arc<dyn Tracker>) {
+    let bench = Bench::start("jira").await;
+    let mut settings = bench.settings();
+    let mut secret = settings["credentials"].take();
+    if deployment == "data-center" {
+        settings["config"]["deployment"] = json!("data-center");
+        secret = settings["dataCenter"].take();
+    }
+    let connect = descriptor(&bench.deps).connect;
+    let Connection::Tracker(jira) = connect(&settings["config"], &secrets(&secret)).unwrap() else {
         panic!("not a tracker");
     };
     (bench, jira)
@@ -59,9 +72,7 @@ async fn a_ticket_whose_answer_was_lost_is_found_and_adopted() {
     let (bench, jira) = bench().await;
     let key = key(7);
     assert!(ids(jira.find(&key, &draft()).await.unwrap()).is_empty());
-    bench
-        .fault(json!({"operation": "create_issue", "fault": "response_lost"}))
-        .await;
+    bench.fault(json!({"operation": "create_issue", "fault": "response_lost"}));
     let error = jira.create(&key, &draft()).await.unwrap_err();
     assert_eq!(error.certainty, Certainty::Unknown);
     assert_eq!(ids(jira.find(&key, &draft()).await.unwrap()), ["REL-1"]);
@@ -72,9 +83,7 @@ async fn a_ticket_whose_answer_was_lost_is_found_and_adopted() {
 #[tokio::test]
 async fn an_error_after_the_effect_leaves_it_unknown_and_the_ticket_findable() {
     let (bench, jira) = bench().await;
-    bench
-        .fault(json!({"operation": "create_issue", "fault": "status_after", "status": 500}))
-        .await;
+    bench.fault(json!({"operation": "create_issue", "fault": "status_after", "status": 500}));
     let error = jira.create(&key(7), &draft()).await.unwrap_err();
     assert_eq!(
         (error.kind, error.certainty),
@@ -86,9 +95,7 @@ async fn an_error_after_the_effect_leaves_it_unknown_and_the_ticket_findable() {
 #[tokio::test]
 async fn throttling_is_told_with_its_hint_and_nothing_is_made() {
     let (bench, jira) = bench().await;
-    bench
-        .fault(json!({"operation": "create_issue", "fault": "throttle", "retryAfter": 17}))
-        .await;
+    bench.fault(json!({"operation": "create_issue", "fault": "throttle", "retryAfter": 17}));
     let error = jira.create(&key(7), &draft()).await.unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::Throttled);
     assert_eq!(error.certainty, Certainty::NotDone);
@@ -121,14 +128,49 @@ async fn a_copy_of_our_ticket_is_not_ours() {
 }
 
 #[tokio::test]
+async fn ours_is_found_behind_pages_of_copies() {
+    for deployment in ["cloud", "data-center"] {
+        let (bench, jira) = bench_of(deployment).await;
+        let made = jira.create(&key(7), &draft()).await.unwrap().id;
+        for _ in 0..60 {
+            bench.advance(json!({"action": "clone_issue", "ticket": made}));
+        }
+        assert_eq!(
+            ids(jira.find(&key(7), &draft()).await.unwrap()),
+            [made],
+            "{deployment}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn our_comment_is_found_behind_pages_of_others() {
+    for deployment in ["cloud", "data-center"] {
+        let (bench, jira) = bench_of(deployment).await;
+        let ticket = jira.create(&key(7), &draft()).await.unwrap().id;
+        for number in 0..105_u128 {
+            let other = TrackerWrite::CloseTicket {
+                ticket: ticket.clone(),
+                comment: format!("Note {number}"),
+            };
+            jira.create(&key(1_000 + number), &other).await.unwrap();
+            bench.advance(json!({"action": "set_status", "ticket": ticket, "status": "To Do"}));
+        }
+        bench.fault(json!({"operation": "transition", "fault": "reset"}));
+        jira.create(&key(9), &close(&ticket)).await.unwrap_err();
+        let before = bench.effects("comment");
+        jira.create(&key(9), &close(&ticket)).await.unwrap();
+        assert_eq!(bench.effects("comment"), before, "{deployment}");
+    }
+}
+
+#[tokio::test]
 async fn closing_comments_and_moves_once_whatever_gets_lost() {
     let (bench, jira) = bench().await;
     let ticket = jira.create(&key(7), &draft()).await.unwrap().id;
     assert!(ids(jira.find(&key(9), &close(&ticket)).await.unwrap()).is_empty());
     for operation in ["comment", "transition"] {
-        bench
-            .fault(json!({"operation": operation, "fault": "response_lost"}))
-            .await;
+        bench.fault(json!({"operation": operation, "fault": "response_lost"}));
         let error = jira.create(&key(9), &close(&ticket)).await.unwrap_err();
         assert_eq!(error.certainty, Certainty::Unknown, "{operation}");
     }
@@ -159,7 +201,7 @@ async fn approvals_follow_the_setting_or_the_category() {
     let tickets = ["REL-2".to_owned(), "REL-1".to_owned()];
     let wanted = vec![("Approved".to_owned(), true), ("To Do".to_owned(), false)];
     assert_eq!(jira.approvals(&tickets).await.unwrap(), wanted);
-    let mut settings = bench.settings().await;
+    let mut settings = bench.settings();
     settings["config"]
         .as_object_mut()
         .unwrap()
@@ -177,7 +219,7 @@ async fn approvals_follow_the_setting_or_the_category() {
 #[tokio::test]
 async fn data_center_works_by_its_own_paths_and_texts() {
     let bench = Bench::start("jira").await;
-    let mut settings = bench.settings().await;
+    let mut settings = bench.settings();
     settings["config"]["deployment"] = json!("data-center");
     let connect = descriptor(&bench.deps).connect;
     let Ok(Connection::Tracker(jira)) = connect(&settings["config"], &secrets(&settings["dataCenter"]))
@@ -215,7 +257,7 @@ async fn answers_that_are_none_are_malformed() {
     let (bench, jira) = bench().await;
     for fault in ["html", "huge"] {
         for operation in ["search", "create_issue"] {
-            bench.fault(json!({"operation": operation, "fault": fault})).await;
+            bench.fault(json!({"operation": operation, "fault": fault}));
         }
         let error = jira.find(&key(7), &draft()).await.unwrap_err();
         assert_eq!(
@@ -243,9 +285,7 @@ async fn the_error_table_holds() {
         (429, ProviderErrorKind::Throttled),
         (503, ProviderErrorKind::Unavailable),
     ] {
-        bench
-            .fault(json!({"operation": "create_issue", "fault": "status_before", "status": status}))
-            .await;
+        bench.fault(json!({"operation": "create_issue", "fault": "status_before", "status": status}));
         let error = jira.create(&key(7), &draft()).await.unwrap_err();
         assert_eq!(error.kind, kind, "{status}");
         let unsure = kind == ProviderErrorKind::Unavailable;

@@ -3,7 +3,7 @@
 //!
 //! The assertion is signed by ring. octocrab could do it as well, but with the pure-Rust RSA of RUSTSEC-2023-0071.
 
-use crate::client::Client;
+use crate::client::{Ask, Client};
 use crate::errors;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -15,6 +15,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::Mutex;
 
 /// Seconds an assertion lives; GitHub takes at most 600 by its own clock, so ours may be a minute ahead.
@@ -40,6 +41,8 @@ pub(crate) struct App {
     /// The one repository tokens are asked for.
     repository: String,
     cached: Mutex<Option<(SecretString, i64)>>,
+    /// Seconds by which GitHub's clock is ahead of ours, as far as it told.
+    ahead: AtomicI64,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +108,7 @@ impl App {
             installation,
             repository,
             cached: Mutex::new(None),
+            ahead: AtomicI64::new(0),
         })
     }
 
@@ -129,7 +133,7 @@ impl App {
             .root(OPERATION, Method::POST, &path)
             .reads()
             .json(json!({"repositories": [self.repository]}));
-        let answer = client.once(&ask, &self.assertion(now)?).await?;
+        let answer = self.ask(client, &ask).await?;
         if !answer.status.is_success() {
             return Err(errors::app_failure(&answer, &self.repository));
         }
@@ -142,8 +146,28 @@ impl App {
         Ok(granted.token)
     }
 
+    /// Asks as the App itself. Nothing that is asked so changes anything, so it is asked once more where the refusal
+    /// shows that our clock is wrong.
+    pub(crate) async fn ask(&self, client: &Client, ask: &Ask) -> Result<Answer, ProviderError> {
+        let now = client.clock.now().timestamp();
+        let answer = client.once(ask, &self.assertion(now)?).await?;
+        if answer.status.as_u16() == 401 && self.learn(now, &answer) {
+            return client.once(ask, &self.assertion(now)?).await;
+        }
+        Ok(answer)
+    }
+
+    /// GitHub judges assertions by its own clock, and its refusal says what that shows. Whether ours was wrong by more
+    /// than it was taken for.
+    fn learn(&self, now: i64, answer: &Answer) -> bool {
+        let said = said_at(answer).unwrap_or(now) - now;
+        let ahead = if said.abs() < BACKDATE / 2 { 0 } else { said };
+        self.ahead.swap(ahead, Ordering::Relaxed) != ahead
+    }
+
     /// What the App proves itself with, for ten minutes.
-    pub(crate) fn assertion(&self, now: i64) -> Result<SecretString, ProviderError> {
+    fn assertion(&self, now: i64) -> Result<SecretString, ProviderError> {
+        let now = now + self.ahead.load(Ordering::Relaxed);
         let header = json!({"alg": "RS256", "typ": "JWT"});
         let claims = json!({"iss": self.id, "iat": now - BACKDATE, "exp": now + LIFETIME});
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());

@@ -88,8 +88,7 @@ impl GitHubScm {
     async fn app(&self, app: &App) -> Result<(String, Vec<Check>), ProviderError> {
         let path = ["app", "installations", app.installation.as_str()];
         let ask = self.client.root("verify", Method::GET, &path);
-        let assertion = app.assertion(self.client.clock.now().timestamp())?;
-        let answer = self.client.once(&ask, &assertion).await?;
+        let answer = app.ask(&self.client, &ask).await?;
         if !answer.status.is_success() {
             return Err(crate::errors::app_failure(&answer, &self.client.name()));
         }

@@ -293,14 +293,7 @@ async fn an_installations_token_is_kept_until_it_nears_its_end() {
     };
     moved(3200).await.unwrap();
     assert_eq!(tokens_asked(&bench), 0, "good for six minutes yet");
-    // Ours runs ahead here; the assertion it signs is then one of the future.
-    let error = moved(3400).await.unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Unauthenticated);
-    assert!(error.sentence.contains("clock"), "{}", error.sentence);
-    bench
-        .running
-        .advance(&json!({"vendor": "*", "action": "time", "seconds": 3400}))
-        .unwrap();
+    // Ours runs ahead here, and the assertion it signs is one of the future: the refusal says what time it is there.
     moved(3400).await.unwrap();
     assert_eq!(tokens_asked(&bench), 2, "the refused one and the new one");
     // Ended early: asked for anew, once, without anybody noticing.

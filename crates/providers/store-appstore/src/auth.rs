@@ -9,6 +9,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Seconds a token lives. Apple refuses more than 20 minutes for tokens that may write (vendor-apis 17.1).
@@ -26,6 +27,8 @@ pub(crate) struct Tokens {
     /// Issuer of a team key; none for an individual key, which says `sub: user` instead.
     issuer: Option<String>,
     cached: Mutex<Option<(SecretString, i64)>>,
+    /// Seconds by which Apple's clock is ahead of ours, as far as it told.
+    ahead: AtomicI64,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -68,6 +71,7 @@ impl Tokens {
             key_id: key_id.to_owned(),
             issuer: issuer.map(str::to_owned),
             cached: Mutex::new(None),
+            ahead: AtomicI64::new(0),
         })
     }
 
@@ -76,7 +80,7 @@ impl Tokens {
     /// # Errors
     /// Only when the system gives no random numbers.
     pub(crate) fn current(&self, now: Timestamp) -> Result<SecretString, ProviderError> {
-        let now = now.timestamp();
+        let now = now.timestamp() + self.ahead.load(Ordering::Relaxed);
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((token, until)) = cached.as_ref()
             && now < until - MARGIN
@@ -88,6 +92,15 @@ impl Tokens {
         let token = self.sign(now)?;
         *cached = Some((token.clone(), now + LIFETIME));
         Ok(token)
+    }
+
+    /// Learns from a refusal what time it is at Apple, which judges tokens by its own clock. Differences that a token's
+    /// margins bear are none.
+    pub(crate) fn learn(&self, now: Timestamp, date: Option<&str>) {
+        let said = date.and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok());
+        let ahead = said.map_or(0, |said| said.timestamp() - now.timestamp());
+        let ahead = if ahead.abs() < BACKDATE / 2 { 0 } else { ahead };
+        self.ahead.store(ahead, Ordering::Relaxed);
     }
 
     /// Forgets the kept token: the vendor refused it.

@@ -51,12 +51,13 @@ impl Client {
         let answer = self.http.send(call.bearer(&token)).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.tokens.forget();
+            self.tokens.learn(self.clock.now(), answer.header("date"));
         }
         Ok(answer)
     }
 
-    /// A read. A 401 can be Apple's passing trouble with a key (vendor-apis 17.1), so a read asks once more with a
-    /// fresh token; writes never do, every one of them begins with a read.
+    /// A read. A 401 can be Apple's passing trouble with a key (vendor-apis 17.1) or a wrong clock of ours, so a read
+    /// asks once more with a fresh token; writes never do, every one of them begins with a read.
     async fn read(&self, operation: &'static str, url: &Url) -> Result<Answer, ProviderError> {
         let call = Call::get(PROVIDER, operation, url.clone());
         let answer = self.call(call.clone()).await?;

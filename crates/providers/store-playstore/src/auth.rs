@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::time::Timestamp;
-use delivr_provider_kit::{Call, HttpClient};
+use delivr_provider_kit::{Answer, Call, HttpClient};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use secrecy::{ExposeSecret, SecretString};
@@ -129,8 +129,21 @@ impl Tokens {
         *self.cached.lock().await = None;
     }
 
+    /// Google judges the assertion by its own clock. Where ours is wrong, its refusal says what time it is, and one more
+    /// exchange goes by that.
     async fn exchange(&self, now: Timestamp) -> Result<Granted, ProviderError> {
-        let assertion = self.assertion(now.timestamp())?;
+        let answer = self.ask(now.timestamp()).await?;
+        if answer.status.is_client_error()
+            && let Some(said) = said_at(&answer)
+            && (said - now.timestamp()).abs() > BACKDATE / 2
+        {
+            return errors::accepted(self.ask(said).await?)?.decode();
+        }
+        errors::accepted(answer)?.decode()
+    }
+
+    async fn ask(&self, now: i64) -> Result<Answer, ProviderError> {
+        let assertion = self.assertion(now)?;
         let form = vec![
             ("grant_type".to_owned(), GRANT.to_owned()),
             ("assertion".to_owned(), assertion.expose_secret().to_owned()),
@@ -140,7 +153,7 @@ impl Tokens {
             .form(form)
             .redact(&assertion)
             .reads();
-        errors::accepted(self.http.send(call).await?)?.decode()
+        self.http.send(call).await
     }
 
     fn assertion(&self, now: i64) -> Result<SecretString, ProviderError> {
@@ -168,4 +181,10 @@ impl Tokens {
             URL_SAFE_NO_PAD.encode(signature)
         )))
     }
+}
+
+/// When Google gave the answer, in epoch seconds of its own clock.
+fn said_at(answer: &Answer) -> Option<i64> {
+    let date = answer.header("date")?;
+    Some(chrono::DateTime::parse_from_rfc2822(date).ok()?.timestamp())
 }

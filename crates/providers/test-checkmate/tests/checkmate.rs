@@ -7,14 +7,12 @@
     reason = "tests"
 )]
 
-mod common;
-
-use common::{Bench, key, secrets};
 use delivr_domain::effect::TestingWrite;
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::vendor::{Lookup, Testing};
 use delivr_domain::report::TestTotals;
+use delivr_provider_proof::{Bench, key, secrets};
 use delivr_test_checkmate::descriptor;
 use serde_json::json;
 use std::sync::Arc;
@@ -22,7 +20,7 @@ use std::time::Duration;
 
 async fn bench() -> (Bench, Arc<dyn Testing>) {
     let bench = Bench::start("checkmate").await;
-    let Connection::Testing(it) = bench.connect(&descriptor(&bench.deps)).await else {
+    let Connection::Testing(it) = bench.connect(&descriptor(&bench.deps)) else {
         panic!("not a test-management system");
     };
     (bench, it)
@@ -53,9 +51,7 @@ async fn a_run_whose_answer_was_lost_is_found_and_adopted() {
     let (bench, it) = bench().await;
     assert!(ids(it.find(&key(7), &run()).await.unwrap()).is_empty());
     for (fault, number) in [("response_lost", 7), ("status_after", 8)] {
-        bench
-            .fault(json!({"operation": "create_run", "fault": fault}))
-            .await;
+        bench.fault(json!({"operation": "create_run", "fault": fault}));
         let error = it.create(&key(number), &run()).await.unwrap_err();
         assert_eq!(error.certainty, Certainty::Unknown);
     }
@@ -77,9 +73,7 @@ async fn a_race_leaves_two_runs_which_the_look_up_shows() {
 #[tokio::test]
 async fn throttling_is_told_with_its_hint() {
     let (bench, it) = bench().await;
-    bench
-        .fault(json!({"operation": "create_run", "fault": "throttle", "retryAfter": 9}))
-        .await;
+    bench.fault(json!({"operation": "create_run", "fault": "throttle", "retryAfter": 9}));
     let error = it.create(&key(7), &run()).await.unwrap_err();
     assert_eq!(
         (error.kind, error.certainty, error.retry_after),
@@ -105,9 +99,7 @@ async fn reset_is_known_by_its_state() {
     };
     assert_eq!(it.totals(&id).await.unwrap(), totals);
     assert!(ids(it.find(&key(8), &reset(&id)).await.unwrap()).is_empty());
-    bench
-        .fault(json!({"operation": "reset_run", "fault": "response_lost"}))
-        .await;
+    bench.fault(json!({"operation": "reset_run", "fault": "response_lost"}));
     it.create(&key(8), &reset(&id)).await.unwrap_err();
     assert_eq!(ids(it.find(&key(8), &reset(&id)).await.unwrap()).len(), 1);
     assert_eq!(it.totals(&id).await.unwrap().untested, 35);
@@ -138,7 +130,7 @@ async fn missing_roles_and_revoked_tokens_are_told_apart() {
 #[tokio::test]
 async fn settings_that_do_not_exist_there_are_named() {
     let bench = Bench::start("checkmate").await;
-    let settings = bench.settings().await;
+    let settings = bench.settings();
     let credentials = secrets(&settings["credentials"]);
     let connect = descriptor(&bench.deps).connect;
     for (field, value, passes) in [("projectId", json!(7), false), ("sections", json!([404]), true)] {
@@ -168,17 +160,13 @@ async fn settings_that_do_not_exist_there_are_named() {
 async fn answers_that_are_none_are_malformed() {
     let (bench, it) = bench().await;
     for fault in ["html", "huge"] {
-        bench
-            .fault(json!({"operation": "list_runs", "fault": fault}))
-            .await;
+        bench.fault(json!({"operation": "list_runs", "fault": fault}));
         let error = it.find(&key(7), &run()).await.unwrap_err();
         assert_eq!(
             (error.kind, error.certainty),
             (ProviderErrorKind::Malformed, Certainty::NotDone)
         );
-        bench
-            .fault(json!({"operation": "create_run", "fault": fault}))
-            .await;
+        bench.fault(json!({"operation": "create_run", "fault": fault}));
         let error = it.create(&key(7), &run()).await.unwrap_err();
         assert_eq!(
             (error.kind, error.certainty),

@@ -345,19 +345,37 @@ impl Jira {
             issue.created + self.index_lag_ms <= ctx.now()
                 && clauses.iter().all(|clause: &Clause| clause.fits(issue))
         };
-        let limit = body.get("maxResults").and_then(Value::as_u64).unwrap_or(50);
-        let found: Vec<Value> = self
-            .issues
+        let limit = body
+            .get("maxResults")
+            .and_then(Value::as_u64)
+            .unwrap_or(50)
+            .min(100);
+        // Cloud goes on by a token, Data Center by a number. The newest comes first.
+        let token = body.get("nextPageToken").and_then(Value::as_str);
+        let start = match version {
+            3 => token.and_then(|text| text.strip_prefix("page-")?.parse().ok()),
+            _ => body.get("startAt").and_then(Value::as_u64),
+        };
+        let start = start.unwrap_or(0);
+        let whole: Vec<&Issue> = self.issues.iter().rev().filter(seen).collect();
+        let many = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let found: Vec<Value> = whole
             .iter()
-            .filter(seen)
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .skip(many(start))
+            .take(many(limit))
             .map(|issue| views::issue(&call.base, issue, Some(&body)))
             .collect();
+        let next = start + found.len() as u64;
+        let last = many(next) >= whole.len();
         match version {
-            3 => Answer::json(200, &json!({"issues": found, "isLast": true})),
+            3 if last => Answer::json(200, &json!({"issues": found, "isLast": true})),
+            3 => Answer::json(
+                200,
+                &json!({"issues": found, "isLast": false, "nextPageToken": format!("page-{next}")}),
+            ),
             _ => Answer::json(
                 200,
-                &json!({"startAt": 0, "maxResults": limit, "total": found.len(), "issues": found}),
+                &json!({"startAt": start, "maxResults": limit, "total": whole.len(), "issues": found}),
             ),
         }
     }
