@@ -201,7 +201,8 @@ impl Manager<'_> {
         self.whims(&phase, &release)?;
         match phase.as_str() {
             "AWAITING_REGRESSION" => self.trigger("trigger-regression-testing")?,
-            "REGRESSION_AWAITING_NEXT_CYCLE" => self.new_cycle()?,
+            // A planned round comes by itself.
+            "REGRESSION_AWAITING_NEXT_CYCLE" if list(&release, "slots").is_empty() => self.new_cycle()?,
             "AWAITING_PRE_RELEASE" => self.trigger("trigger-pre-release")?,
             "AWAITING_DISTRIBUTION" => {
                 let approve =

@@ -330,10 +330,12 @@ fn whims(random: &mut Random, play: bool) -> Vec<Whim> {
 fn blows(random: &mut Random, wanted: Wanted) -> Vec<Timed> {
     let last = u64::try_from(wanted.workers.saturating_sub(1)).unwrap_or(0);
     let mut all = Vec::new();
-    for _ in 0..random.between(8, 20) {
+    for number in 0..random.between(8, 20) {
         let worker = usize::try_from(random.between(0, last)).unwrap_or(0);
         let down = random.between(0, 2_500);
         let blow = match random.between(1, 100) {
+            // A run on a server has it restarted, whatever else befalls it.
+            _ if wanted.server && number == 2 => Blow::Database,
             _ if wanted.workers == 0 => Blow::Api(down),
             1..=50 => Blow::Worker(worker, down),
             51..=70 => Blow::Api(down),
@@ -397,6 +399,10 @@ mod tests {
         for kind in kinds {
             assert!(all.iter().any(kind));
         }
+        assert!((0..50).all(|seed| {
+            let blows = Plan::random(seed, WANTED).blows;
+            blows.iter().any(|it| it.blow == Blow::Database)
+        }));
         let server = Wanted {
             server: false,
             ..WANTED

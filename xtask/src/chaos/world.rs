@@ -178,6 +178,10 @@ impl<'a> World<'a> {
                 "DELIVR_CACHE_DIR",
                 folder.path().join("cache").display().to_string(),
             ),
+            (
+                "DELIVR_STORAGE_URL",
+                format!("file://{}", folder.path().join("artifacts").display()),
+            ),
             ("DELIVR_LEASE_SECONDS", LEASE_SECONDS.to_owned()),
             ("DELIVR_WORKER", embedded.to_owned()),
         ];
