@@ -143,6 +143,10 @@ impl Stage {
                 "DELIVR_CACHE_DIR",
                 folder.path().join("cache").display().to_string(),
             ),
+            (
+                "DELIVR_STORAGE_URL",
+                format!("file://{}", folder.path().join("artifacts").display()),
+            ),
             // A killed worker's leases run out soon.
             ("DELIVR_LEASE_SECONDS", "3".to_owned()),
             (
