@@ -550,12 +550,22 @@ impl Effect {
                     &ordinal.1.to_be_bytes(),
                 ],
             ),
-            Self::Message { from, ordinal, .. } => EffectId::derived(
+            // After a restore the same number stands for other news, and the chat still has the old one under it.
+            Self::Message {
+                from,
+                ordinal,
+                topic,
+                note,
+                ..
+            } => EffectId::derived(
                 "message",
                 &[
                     from.to_string().as_bytes(),
                     &ordinal.0.to_be_bytes(),
                     &ordinal.1.to_be_bytes(),
+                    topic.word().as_bytes(),
+                    note.title.as_bytes(),
+                    note.lines.join("\n").as_bytes(),
                 ],
             ),
         }

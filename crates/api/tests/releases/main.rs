@@ -14,7 +14,6 @@ mod support;
 mod actions;
 mod builds;
 mod create;
-mod defects;
 mod explain;
 mod feed;
 mod flow;

@@ -20,6 +20,7 @@ use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
 use state::State;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -31,12 +32,32 @@ pub struct MemoryStore {
     inner: Arc<Inner>,
 }
 
+/// A backup of a store in memory.
+#[derive(Debug, Clone)]
+pub struct Backup(Arc<State>);
+
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<Arc<State>>,
     bell: Mutex<Bell>,
     clock: Arc<dyn Clock>,
     offset: AtomicI64,
     install: InstallId,
+}
+
+/// The true state while it is held. Units of work share it until one of them, or this holder, changes it.
+struct Held<'a>(MutexGuard<'a, Arc<State>>);
+
+impl Deref for Held<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// Who waits for work, and whether it rang while nobody did.
@@ -58,7 +79,7 @@ impl MemoryStore {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                state: Mutex::new(State::default()),
+                state: Mutex::default(),
                 bell: Mutex::new(Bell::default()),
                 clock,
                 offset: AtomicI64::new(0),
@@ -76,11 +97,24 @@ impl MemoryStore {
     pub fn corrupt_effect(&self, effect: EffectId) {
         if let Some(slot) = self.state().effects.get_mut(&effect) {
             slot.document = serde_json::json!({"effect": "NONSENSE"});
+            slot.effect = None;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Everything stored, as a backup holds it.
+    #[must_use]
+    pub fn backup(&self) -> Backup {
+        Backup(self.state().0.clone())
+    }
+
+    /// Puts a backup in the place of everything stored. Open units of work end in a conflict.
+    pub fn restore(&self, backup: &Backup) {
+        self.state().0.clone_from(&backup.0);
+        self.ring();
+    }
+
+    fn state(&self) -> Held<'_> {
+        Held(self.inner.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn bell(&self) -> MutexGuard<'_, Bell> {

@@ -10,14 +10,17 @@ use delivr_domain::ports::store::{
     Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
 };
 use delivr_domain::time::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// A row of the queue. The effect is kept as JSON, as a database keeps it.
+/// A row of the queue. The effect is kept as JSON, as a database keeps it, and read back once.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
+    /// What the document was read as; none when it cannot be read.
+    pub(super) effect: Option<Arc<Effect>>,
     pub(super) tenant: TenantId,
     pub(super) owner: AggregateId,
     pub(super) kind: &'static str,
@@ -35,12 +38,19 @@ pub(super) struct Slot {
     pub(super) trouble: Option<String>,
 }
 
+fn read_effect(document: &Value) -> Result<Effect, StoreError> {
+    Effect::deserialize(document).map_err(|error| StoreError::Corrupt {
+        what: "effect",
+        why: error.to_string(),
+    })
+}
+
 impl Slot {
     pub(super) fn row(&self, id: EffectId) -> Result<EffectRow, StoreError> {
-        let effect = serde_json::from_value(self.document.clone()).map_err(|error| StoreError::Corrupt {
-            what: "effect",
-            why: error.to_string(),
-        })?;
+        let effect = match &self.effect {
+            Some(effect) => effect.as_ref().clone(),
+            None => read_effect(&self.document)?,
+        };
         Ok(EffectRow {
             id,
             tenant: self.tenant,
@@ -71,6 +81,12 @@ impl<T> Clone for Kept<T> {
 impl<T> From<T> for Kept<T> {
     fn from(it: T) -> Self {
         Self(Arc::new(it))
+    }
+}
+
+impl<T: Default> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
 }
 
@@ -113,7 +129,7 @@ pub(super) struct State {
     /// With whether it is processed.
     pub(super) deliveries: Vec<(StoredDelivery, bool)>,
     pub(super) effects: BTreeMap<EffectId, Kept<Slot>>,
-    pub(super) attempts: Vec<Kept<AttemptRecord>>,
+    pub(super) attempts: Kept<Vec<Kept<AttemptRecord>>>,
     /// None stands for the installation.
     pub(super) stops: BTreeSet<Option<TenantId>>,
     pub(super) beats: BTreeMap<String, Timestamp>,
@@ -190,10 +206,15 @@ impl State {
     pub(super) fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
         self.known(tenant, "tenant of an event")?;
         for event in events {
-            let taken = self
+            // An aggregate's events lie in order: from the end it is not far to the place in question.
+            let of_owner = self
                 .events
                 .iter()
-                .any(|(_, old)| old.owner == event.owner && old.sequence == event.sequence);
+                .rev()
+                .filter(|(_, old)| old.owner == event.owner);
+            let taken = of_owner
+                .take_while(|(_, old)| old.sequence >= event.sequence)
+                .any(|(_, old)| old.sequence == event.sequence);
             if taken {
                 return Err(StoreError::Conflict);
             }
@@ -255,6 +276,7 @@ impl State {
             None => (0, None),
         };
         let slot = Slot {
+            effect: Some(Arc::new(read_effect(&document)?)),
             tenant,
             owner: effect.owner(),
             kind: effect.word(),

@@ -12,6 +12,7 @@ use delivr_domain::ports::store::{
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a change answered, so that the repetition can be compared with it.
@@ -28,17 +29,20 @@ type Change = Box<dyn Fn(&mut State) -> Result<Answer, StoreError> + Send>;
 
 pub(super) struct MemoryUnit<'a> {
     store: &'a MemoryStore,
-    copy: State,
+    /// What the store held when this began: while it still does, the copy is what a repetition would come to.
+    begun: Arc<State>,
+    copy: Arc<State>,
     changes: Vec<(Change, Answer)>,
     wakes: bool,
 }
 
 impl<'a> MemoryUnit<'a> {
     pub(super) fn new(store: &'a MemoryStore) -> Self {
-        let copy = store.state().clone();
+        let begun = store.state().0.clone();
         Self {
             store,
-            copy,
+            copy: begun.clone(),
+            begun,
             changes: Vec::new(),
             wakes: false,
         }
@@ -48,7 +52,7 @@ impl<'a> MemoryUnit<'a> {
         &mut self,
         change: impl Fn(&mut State) -> Result<Answer, StoreError> + Send + 'static,
     ) -> Result<Answer, StoreError> {
-        let answer = change(&mut self.copy)?;
+        let answer = change(Arc::make_mut(&mut self.copy))?;
         self.changes.push((Box::new(change), answer));
         Ok(answer)
     }
@@ -58,7 +62,11 @@ impl<'a> MemoryUnit<'a> {
 impl UnitOfWork for MemoryUnit<'_> {
     async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         // In place of the lock: the version must still be this one at commit.
-        self.make(move |state| Ok(Answer::Version(state.version_of(id))))?;
+        let version = Answer::Version(self.copy.version_of(id));
+        self.changes.push((
+            Box::new(move |state| Ok(Answer::Version(state.version_of(id)))),
+            version,
+        ));
         Ok(self.copy.aggregates.get(&id).map(Kept::copy))
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
@@ -144,7 +152,7 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
     async fn finish_delivery(&mut self, id: DeliveryId) -> Result<(), StoreError> {
         self.make(move |state| {
-            for (delivery, processed) in &mut state.deliveries {
+            for (delivery, processed) in state.deliveries.iter_mut() {
                 *processed |= delivery.id == id;
             }
             Ok(Answer::Nothing)
@@ -159,17 +167,22 @@ impl UnitOfWork for MemoryUnit<'_> {
             store,
             changes,
             wakes,
-            copy: _,
+            begun,
+            copy,
         } = *self;
         {
             let mut state = store.state();
-            let mut next = state.clone();
-            for (change, answer) in &changes {
-                if change(&mut next)? != *answer {
-                    return Err(StoreError::Conflict);
+            if Arc::ptr_eq(&state.0, &begun) {
+                *state.0 = copy;
+            } else {
+                let mut next = State::clone(&state);
+                for (change, answer) in &changes {
+                    if change(&mut next)? != *answer {
+                        return Err(StoreError::Conflict);
+                    }
                 }
+                *state.0 = Arc::new(next);
             }
-            *state = next;
         }
         if wakes {
             store.ring();

@@ -4,22 +4,26 @@
 use crate::people::reasons;
 use crate::shared::Shared;
 use crate::time::lock;
+use crate::weather::Kind;
 use delivr_app::apply::{read_event, read_state};
+use delivr_app::run_effect::BUDGET;
 use delivr_domain::aggregate::{Aggregate, Event};
-use delivr_domain::board::{TaskEvent, TaskState};
+use delivr_domain::board::{StepResult, TaskEvent, TaskState};
 use delivr_domain::effect::Effect;
 use delivr_domain::key::{AggregateId, EffectId};
+use delivr_domain::plan::GatedStage;
 use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
-use delivr_domain::release::gate::Context;
+use delivr_domain::release::gate::{self, Context};
 use delivr_domain::release::hold::Hold;
-use delivr_domain::release::state::{Phase, Stage};
+use delivr_domain::release::state::{Phase, Release, Stage};
 use delivr_domain::release::{Event as ReleaseEvent, settle};
 use delivr_domain::report::Outcome;
 use delivr_domain::time::{Span, Timestamp};
 use delivr_testkit::memory::MemoryStore;
 use futures_util::FutureExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How far all clocks of a run together may be off.
@@ -30,10 +34,50 @@ const OFF: i64 = 6;
 pub struct Checker {
     folded: BTreeMap<AggregateId, (Aggregate, u64)>,
     paused: BTreeMap<AggregateId, Duration>,
+    /// The commit in which each request of a client took effect.
+    requests: BTreeMap<String, u64>,
+    /// What each aggregate has ever known to exist at vendors.
+    known: BTreeMap<AggregateId, BTreeSet<String>>,
     pub commits: u64,
 }
 
 impl Checker {
+    /// The database is an older one now: what is stored is where the checks go on from.
+    pub fn forget(&mut self, store: &MemoryStore) {
+        self.requests.clear();
+        for id in std::mem::take(&mut self.folded).into_keys() {
+            match state_of(store, id) {
+                Some(state) => {
+                    let version = state.version();
+                    if !is_paused(&state) {
+                        self.paused.remove(&id);
+                    }
+                    self.folded.insert(id, (state, version));
+                }
+                None => {
+                    self.paused.remove(&id);
+                    self.known.remove(&id);
+                }
+            }
+        }
+    }
+    pub fn knows(&self, owner: AggregateId, reference: &str) -> bool {
+        self.known.get(&owner).is_some_and(|all| all.contains(reference))
+    }
+    /// The state after the last commit.
+    pub fn last(&self, id: AggregateId) -> Option<Aggregate> {
+        self.folded.get(&id).map(|(state, _)| state.clone())
+    }
+    /// Its children's states.
+    pub fn children(&self, release: AggregateId) -> Vec<Aggregate> {
+        let states = self.folded.values().map(|(state, _)| state);
+        let ours = states.filter(|state| match state {
+            Aggregate::Release(_) => false,
+            Aggregate::Submission(it) => it.start.release.uuid() == release.id,
+            Aggregate::Rollout(it) => it.start.release.uuid() == release.id,
+        });
+        ours.cloned().collect()
+    }
     pub fn paused_since(&self, owner: AggregateId) -> Option<Duration> {
         self.paused.get(&owner).copied()
     }
@@ -54,14 +98,20 @@ pub fn after_commit(shared: &Shared, store: &MemoryStore, id: AggregateId) {
     let Some(row) = at_once(store.peek(id)).unwrap() else {
         return;
     };
-    let state = match read_state(&row) {
-        Ok(state) => state,
-        Err(error) => return shared.wrong(format!("{id}: {error}")),
-    };
     let mut checker = lock(&shared.checker);
     checker.commits += 1;
-    history(shared, store, &mut checker, &row, &state);
+    let Some(state) = history(shared, store, &mut checker, &row) else {
+        return;
+    };
+    // Reading back is dear: what is stored must be the state's document, and now and then it is read.
+    let read = checker.commits.is_multiple_of(16);
     drop(checker);
+    if serde_json::to_value(&state).ok().as_ref() != Some(&row.state) {
+        shared.wrong(format!("{id}: the fold of the history is not the state"));
+    }
+    if read && read_state(&row).ok().as_ref() != Some(&state) {
+        shared.wrong(format!("{id}: what is stored cannot be read back"));
+    }
     if row.version != state.version() || row.wake_at != state.wake_at() {
         shared.wrong(format!(
             "{id}: version or wake-up beside the state differ from it"
@@ -70,13 +120,17 @@ pub fn after_commit(shared: &Shared, store: &MemoryStore, id: AggregateId) {
     rows(shared, store, id, &state);
 }
 
+fn is_paused(state: &Aggregate) -> bool {
+    let paused = |hold: &Hold| matches!(hold, Hold::UserPaused { .. });
+    matches!(state, Aggregate::Release(release) if release.holds.iter().any(paused))
+}
+
 fn history(
     shared: &Shared,
     store: &MemoryStore,
     checker: &mut Checker,
     row: &AggregateRow,
-    state: &Aggregate,
-) {
+) -> Option<Aggregate> {
     let id = row.id;
     let after = checker.folded.get(&id).map_or(0, |(_, sequence)| *sequence);
     let news = at_once(store.events(row.tenant, id, after, 1_000)).unwrap();
@@ -93,8 +147,11 @@ fn history(
         }
         let event = read_event(stored).unwrap();
         shared.note(format!("{id} {sequence} {}", said(&event)));
+        once(shared, checker, &stored.actor);
+        learn(shared, checker, id, &event);
         if let Some(before) = &fold {
             in_time(shared, id, before, &event);
+            in_budget(shared, store, id, before, &event);
             replaced(shared, id, before, &event);
         }
         fold = match fold {
@@ -102,9 +159,10 @@ fn history(
             None => Aggregate::fold(&[(event, stored.at)]),
         };
     }
-    if fold.as_ref() != Some(state) {
-        shared.wrong(format!("{id}: the fold of the history is not the state"));
-    }
+    let Some(state) = fold else {
+        shared.wrong(format!("{id}: there is a state and no history"));
+        return None;
+    };
     if let Some(last) = news.last() {
         let facts = at_once(store.read_facts(id)).unwrap();
         let cx = Context {
@@ -120,11 +178,96 @@ fn history(
         }
     }
     checker.folded.insert(id, (state.clone(), sequence));
-    let paused = |hold: &Hold| matches!(hold, Hold::UserPaused { .. });
-    if matches!(state, Aggregate::Release(release) if release.holds.iter().any(paused)) {
+    if is_paused(&state) {
         checker.paused.entry(id).or_insert(shared.now());
     } else {
         checker.paused.remove(&id);
+    }
+    Some(state)
+}
+
+const fn task_of(event: &Event) -> Option<&TaskEvent> {
+    match event {
+        Event::Release(ReleaseEvent::Task { event })
+        | Event::Submission(delivr_domain::submission::Event::Task { event })
+        | Event::Rollout(delivr_domain::rollout::Event::Task { event }) => Some(event),
+        Event::Release(_) | Event::Submission(_) | Event::Rollout(_) => None,
+    }
+}
+
+/// However often a client sends a request under one key, it takes effect once.
+fn once(shared: &Shared, checker: &mut Checker, actor: &str) {
+    if actor.contains('#') {
+        let commit = checker.commits;
+        let first = *checker.requests.entry(actor.to_owned()).or_insert(commit);
+        if first != commit {
+            shared.wrong(format!("the request of {actor} took effect twice"));
+        }
+    }
+}
+
+/// What the aggregate knows from now on, and what is counted.
+fn learn(shared: &Shared, checker: &mut Checker, id: AggregateId, event: &Event) {
+    match event {
+        Event::Release(ReleaseEvent::HoldPlaced {
+            hold: Hold::UserPaused { .. },
+        }) => shared.met(Kind::Paused),
+        Event::Release(ReleaseEvent::Replanned { .. }) => shared.met(Kind::Replanned),
+        Event::Release(ReleaseEvent::Reworked { .. }) => shared.met(Kind::Reworked),
+        Event::Release(ReleaseEvent::Archived { .. }) => shared.met(Kind::Archived),
+        _ => {}
+    }
+    let reference = match task_of(event) {
+        Some(TaskEvent::StepDone {
+            result: StepResult::Made { reference },
+            ..
+        }) => Some(reference),
+        Some(TaskEvent::LateResult { reference, .. }) => {
+            shared.met(Kind::LateResult);
+            Some(reference)
+        }
+        Some(TaskEvent::SkipRequested { .. }) => {
+            shared.met(Kind::Skipped);
+            None
+        }
+        Some(TaskEvent::Failed { task, .. }) => {
+            let mut poison = lock(&shared.poison);
+            if *poison == Some(*task) {
+                *poison = None;
+            }
+            None
+        }
+        Some(_) | None => None,
+    };
+    if let Some(reference) = reference {
+        checker.known.entry(id).or_default().insert(reference.id.clone());
+    }
+}
+
+/// No task is given up before its budget is used.
+fn in_budget(shared: &Shared, store: &MemoryStore, id: AggregateId, before: &Aggregate, event: &Event) {
+    let Some(TaskEvent::Failed { task, cause, .. }) = task_of(event) else {
+        return;
+    };
+    if cause.code != "budget_exhausted" && !cause.sentence.contains("(given up after") {
+        return;
+    }
+    let owner = before.owner();
+    let Some(it) = owner.board().find(task) else {
+        return;
+    };
+    let Some(step) = it.current() else {
+        return;
+    };
+    let key = owner.effect_key(it, it.next_step);
+    let row = EffectId::derived(step.kind.row(), &[key.to_string().as_bytes()]);
+    let rows = at_once(store.rows(id, true)).unwrap();
+    // The failure that is the last straw is reported, not counted.
+    let used = rows.iter().find(|it| it.id == row).map(|it| it.failures + 1);
+    if used.is_none_or(|used| used < BUDGET) {
+        shared.wrong(format!(
+            "{id}: {task} is given up after {used:?} failures of {BUDGET}"
+        ));
     }
 }
 
@@ -146,24 +289,23 @@ fn replaced(shared: &Shared, id: AggregateId, before: &Aggregate, event: &Event)
         )
     });
     if !unknown {
-        lock(&shared.world).replace(task, id);
+        lock(&shared.world).replace(task, id, shared.now());
     }
 }
 
 /// A word for the trace.
 fn said(event: &Event) -> String {
-    let task = match event {
-        Event::Release(ReleaseEvent::Task { event })
-        | Event::Submission(delivr_domain::submission::Event::Task { event })
-        | Event::Rollout(delivr_domain::rollout::Event::Task { event }) => event,
-        Event::Release(ReleaseEvent::StageEntered { stage }) => return format!("STAGE {stage}"),
-        Event::Submission(delivr_domain::submission::Event::StatusChanged { status, .. }) => {
-            return format!("SUBMISSION {status}");
-        }
-        Event::Rollout(delivr_domain::rollout::Event::Observed { exposure, .. }) => {
-            return format!("ROLLOUT {} {}", exposure.word, exposure.bps);
-        }
-        Event::Release(_) | Event::Submission(_) | Event::Rollout(_) => return event.word().to_owned(),
+    let Some(task) = task_of(event) else {
+        return match event {
+            Event::Release(ReleaseEvent::StageEntered { stage }) => format!("STAGE {stage}"),
+            Event::Submission(delivr_domain::submission::Event::StatusChanged { status, .. }) => {
+                format!("SUBMISSION {status}")
+            }
+            Event::Rollout(delivr_domain::rollout::Event::Observed { exposure, .. }) => {
+                format!("ROLLOUT {} {}", exposure.word, exposure.bps)
+            }
+            Event::Release(_) | Event::Submission(_) | Event::Rollout(_) => event.word().to_owned(),
+        };
     };
     match task {
         TaskEvent::Started { task, .. } => format!("STARTED {task}"),
@@ -188,7 +330,9 @@ fn in_time(shared: &Shared, id: AggregateId, before: &Aggregate, event: &Event) 
     let Aggregate::Release(release) = before else {
         return;
     };
-    let early = |at: Timestamp| at > shared.time.wall() + Span::seconds(OFF);
+    // Whoever's clock is ahead comes early, and cannot know.
+    let ahead = Span::milliseconds(shared.ahead.load(Ordering::Relaxed));
+    let early = |at: Timestamp| at > shared.time.wall() + ahead + Span::seconds(OFF);
     let too_early = match event {
         Event::Release(ReleaseEvent::StageEntered {
             stage: Stage::Kickoff,
@@ -214,7 +358,7 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
         .into_iter()
         .map(|row| (row.id, row))
         .collect();
-    says_why(shared, state, &live);
+    says_why(shared, store, state, &live);
     let outstanding: BTreeMap<EffectId, Effect> = state
         .outstanding()
         .into_iter()
@@ -230,6 +374,22 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
             .values()
             .filter(|effect| effect.key().is_some_and(|key| key.task == task.key))
             .count();
+        let watched = outstanding
+            .values()
+            .any(|effect| effect.word() == "WATCH" && effect.key().is_some_and(|key| key.task == task.key));
+        if matches!(task.state, TaskState::AwaitingChild { .. }) && has != 0 {
+            shared.wrong(format!(
+                "{id}: {} waits for another one and has {has} rows",
+                task.key
+            ));
+        }
+        if matches!(task.state, TaskState::AwaitingCallback { .. }) != watched {
+            shared.wrong(format!(
+                "{id}: {} is {} and watched is {watched}",
+                task.key,
+                task.state.word()
+            ));
+        }
         // Automation whose totals are there is settled in the same transaction.
         if needs_row && has != 1 {
             shared.wrong(format!(
@@ -283,7 +443,7 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
 }
 
 /// A release that is not over and has nothing under way says why, to those who could act.
-fn says_why(shared: &Shared, state: &Aggregate, live: &BTreeMap<EffectId, EffectRow>) {
+fn says_why(shared: &Shared, store: &MemoryStore, state: &Aggregate, live: &BTreeMap<EffectId, EffectRow>) {
     let Aggregate::Release(release) = state else {
         return;
     };
@@ -298,13 +458,31 @@ fn says_why(shared: &Shared, state: &Aggregate, live: &BTreeMap<EffectId, Effect
     let between = release.phase() == Phase::RegressionAwaitingNextCycle;
     let over = release.terminal() || release.stage == Stage::Completed;
     let dated = state.wake_at().is_some();
-    if !(over || works || waits_for_child || between || dated || !reasons(release).is_empty()) {
+    let said = || !reasons(release).is_empty() || closed(store, release);
+    if !(over || works || waits_for_child || between || dated || said()) {
         shared.wrong(format!(
             "{} is {} and nobody is told why",
             release.key(),
             release.phase()
         ));
     }
+}
+
+/// Whether the page of a gate that opens by itself says why it does not.
+fn closed(store: &MemoryStore, release: &Release) -> bool {
+    let stage = match release.stage {
+        Stage::AwaitingRegression => GatedStage::Regression,
+        Stage::AwaitingPreRelease => GatedStage::PreRelease,
+        Stage::AwaitingDistribution => GatedStage::Distribution,
+        _ => return false,
+    };
+    let facts = at_once(store.read_facts(release.aggregate_id())).unwrap();
+    let cx = Context {
+        now: release.updated_at,
+        actor: "system",
+        facts: &facts,
+    };
+    !gate::blockers(release, stage, &cx).is_empty()
 }
 
 fn handed_back(row: &EffectRow) -> bool {

@@ -8,11 +8,13 @@ use crate::time::lock;
 use crate::world::{World, run_of};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::board::{Output, Task, TaskState};
-use delivr_domain::key::{AggregateId, TaskKind};
-use delivr_domain::ports::store::Queue as _;
+use delivr_domain::key::{AggregateId, AggregateKind, TaskKind};
+use delivr_domain::ports::store::{Queue as _, RowState};
 use delivr_domain::release::state::{CycleState, Release, Stage};
 use delivr_domain::release::work;
+use delivr_domain::rollout::Status;
 use delivr_testkit::memory::MemoryStore;
+use std::collections::BTreeMap;
 
 fn release(store: &MemoryStore, id: AggregateId) -> Box<Release> {
     match state_of(store, id) {
@@ -53,7 +55,7 @@ pub fn stuck(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
                 open.extend(tasks.map(|task| format!("{child} {} {:?}", task.key, task.state)));
             }
         }
-        shared.wrong(format!(
+        shared.lost(format!(
             "{id} is {} after all that time; reasons {:?}; open {open:?}; rows {:?}",
             it.phase(),
             reasons(&it),
@@ -94,8 +96,73 @@ pub fn check(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
         }
         drop(world);
         for what in wrong {
-            shared.wrong(format!("{id}: {what}"));
+            shared.lost(format!("{id}: {what}"));
         }
+        if it.stage == Stage::Completed {
+            as_the_children_say(shared, store, &it);
+        }
+        known(shared, store, *id);
+    }
+    once_each(shared, store, releases);
+}
+
+/// What a release says of its targets is what the last child to speak says of itself.
+fn as_the_children_say(shared: &Shared, store: &MemoryStore, it: &Release) {
+    for (target, shipment) in &it.shipments {
+        let Some(rollout) = shipment.rollout else {
+            continue;
+        };
+        let id = AggregateId {
+            kind: AggregateKind::Rollout,
+            id: rollout.uuid(),
+        };
+        let Some(Aggregate::Rollout(rollout)) = state_of(store, id) else {
+            shared.lost(format!("{target}: the rollout {id} is gone"));
+            continue;
+        };
+        // What is still being told is not known yet.
+        if !at_once(store.rows(id, false)).unwrap().is_empty() {
+            continue;
+        }
+        let says = (rollout.exposure, rollout.status == Status::Completed);
+        let known = (shipment.state.exposure, shipment.state.live);
+        if says != known {
+            shared.lost(format!(
+                "{target}: the rollout says {says:?}, the release knows {known:?}"
+            ));
+        }
+    }
+}
+
+/// Whatever an attempt that counted has made is known to its owner, if only as something that came late.
+fn known(shared: &Shared, store: &MemoryStore, id: AggregateId) {
+    let rows = at_once(store.rows(id, true)).unwrap();
+    let performs = rows
+        .iter()
+        .filter(|row| row.effect.word() == "PERFORM" && row.state == RowState::Done);
+    let last: BTreeMap<_, _> = performs.map(|row| (row.id, row.attempt)).collect();
+    let mut unknown = Vec::new();
+    for one in at_once(store.attempts(id)).unwrap() {
+        let counted = last.get(&one.effect) == Some(&one.attempt);
+        if let Some(reference) = one.reference.filter(|_| counted)
+            && !lock(&shared.checker).knows(id, &reference)
+        {
+            unknown.push(reference);
+        }
+    }
+    for reference in unknown {
+        shared.lost(format!("{id}: nobody knows of {reference}"));
+    }
+}
+
+/// However often a creation was sent, it made one release.
+fn once_each(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
+    let mut titles = BTreeMap::new();
+    for id in releases {
+        *titles.entry(release(store, *id).draft.title.clone()).or_insert(0) += 1;
+    }
+    for (title, times) in titles.into_iter().filter(|(_, times)| *times > 1) {
+        shared.doubled(&format!("{times} releases called {title}"));
     }
 }
 

@@ -1,24 +1,27 @@
 //! The people of a run: they start, approve, upload, retry and submit, and in bad weather they also get in the way.
 
 use crate::check::{at_once, state_of};
-use crate::plan::{VENDORS, slot, tenant};
+use crate::client::{Client, Request};
+use crate::plan::{VENDORS, slot, tenants};
 use crate::shared::Shared;
 use crate::store::FaultStore;
-use crate::time::{SimClock, lock, seconds};
-use delivr_app::apply::{self, ApplyError, Delivery, Wish};
+use crate::time::{lock, seconds};
+use crate::weather::Kind;
+use delivr_app::apply::ApplyError;
+use delivr_app::usecases::{integrations, releases};
 use delivr_domain::aggregate::{Aggregate, Command as Any};
 use delivr_domain::board::{Owner as _, Task, TaskState};
-use delivr_domain::effect::{FactKind, ReleaseTiming};
-use delivr_domain::key::{AggregateId, TaskKind};
+use delivr_domain::effect::{Effect, FactKind, Operation, Reference, ReleaseTiming, ScmWrite};
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::key::{AggregateId, TaskKey, TaskKind};
 use delivr_domain::plan::{BuildMode, GatedStage, MissedSlot, SubmitMode};
-use delivr_domain::ports::clock::Clock as _;
-use delivr_domain::ports::store::{Directory as _, Fact};
+use delivr_domain::ports::store::Directory as _;
 use delivr_domain::release::command::{Command, Force, Rejection};
 use delivr_domain::release::gate::{self, Context};
 use delivr_domain::release::hold::{Hold, Scope};
-use delivr_domain::release::state::{Decision, Release, Stage, Verdict};
+use delivr_domain::release::state::{Decision, Draft, Release, Stage, Verdict};
 use delivr_domain::release::work;
-use delivr_domain::report::{Outcome, Report, ReviewWord, RunProduct};
+use delivr_domain::report::{Outcome, ReviewWord, RunProduct};
 use delivr_domain::rollout::{self, Rollout, Status};
 use delivr_domain::submission::{self, Submission};
 use delivr_domain::time::Span;
@@ -28,11 +31,22 @@ use std::time::Duration;
 pub struct People {
     pub shared: Arc<Shared>,
     pub store: FaultStore,
-    pub clock: SimClock,
-    pub releases: Vec<AggregateId>,
+    pub client: Client,
+    /// What they order once, while they are at it.
+    pub order: Option<Box<Draft>>,
 }
 
-type Act = (AggregateId, Any);
+/// What somebody does next.
+enum Act {
+    /// A request to one aggregate.
+    Ask(AggregateId, Any),
+    /// An integration is tried again: what failed with it goes on.
+    Verify(IntegrationId),
+    /// Something under the name is in the way at the vendor: it is taken away.
+    Remove(String),
+    /// A branch is made by hand, and named to the release.
+    Fork(AggregateId, TaskKey),
+}
 
 /// Why a release that is not over waits, in words a person can act on; none when nobody is asked.
 pub fn reasons(release: &Release) -> Vec<String> {
@@ -48,48 +62,139 @@ pub fn reasons(release: &Release) -> Vec<String> {
     all
 }
 
+const fn in_scm(kind: TaskKind) -> bool {
+    matches!(
+        kind,
+        TaskKind::ForkBranch | TaskKind::CreateRcTag | TaskKind::CreateReleaseTag
+    )
+}
+
+/// Whether the command names something that others may have used up meanwhile.
+const fn is_of_a_moment(command: &Any) -> bool {
+    matches!(command, Any::Release(Command::RemoveSlot { .. }))
+}
+
 impl People {
-    pub async fn live(self) {
+    pub async fn live(mut self) {
         loop {
-            let pause = self.shared.dice(|dice| dice.millis(5_000, 150_000));
+            let most = if self.shared.calm() { 600_000 } else { 150_000 };
+            let pause = self.shared.dice(|dice| dice.millis(5_000, most));
             self.shared.time.after(pause).await;
             if !self.shared.calm() {
                 self.weather();
             }
-            let Some(release) = self.shared.dice(|dice| dice.pick(self.releases.clone())) else {
-                return;
+            self.stop_switch().await;
+            if let Some(draft) = self.order.take() {
+                let tenant = draft.tenant;
+                let made = self.client.ask(tenant, 1, &Request::Create(draft)).await;
+                self.shared.note(format!("an order: {made:?}"));
+            }
+            let releases = lock(&self.shared.releases).clone();
+            let Some(release) = self.shared.dice(|dice| dice.pick(releases)) else {
+                continue;
             };
-            let Some(Aggregate::Release(state)) = state_of(&self.store.inner, release) else {
+            let Some(Aggregate::Release(state)) = self.state(release) else {
                 continue;
             };
             let mut acts = self.sensible(&state).await;
             if self.shared.trouble(300) {
                 acts = self.meddling(&state);
             }
-            if let Some((id, command)) = self.shared.dice(|dice| dice.pick(acts)) {
-                self.act(id, &command).await;
+            if let Some(act) = self.shared.dice(|dice| dice.pick(acts)) {
+                self.act(&state, act).await;
             }
         }
     }
 
-    async fn act(&self, id: AggregateId, command: &Any) {
+    /// What they see on their pages.
+    fn state(&self, id: AggregateId) -> Option<Aggregate> {
+        let last = lock(&self.shared.checker).last(id);
+        last.or_else(|| state_of(&self.store.inner, id))
+    }
+
+    async fn act(&self, release: &Release, act: Act) {
+        let tenant = release.draft.tenant;
         let who = self.shared.dice(|dice| dice.between(1, 4));
-        let actor = format!("person {who}");
-        let wish = Wish {
-            tenant: tenant(),
-            command,
-            actor: &actor,
-            expected: None,
-            remember: None,
+        match act {
+            Act::Ask(id, command) => {
+                let request = Request::Command(id, command.clone());
+                let outcome = self.client.ask(tenant, who, &request).await;
+                let said = match &outcome {
+                    Ok(answer) => answer.clone(),
+                    Err(error) => error.to_string(),
+                };
+                self.shared
+                    .note(format!("person {who} on {id}: {command:?}: {said}"));
+                let nothing = matches!(
+                    outcome,
+                    Err(ApplyError::Missing(_) | ApplyError::Rejected(Rejection::Missing(_)))
+                );
+                // Somebody else may have taken it away between looking and asking, but not the release itself.
+                if nothing && !is_of_a_moment(&command) {
+                    self.shared.wrong(format!("{command:?} names nothing: {said}"));
+                }
+            }
+            Act::Verify(id) => {
+                let actor = format!("person {who}");
+                let verified = integrations::verify(&self.client.app, tenant, id, &actor).await;
+                let said = match verified {
+                    Ok(row) => row.status.word().to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                self.shared.note(format!("person {who} verifies {id}: {said}"));
+            }
+            Act::Remove(name) => {
+                self.shared.note(format!("person {who} removes {name}"));
+                lock(&self.shared.world).refs.remove(&name);
+            }
+            Act::Fork(id, task) => self.fork(release, id, task, who).await,
+        }
+    }
+
+    /// Makes the branch by hand, has it looked up, and says so.
+    async fn fork(&self, release: &Release, id: AggregateId, task: TaskKey, who: u64) {
+        let (Some(branch), Some(sha)) = (release.branch_name(), release.base_sha.clone()) else {
+            return;
         };
-        let outcome = apply::command(&self.store, &self.clock, id, &wish).await;
-        let said = match &outcome {
-            Ok(_) => "done".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.shared.note(format!("{actor} on {id}: {command:?}: {said}"));
-        if let Err(ApplyError::Missing(_) | ApplyError::Rejected(Rejection::Missing(_))) = outcome {
-            self.shared.wrong(format!("{command:?} names nothing: {said}"));
+        let name = format!("heads/{branch}");
+        lock(&self.shared.world).refs.entry(name).or_insert(sha);
+        let reference = Reference::id(branch.as_str());
+        let tenant = release.draft.tenant;
+        let checked = releases::check_by_hand(&self.client.app, tenant, release, &task, &reference).await;
+        self.shared
+            .note(format!("person {who} made {branch} by hand: {checked:?}"));
+        if checked.is_ok() {
+            let command = Any::Release(Command::CompleteTask {
+                task,
+                reason: "made by hand".to_owned(),
+                reference: Some(reference),
+            });
+            let request = Request::Command(id, command);
+            let said = self.client.ask(tenant, who, &request).await;
+            self.shared.note(format!("person {who} says so: {said:?}"));
+        }
+    }
+
+    /// Somebody stops a tenant, or everything, for a while.
+    async fn stop_switch(&self) {
+        let stopped: Vec<_> = lock(&self.shared.stopped).iter().copied().collect();
+        let store = &self.client.app.store;
+        if let Some(who) = self.shared.dice(|dice| dice.pick(stopped)) {
+            if self.shared.calm() || self.shared.dice(|dice| dice.chance(250)) {
+                let lifted = store.set_stop(who, false, "it is over").await.is_ok();
+                self.shared.note(format!("{who:?} may go on: {lifted}"));
+            }
+        } else if self.shared.rarely(12) {
+            let who = if self.shared.dice(|dice| dice.chance(300)) {
+                self.shared.met(Kind::StoppedAll);
+                None
+            } else {
+                self.shared.met(Kind::Stopped);
+                let tenants = tenants().to_vec();
+                self.shared.dice(|dice| dice.pick(tenants))
+            };
+            let done = store.set_stop(who, true, "stop").await.is_ok();
+            self.shared.note(format!("{who:?} is stopped: {done}"));
         }
     }
 
@@ -99,33 +204,30 @@ impl People {
         let (what, span) = self
             .shared
             .dice(|dice| (dice.between(0, 100), dice.millis(10_000, 600_000)));
-        let vendor = || {
-            self.shared
-                .dice(|dice| dice.pick(VENDORS.to_vec()))
-                .unwrap()
-                .0
-                .to_owned()
-        };
+        let mut dice = lock(&self.shared.dice);
+        let name = dice.pick(VENDORS.to_vec()).unwrap().0.to_owned();
         let mut world = lock(&self.shared.world);
         match what {
             0..4 => {
-                let name = vendor();
+                self.shared.met(Kind::TokenRefused);
                 self.shared.note(format!("{name} refuses our token"));
                 world.refuses_until.insert(name, now + span);
             }
             4..9 => {
-                let name = vendor();
+                self.shared.met(Kind::VendorDown);
                 self.shared.note(format!("{name} is down"));
                 world.down_until.insert(name, now + span);
             }
             9..11 => {
+                self.shared.met(Kind::DatabaseDown);
                 self.shared.note("the database is down");
                 *lock(&self.shared.store_down_until) = now + span / 6;
             }
             11..14 => world.push("main"),
             14..16 => {
-                let branch = self.shared.dice(|dice| dice.between(4, 6));
-                world.push(&format!("release/1.{branch}.0"));
+                let branch = format!("release/1.{}.0", dice.between(4, 7));
+                world.push(&branch);
+                world.tell("git", now, Vec::new(), vec![branch], &mut dice, false);
             }
             _ => {}
         }
@@ -135,7 +237,8 @@ impl People {
     async fn sensible(&self, release: &Release) -> Vec<Act> {
         let id = release.aggregate_id();
         let mut acts: Vec<Act> = Vec::new();
-        let mut say = |command| acts.push((id, Any::Release(command)));
+        let mut more: Vec<Act> = Vec::new();
+        let mut say = |command| acts.push(Act::Ask(id, Any::Release(command)));
         for hold in &release.holds {
             match hold {
                 Hold::UserPaused { .. } => say(Command::Resume),
@@ -148,7 +251,20 @@ impl People {
         }
         for (task, cause) in release.failures() {
             match cause.integration {
-                Some(integration) => say(Command::IntegrationRestored { integration }),
+                Some(integration) => more.push(Act::Verify(integration)),
+                None if cause.code == "conflict" && in_scm(task.key.kind) => {
+                    // What an older database made is taken away before the next try.
+                    if let Some(name) = self.in_the_way(release, &task.key) {
+                        more.push(Act::Remove(name));
+                    }
+                    say(Command::RetryTask {
+                        task: task.key,
+                        force: Force::No,
+                    });
+                }
+                None if task.key.kind == TaskKind::ForkBranch && self.shared.trouble(300) => {
+                    more.push(Act::Fork(id, task.key));
+                }
                 None if cause.code == "step_not_formed" => say(Command::SkipTask {
                     task: task.key,
                     reason: "cannot be formed".to_owned(),
@@ -191,11 +307,11 @@ impl People {
             && !release.released.contains(&stage)
         {
             let command = self.at_gate(release, stage).await;
-            acts.extend(command.map(|command| (id, Any::Release(command))));
+            acts.extend(command.map(|command| Act::Ask(id, Any::Release(command))));
         }
-        let children = at_once(self.store.inner.children(tenant(), release.draft.id.uuid())).unwrap();
-        for row in children {
-            match apply::read_state(&row).unwrap() {
+        acts.extend(more);
+        for child in lock(&self.shared.checker).children(id) {
+            match child {
                 Aggregate::Submission(it) => acts.extend(self.on_submission(&it)),
                 Aggregate::Rollout(it) => acts.extend(self.on_rollout(&it)),
                 Aggregate::Release(_) => {}
@@ -238,40 +354,32 @@ impl People {
     /// Reads the gate's facts, as the API does before a trigger, and does what clears the first blocker.
     async fn at_gate(&self, release: &Release, stage: GatedStage) -> Option<Command> {
         let id = release.aggregate_id();
-        for kind in gate::facts_needed(release, stage) {
-            let value = match kind {
-                FactKind::BranchHead => release
-                    .branch
-                    .as_ref()
-                    .and_then(|branch| lock(&self.shared.world).resolve(branch))
-                    .map_or_else(|| "missing".to_owned(), |sha| sha.to_string()),
-                FactKind::TicketsApproved => {
-                    // The people approve them while they are at it.
-                    for ticket in &mut lock(&self.shared.world).tickets {
-                        ticket.good = true;
-                    }
-                    "approved".to_owned()
-                }
-            };
-            let fact = Fact {
-                value,
-                observed_at: self.clock.now(),
-            };
-            let delivery = Delivery {
-                to: id,
-                report: &Report::Tick,
-                claim: None,
-                fact: Some((kind, fact)),
-                tenant: None,
-            };
-            apply::report(&self.store, &self.clock, &delivery).await.ok()?;
+        if gate::facts_needed(release, stage).contains(&FactKind::TicketsApproved) {
+            // The people approve them while they are at it.
+            let now = self.shared.now();
+            let calm = self.shared.calm();
+            let mut dice = lock(&self.shared.dice);
+            let mut world = lock(&self.shared.world);
+            let waiting = world.tickets.iter_mut().filter(|ticket| !ticket.good);
+            let ids = waiting.map(|ticket| {
+                ticket.good = true;
+                ticket.id.clone()
+            });
+            let ids: Vec<String> = ids.collect();
+            if !ids.is_empty() {
+                world.tell("tracker", now, Vec::new(), ids, &mut dice, calm);
+            }
         }
-        let Some(Aggregate::Release(release)) = state_of(&self.store.inner, id) else {
+        let tenant = release.draft.tenant;
+        releases::refresh_facts(&self.client.app, tenant, release, stage)
+            .await
+            .ok()?;
+        let Some(Aggregate::Release(release)) = self.state(id) else {
             return None;
         };
         let facts = at_once(self.store.inner.read_facts(id)).unwrap();
         let cx = Context {
-            now: self.clock.now(),
+            now: self.client.app.clock.now(),
             actor: "person",
             facts: &facts,
         };
@@ -305,9 +413,29 @@ impl People {
         }
     }
 
+    /// What stands at source control under the name that the task would give.
+    fn in_the_way(&self, release: &Release, task: &TaskKey) -> Option<String> {
+        let owner = release.board.find(task)?;
+        let effect = release.step_effect(owner, owner.next_step)?;
+        let Effect::Perform {
+            operation: Operation::Scm(write),
+            ..
+        } = effect
+        else {
+            return None;
+        };
+        match write {
+            ScmWrite::CreateBranch { name, .. } => Some(format!("heads/{name}")),
+            ScmWrite::CreateTag { name, .. } => Some(format!("tags/{name}")),
+            ScmWrite::PublishRelease { .. }
+            | ScmWrite::OpenPullRequest { .. }
+            | ScmWrite::DeleteBranch { .. } => None,
+        }
+    }
+
     fn on_submission(&self, it: &Submission) -> Vec<Act> {
         let mut acts = Vec::new();
-        let mut say = |command| acts.push((it.aggregate_id(), Any::Submission(command)));
+        let mut say = |command| acts.push(Act::Ask(it.aggregate_id(), Any::Submission(command)));
         if it.terminal() {
             return acts;
         }
@@ -330,7 +458,7 @@ impl People {
     fn on_rollout(&self, it: &Rollout) -> Vec<Act> {
         let mut acts = Vec::new();
         let reason = || "people".to_owned();
-        let mut say = |command| acts.push((it.aggregate_id(), Any::Rollout(command)));
+        let mut say = |command| acts.push(Act::Ask(it.aggregate_id(), Any::Rollout(command)));
         if it.terminal() {
             return acts;
         }
@@ -359,7 +487,7 @@ impl People {
     fn meddling(&self, release: &Release) -> Vec<Act> {
         let id = release.aggregate_id();
         let mut acts: Vec<Act> = Vec::new();
-        let mut say = |command| acts.push((id, Any::Release(command)));
+        let mut say = |command| acts.push(Act::Ask(id, Any::Release(command)));
         say(Command::Pause { note: None });
         let scope = if self.shared.trouble(500) {
             Scope::Everything
@@ -446,7 +574,12 @@ impl People {
         if self.shared.trouble(200) {
             say(Command::Replan { plan: Box::new(plan) });
         }
-        if self.shared.trouble(8) {
+        if self.shared.trouble(60) {
+            say(Command::CloseRolledBack {
+                reason: "it crashes".to_owned(),
+            });
+        }
+        if self.shared.rarely(20) {
             say(Command::Archive {
                 reason: "not now".to_owned(),
                 close_tickets: true,

@@ -24,8 +24,16 @@ use uuid::Uuid;
 pub fn tenant() -> TenantId {
     TenantId::from_uuid(Uuid::from_u128(1))
 }
-fn service() -> ServiceId {
-    ServiceId::from_uuid(Uuid::from_u128(2))
+/// Everybody in a run. They use the same vendors, through integrations of their own.
+pub fn tenants() -> [TenantId; 2] {
+    [tenant(), TenantId::from_uuid(Uuid::from_u128(3))]
+}
+fn service(of: TenantId) -> ServiceId {
+    if of == tenant() {
+        ServiceId::from_uuid(Uuid::from_u128(2))
+    } else {
+        ServiceId::derived(&[of.uuid().as_bytes()])
+    }
 }
 
 /// Name, port and target of each vendor.
@@ -40,7 +48,14 @@ pub const VENDORS: [(&str, Port, Option<TargetKey>); 7] = [
 ];
 
 pub fn integration(name: &str) -> IntegrationId {
-    IntegrationId::derived(&[name.as_bytes()])
+    integration_of(tenant(), name)
+}
+pub fn integration_of(of: TenantId, name: &str) -> IntegrationId {
+    if of == tenant() {
+        IntegrationId::derived(&[name.as_bytes()])
+    } else {
+        IntegrationId::derived(&[of.uuid().as_bytes(), name.as_bytes()])
+    }
 }
 
 pub fn vault() -> Arc<Vault> {
@@ -55,18 +70,22 @@ pub fn vault() -> Arc<Vault> {
 
 /// The tenant with its service and integrations.
 pub async fn furnish(store: &MemoryStore, shared: &Shared, vault: &Vault) {
+    furnish_one(store, shared, vault, tenant(), "acme").await;
+}
+
+pub async fn furnish_one(store: &MemoryStore, shared: &Shared, vault: &Vault, of: TenantId, slug: &str) {
     store
         .insert_tenant(&Tenant {
-            id: tenant(),
-            slug: "acme".to_owned(),
-            name: "Acme".to_owned(),
+            id: of,
+            slug: slug.to_owned(),
+            name: slug.to_owned(),
         })
         .await
         .unwrap();
     store
         .insert_service(&Service {
-            id: service(),
-            tenant: tenant(),
+            id: service(of),
+            tenant: of,
             slug: "shop".to_owned(),
             name: "Shop".to_owned(),
             detail: serde_json::json!({}),
@@ -76,13 +95,13 @@ pub async fn furnish(store: &MemoryStore, shared: &Shared, vault: &Vault) {
         .await
         .unwrap();
     for (name, port, target) in VENDORS {
-        let id = integration(name);
+        let id = integration_of(of, name);
         let sealed = vault
-            .seal(&Thrown(shared.dice.clone()), tenant(), id, &BTreeMap::new())
+            .seal(&Thrown(shared.dice.clone()), of, id, &BTreeMap::new())
             .unwrap();
         let row = Integration {
             id,
-            tenant: tenant(),
+            tenant: of,
             port,
             provider: "sim".to_owned(),
             name: name.to_owned(),
@@ -100,22 +119,22 @@ pub async fn furnish(store: &MemoryStore, shared: &Shared, vault: &Vault) {
     }
 }
 
-fn pipeline(job: &str) -> PlannedPipeline {
+fn pipeline(of: TenantId, job: &str) -> PlannedPipeline {
     PlannedPipeline {
         pipeline: PipelineId::derived(&[job.as_bytes()]),
-        integration: integration("ci"),
+        integration: integration_of(of, "ci"),
         job: job.to_owned(),
         parameters: BTreeMap::from([("VERSION".to_owned(), "{version}".to_owned())]),
     }
 }
 
-fn target(key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
+fn target(of: TenantId, key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
     let mut pipelines = BTreeMap::from([
-        (Purpose::RegressionBuild, pipeline("regression")),
-        (Purpose::PreRegressionBuild, pipeline("pre")),
+        (Purpose::RegressionBuild, pipeline(of, "regression")),
+        (Purpose::PreRegressionBuild, pipeline(of, "pre")),
     ]);
     if !dice.chance(200) {
-        pipelines.insert(Purpose::Automation, pipeline("automation"));
+        pipelines.insert(Purpose::Automation, pipeline(of, "automation"));
     }
     let last = if key == TargetKey::IosAppStore {
         Purpose::TestFlightBuild
@@ -123,7 +142,7 @@ fn target(key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
         Purpose::AabBuild
     };
     if !dice.chance(150) {
-        pipelines.insert(last, pipeline("store"));
+        pipelines.insert(last, pipeline(of, "store"));
     }
     let store = if key == TargetKey::IosAppStore {
         "appstore"
@@ -132,7 +151,7 @@ fn target(key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
     };
     TargetPlan {
         version,
-        store: Some(integration(store)),
+        store: Some(integration_of(of, store)),
         settings: StoreSettings {
             submit: if dice.chance(600) {
                 SubmitMode::Auto
@@ -147,7 +166,7 @@ fn target(key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
             steps: vec![500, 5_000, 10_000],
             step_minutes: dice.chance(500).then_some(30),
             phased: dice.chance(600),
-            poll_seconds: 180,
+            poll_seconds: if dice.chance(300) { 180 } else { 700 },
         },
         pipelines,
         builds: if dice.chance(120) {
@@ -158,7 +177,7 @@ fn target(key: TargetKey, version: Version, dice: &mut Dice) -> TargetPlan {
     }
 }
 
-fn plan(version: Version, dice: &mut Dice) -> Plan {
+fn plan(of: TenantId, version: Version, dice: &mut Dice) -> Plan {
     let (ios, android) = match dice.between(0, 4) {
         0 => (true, false),
         1 => (false, true),
@@ -170,7 +189,7 @@ fn plan(version: Version, dice: &mut Dice) -> Plan {
         (TargetKey::AndroidPlayStore, android),
     ] {
         if wanted {
-            targets.insert(key, target(key, version, dice));
+            targets.insert(key, target(of, key, version, dice));
         }
     }
     let stages = GatedStage::ALL.iter().copied();
@@ -182,7 +201,7 @@ fn plan(version: Version, dice: &mut Dice) -> Plan {
     Plan {
         profile: None,
         scm: ScmPlan {
-            integration: integration("git"),
+            integration: integration_of(of, "git"),
             base: "main".parse().unwrap(),
             branch: "release/{version}".parse().unwrap(),
             rc_tag: "v{version}-rc.{cycle}".parse().unwrap(),
@@ -193,16 +212,16 @@ fn plan(version: Version, dice: &mut Dice) -> Plan {
             merge_back: dice.chance(700),
         },
         tracker: dice.chance(750).then(|| TrackerPlan {
-            integration: integration("tracker"),
+            integration: integration_of(of, "tracker"),
             gate_on_approval: dice.chance(500),
             close_tickets: dice.chance(700),
         }),
         testing: dice.chance(700).then(|| TestingPlan {
-            integration: integration("tests"),
+            integration: integration_of(of, "tests"),
             pass_threshold: 90,
         }),
         chat: dice.chance(600).then(|| ChatPlan {
-            integration: integration("chat"),
+            integration: integration_of(of, "chat"),
             topics: Topic::ALL.iter().copied().collect(),
         }),
         targets,
@@ -216,7 +235,8 @@ fn plan(version: Version, dice: &mut Dice) -> Plan {
             pipeline_minutes: 30,
             automation_minutes: 30,
             store_minutes: 600,
-            poll_seconds: 30,
+            // Where we look seldom, webhooks matter.
+            poll_seconds: if dice.chance(700) { 30 } else { 400 },
         },
         left_out: BTreeMap::new(),
     }
@@ -242,7 +262,12 @@ pub fn slot(id: u128, after: Span, missed: MissedSlot, dice: &mut Dice) -> Slot 
 
 /// The n-th release of a run.
 pub fn draft(n: u32, install: InstallId, dice: &mut Dice) -> Draft {
-    let plan = plan(Version::new(1, 4 + n, 0), dice);
+    draft_of(tenant(), n, install, dice)
+}
+
+/// The same, of any tenant. No two releases of a run have the same n.
+pub fn draft_of(of: TenantId, n: u32, install: InstallId, dice: &mut Dice) -> Draft {
+    let plan = plan(of, Version::new(1, 4 + n, 0), dice);
     let kickoff = i64::try_from(dice.between(5, 60)).unwrap();
     let mut at = kickoff;
     let mut slots = Vec::new();
@@ -258,10 +283,10 @@ pub fn draft(n: u32, install: InstallId, dice: &mut Dice) -> Draft {
     }
     Draft {
         id: ReleaseId::from_uuid(Uuid::from_u128(100 + u128::from(n))),
-        tenant: tenant(),
+        tenant: of,
         install,
         number: 0,
-        service: service(),
+        service: service(of),
         service_slug: "shop".to_owned(),
         bump: Bump::Minor,
         title: format!("Shop 1.{}", 4 + n),

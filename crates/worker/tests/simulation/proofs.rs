@@ -544,3 +544,24 @@ fn a_step_that_can_no_longer_be_formed_fails_and_says_so() {
     let failed = stepped.state.owner().board().find(&key).unwrap().failure();
     assert!(failed.is_some_and(|(cause, _)| cause.code == "step_not_formed"));
 }
+
+#[test]
+fn news_of_another_history_under_the_same_number_has_a_key_of_its_own() {
+    let message = |title: &str| Effect::Message {
+        from: AggregateId {
+            kind: delivr_domain::key::AggregateKind::Release,
+            id: uuid::Uuid::nil(),
+        },
+        // After a restore, versions are given once more.
+        ordinal: (7, 0),
+        integration: integration("chat"),
+        topic: delivr_domain::effect::Topic::ALL[0],
+        note: delivr_domain::effect::Note {
+            kind: "HELD".to_owned(),
+            title: title.to_owned(),
+            lines: Vec::new(),
+        },
+    };
+    assert_ne!(message("held").id(), message("no longer held").id());
+    assert_eq!(message("held").id(), message("held").id());
+}

@@ -1,29 +1,35 @@
 //! One run of a seed: a scheduler that decides who goes on, who is killed, who is stalled, and when time moves.
 
 use crate::check::{at_once, state_of};
+use crate::client::Client;
+use crate::clocks::Clocks;
 use crate::finish;
+use crate::gateway::Gateway;
 use crate::people::{PATIENCE, People};
-use crate::plan::{draft, furnish, tenant, vault};
-use crate::shared::{Broken, Shared};
+use crate::plan::{draft_of, furnish, furnish_one, tenants, vault};
+use crate::process::{PROCESSES, Process, Role, Stop, WORKERS, role};
+use crate::shared::{Broken, Fault, Shared};
 use crate::store::FaultStore;
-use crate::time::{SimClock, Thrown, lock, seconds};
-use crate::vendor::{CALL_TIMEOUT, registry};
+use crate::time::{Dice, SimClock, Thrown, lock, seconds};
+use crate::vendor::{CALL_TIMEOUT, MARGIN, registry};
+use crate::weather::Kind;
+use delivr_app::usecases::access::restore_epoch;
 use delivr_app::vault::Vault;
 use delivr_app::{App, apply, connections};
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::provider::Registry;
-use delivr_domain::ports::store::Directory as _;
-use delivr_testkit::memory::MemoryStore;
+use delivr_domain::ports::store::{Directory as _, Queue as _, Store};
+use delivr_domain::release::state::Draft;
+use delivr_testkit::memory::{Backup, MemoryStore};
 use delivr_worker::{Worker, WorkerSettings};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-/// Workers of a run.
-const WORKERS: usize = 3;
 /// More steps than any seed needs.
 const STEPS: u64 = 3_000_000;
 /// How long a worker may take to end after it was asked to.
@@ -32,7 +38,7 @@ const STOPS_WITHIN: Duration = seconds(60);
 /// What a run came to.
 pub struct Ended {
     pub seed: u64,
-    pub wrong: Vec<String>,
+    pub wrong: Vec<(Fault, String)>,
     pub lines: Vec<String>,
     pub digest: u64,
     pub completed: usize,
@@ -40,64 +46,34 @@ pub struct Ended {
     pub commits: u64,
     pub created: u64,
     pub steps: u64,
+    pub counts: BTreeMap<Kind, u64>,
+    /// Whether the database locked the rows it loaded.
+    pub row_lock: bool,
 }
 
 impl Ended {
+    pub fn says(&self) -> String {
+        let all: Vec<&str> = self.wrong.iter().map(|(_, what)| what.as_str()).collect();
+        all.join("\n  ")
+    }
     /// What a person needs to find out what went wrong.
     pub fn story(&self) -> String {
         let from = self.lines.len().saturating_sub(120);
         format!(
-            "seed {} (DELIVR_SIM_FIRST={} DELIVR_SIM_SEEDS=1):\n  {}\ntrace:\n{}",
+            "seed {} (DELIVR_SIM_FIRST={} DELIVR_SIM_SEEDS=1 DELIVR_SIM_LOUD=1):\n  {}\ntrace:\n{}",
             self.seed,
             self.seed,
-            self.wrong.join("\n  "),
+            self.says(),
             self.lines[from..].join("\n")
         )
     }
 }
 
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-#[derive(Default)]
-struct Stop {
-    asked: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl Stop {
-    fn ask(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-        if let Some(waker) = lock(&self.waker).take() {
-            waker.wake();
-        }
-    }
-    async fn asked(self: Arc<Self>) {
-        std::future::poll_fn(|context| {
-            if self.asked.load(Ordering::Relaxed) {
-                return Poll::Ready(());
-            }
-            *lock(&self.waker) = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-struct Process {
-    /// None are the people.
-    worker: Option<usize>,
-    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    flag: Arc<Flag>,
-    starts_at: Duration,
-    stalled_until: Duration,
-    stop: Arc<Stop>,
-    stop_by: Option<Duration>,
+/// A backup that is put back later.
+struct Plan {
+    taken_at: Duration,
+    restored_at: Duration,
+    backup: Option<(Backup, Vec<AggregateId>, Duration)>,
 }
 
 struct Run {
@@ -105,8 +81,11 @@ struct Run {
     store: FaultStore,
     vault: Arc<Vault>,
     registry: Arc<Registry>,
-    releases: Vec<AggregateId>,
-    offsets: Vec<i64>,
+    clocks: Clocks,
+    /// Whether clocks jump in this run.
+    jumps: bool,
+    restore: Option<Plan>,
+    order: Option<Box<Draft>>,
     processes: Vec<Process>,
     crashes: u64,
     steps: u64,
@@ -114,45 +93,65 @@ struct Run {
 
 /// Runs a seed to its end.
 pub fn run(seed: u64, broken: Broken) -> Ended {
-    let shared = Shared::new(seed, broken);
-    let base = SimClock {
-        time: shared.time.clone(),
-        off_millis: 0,
-        started: Duration::ZERO,
-    };
-    let memory = MemoryStore::new(Arc::new(base));
+    run_in(Shared::new(seed, broken), seed)
+}
+
+/// The same, with the whole trace.
+pub fn traced(seed: u64) -> Ended {
+    run_in(Shared::keeping(seed, Broken::Nothing, true), seed)
+}
+
+fn restore_plan(shared: &Shared) -> Option<Plan> {
+    let per_mille = if shared.everything { 1_000 } else { 250 };
+    shared.dice(|dice| {
+        let taken_at = dice.millis(600_000, 5_000_000);
+        let restored_at = taken_at + dice.millis(5_000, 1_200_000);
+        dice.chance(per_mille).then_some(Plan {
+            taken_at,
+            restored_at,
+            backup: None,
+        })
+    })
+}
+
+fn run_in(shared: Arc<Shared>, seed: u64) -> Ended {
+    let clock = SimClock::exact(shared.time.clone());
+    let memory = MemoryStore::new(Arc::new(SimClock::exact(shared.time.clone())));
     memory.skew(i64::try_from(shared.dice(|dice| dice.between(0, 1_500_000))).unwrap() - 750_000);
     let vault = vault();
+    let [_, other] = tenants();
     at_once(furnish(&memory, &shared, &vault));
+    at_once(furnish_one(&memory, &shared, &vault, other, "other"));
     let install = at_once(memory.install()).unwrap();
-    let mut releases = Vec::new();
-    let clock = SimClock {
-        time: shared.time.clone(),
-        off_millis: 0,
-        started: Duration::ZERO,
+    let drawn = |n: u32| {
+        shared.dice(|dice: &mut Dice| {
+            let of = dice.pick(tenants().to_vec()).unwrap();
+            draft_of(of, n, install, dice)
+        })
     };
     for n in 0..u32::try_from(shared.dice(|dice| dice.between(1, 3))).unwrap() {
-        let draft = shared.dice(|dice| draft(n, install, dice));
+        let draft = drawn(n);
         shared.note(format!("{draft:?}"));
         let made = at_once(apply::create(&memory, &clock, draft, "pilot", None)).unwrap();
-        releases.push(made.id());
+        lock(&shared.releases).push(made.id());
     }
+    let ordered = shared.dice(|dice| dice.chance(250));
+    let order = (ordered || shared.everything).then(|| Box::new(drawn(2)));
     let registry = Arc::new(registry(&shared));
     let store = FaultStore {
         inner: memory,
         shared: shared.clone(),
     };
-    let offsets = (0..=WORKERS)
-        .map(|_| i64::try_from(shared.dice(|dice| dice.between(0, 4_000))).unwrap() - 2_000)
-        .collect();
     let mut run = Run {
+        clocks: Clocks::new(&shared, PROCESSES),
+        jumps: shared.dice(|dice| dice.chance(400)) || shared.everything,
+        restore: restore_plan(&shared),
         shared,
         store,
         vault,
         registry,
-        releases,
-        offsets,
-        processes: (0..=WORKERS).map(Process::new).collect(),
+        order,
+        processes: (0..PROCESSES).map(|_| Process::new()).collect(),
         crashes: 0,
         steps: 0,
     };
@@ -160,61 +159,35 @@ pub fn run(seed: u64, broken: Broken) -> Ended {
     run.ended(seed)
 }
 
-impl Process {
-    fn new(number: usize) -> Self {
-        Self {
-            worker: (number < WORKERS).then_some(number),
-            future: None,
-            flag: Arc::new(Flag(AtomicBool::new(true))),
-            starts_at: Duration::ZERO,
-            stalled_until: Duration::ZERO,
-            stop: Arc::default(),
-            stop_by: None,
-        }
-    }
-    fn ready(&self, now: Duration) -> bool {
-        self.future.is_some() && self.flag.0.load(Ordering::Relaxed) && self.stalled_until <= now
-    }
-    /// When it may go on, if that is a matter of time only.
-    fn goes_on_at(&self) -> Option<Duration> {
-        if self.future.is_none() {
-            Some(self.starts_at)
-        } else if self.flag.0.load(Ordering::Relaxed) {
-            Some(self.stalled_until)
-        } else {
-            None
-        }
-    }
-}
-
 impl Run {
-    fn clock(&self, process: usize) -> SimClock {
-        SimClock {
-            time: self.shared.time.clone(),
-            off_millis: self.offsets[process],
-            // Each process began to count when it liked.
-            started: seconds(1_000 * u64::try_from(process).unwrap()),
+    fn app(&self, store: Arc<dyn Store>, number: usize) -> App {
+        App {
+            store,
+            clock: Arc::new(SimClock {
+                time: self.shared.time.clone(),
+                hands: self.clocks.hands[number].clone(),
+                // Each process began to count when it liked.
+                started: seconds(1_000 * u64::try_from(number).unwrap()),
+            }),
+            entropy: Arc::new(Thrown(self.shared.dice.clone())),
+            registry: self.registry.clone(),
+            vault: self.vault.clone(),
+            connections: connections::cache(),
         }
     }
 
     fn start(&mut self, number: usize) {
         let stop: Arc<Stop> = Arc::default();
-        let future: Pin<Box<dyn Future<Output = ()>>> = match self.processes[number].worker {
-            Some(worker) => {
-                let app = App {
-                    store: Arc::new(self.store.clone()),
-                    clock: Arc::new(self.clock(number)),
-                    entropy: Arc::new(Thrown(self.shared.dice.clone())),
-                    registry: self.registry.clone(),
-                    vault: self.vault.clone(),
-                    connections: connections::cache(),
-                };
+        let shared = self.shared.clone();
+        let app = self.app(Arc::new(self.store.clone()), number);
+        let future: Pin<Box<dyn Future<Output = ()>>> = match role(number) {
+            Role::Worker => {
                 let settings = WorkerSettings {
-                    name: format!("worker {worker}"),
+                    name: format!("worker {number}"),
                     concurrency: 5,
                     per_integration: 3,
                     lease: CALL_TIMEOUT * 3,
-                    margin: seconds(2),
+                    margin: MARGIN,
                     call_timeout: CALL_TIMEOUT,
                     sweep: seconds(300),
                     drain: seconds(25),
@@ -222,12 +195,31 @@ impl Run {
                 let asked = stop.clone().asked();
                 Box::pin(async move { Worker::new(app, settings).run(asked).await })
             }
-            None => Box::pin(
-                People {
-                    shared: self.shared.clone(),
-                    store: self.store.clone(),
-                    clock: self.clock(number),
-                    releases: self.releases.clone(),
+            Role::People => {
+                let client = Client {
+                    shared: shared.clone(),
+                    app,
+                };
+                let order = if number == WORKERS {
+                    self.order.take()
+                } else {
+                    None
+                };
+                Box::pin(
+                    People {
+                        shared,
+                        store: self.store.clone(),
+                        client,
+                        order,
+                    }
+                    .live(),
+                )
+            }
+            Role::Gateway => Box::pin(
+                Gateway {
+                    shared,
+                    app,
+                    tenants: tenants().to_vec(),
                 }
                 .live(),
             ),
@@ -246,14 +238,16 @@ impl Run {
         while !self.shared.is_wrong() {
             self.steps += 1;
             if self.steps > STEPS {
-                self.shared.wrong("the run does not come to an end");
+                self.shared.lost("the run does not come to an end");
                 return;
             }
             let now = self.shared.now();
             if now >= calm_at && !self.shared.calm() {
                 self.shared.note("the weather clears");
                 self.shared.calm.store(true, Ordering::Relaxed);
+                self.clocks.set_right();
             }
+            self.backups(now);
             for number in 0..self.processes.len() {
                 if self.processes[number].future.is_none() && self.processes[number].starts_at <= now {
                     self.start(number);
@@ -268,16 +262,17 @@ impl Run {
             }
             let doubled = std::mem::take(&mut lock(&self.shared.world).doubled);
             for what in doubled {
-                self.shared.wrong(format!("there are two: {what}"));
+                self.shared.doubled(&what);
             }
             if self.shared.calm() && now >= looked + seconds(120) {
                 looked = now;
-                if finish::over(&self.store.inner, &self.releases) {
-                    finish::check(&self.shared, &self.store.inner, &self.releases);
+                let releases = lock(&self.shared.releases).clone();
+                if finish::over(&self.store.inner, &releases) {
+                    finish::check(&self.shared, &self.store.inner, &releases);
                     return;
                 }
                 if now > calm_at + PATIENCE {
-                    finish::stuck(&self.shared, &self.store.inner, &self.releases);
+                    finish::stuck(&self.shared, &self.store.inner, &releases);
                     return;
                 }
             }
@@ -285,10 +280,52 @@ impl Run {
             match waits.chain(self.shared.time.next()).min() {
                 Some(next) => self.shared.time.advance_to(next),
                 None => {
-                    self.shared.wrong("nobody waits for anything");
+                    self.shared.lost("nobody waits for anything");
                     return;
                 }
             }
+        }
+    }
+
+    /// A backup is taken, or put back.
+    fn backups(&mut self, now: Duration) {
+        let Some(plan) = &mut self.restore else {
+            return;
+        };
+        if plan.backup.is_none() && plan.taken_at <= now {
+            let releases = lock(&self.shared.releases).clone();
+            plan.backup = Some((self.store.inner.backup(), releases, now));
+            self.shared.note("a backup is taken");
+        }
+        if plan.restored_at > now {
+            return;
+        }
+        let Some((backup, releases, then)) = plan.backup.take() else {
+            return;
+        };
+        self.restore = None;
+        self.outage(now);
+        self.shared.met(Kind::Restored);
+        self.shared.note(format!("the backup of {then:?} is put back"));
+        self.store.inner.restore(&backup);
+        *lock(&self.shared.releases) = releases;
+        lock(&self.shared.checker).forget(&self.store.inner);
+        lock(&self.shared.world).restored(then, now);
+        lock(&self.shared.open).clear();
+        // What the backup knew of stops is what counts; whoever put it back lifts them.
+        lock(&self.shared.stopped).clear();
+        for who in [None, Some(tenants()[0]), Some(tenants()[1])] {
+            at_once(self.store.inner.set_stop(who, false, "")).unwrap();
+        }
+        let app = self.app(Arc::new(self.store.inner.clone()), 0);
+        at_once(restore_epoch(&app)).unwrap();
+    }
+
+    /// Everything ends at once, and begins again at different times.
+    fn outage(&mut self, now: Duration) {
+        for process in &mut self.processes {
+            self.crashes += u64::from(process.future.is_some());
+            process.kill(now + self.shared.dice(|dice| dice.millis(100, 90_000)));
         }
     }
 
@@ -304,29 +341,49 @@ impl Run {
         } else {
             90
         };
-        let process = &mut self.processes[number];
         match fate {
             _ if calm => {}
             0..12 => {
                 self.crashes += 1;
+                self.shared.met(Kind::Killed);
                 self.shared.note(format!("process {number} is killed"));
-                process.future = None;
-                process.starts_at = now + span / 2;
+                self.processes[number].kill(now + span / 2);
                 return;
             }
             12.. if fate < stalls => {
+                self.shared.met(Kind::Stalled);
                 self.shared.note(format!("process {number} stalls for {span:?}"));
+                let process = &mut self.processes[number];
                 process.stalled_until = now + span;
                 process.stop_by = process.stop_by.map(|by| by + span);
                 return;
             }
-            9_997.. if process.stop_by.is_none() && process.worker.is_some() => {
+            9_990..9_992 => {
+                self.shared.met(Kind::Outage);
+                self.shared.note("everything is killed");
+                self.outage(now);
+                return;
+            }
+            9_992..9_994 if self.jumps => self.clocks.set_wall(&self.shared, number),
+            9_994 if self.jumps => self.clocks.push_monotonic(&self.shared, number),
+            9_995..9_997 if self.jumps => {
+                let releases = lock(&self.shared.releases).clone();
+                self.clocks
+                    .set_database(&self.shared, &self.store.inner, &releases);
+            }
+            9_997.. if self.processes[number].stop_by.is_none() && role(number) == Role::Worker => {
+                self.shared.met(Kind::AskedToStop);
                 self.shared.note(format!("process {number} is asked to stop"));
-                process.stop.ask();
-                process.stop_by = Some(now + STOPS_WITHIN);
+                self.processes[number].stop.ask();
+                self.processes[number].stop_by = Some(now + STOPS_WITHIN);
             }
             _ => {}
         }
+        self.poll(number, now, span);
+    }
+
+    fn poll(&mut self, number: usize, now: Duration, span: Duration) {
+        let process = &mut self.processes[number];
         if process.stop_by.is_some_and(|by| by < now) {
             self.shared
                 .wrong(format!("process {number} goes on though it was asked to stop"));
@@ -342,12 +399,16 @@ impl Run {
             process.future = None;
             process.starts_at = now + span / 4;
         }
+        if self.shared.kill.swap(false, Ordering::Relaxed) {
+            self.crashes += 1;
+            process.kill(now + span / 2);
+        }
     }
 
     fn ended(self, seed: u64) -> Ended {
         let trace = lock(&self.shared.trace);
-        let completed = self
-            .releases
+        let releases = lock(&self.shared.releases).clone();
+        let completed = releases
             .iter()
             .filter(|id| finish::completed(state_of(&self.store.inner, **id).as_ref()))
             .count();
@@ -361,12 +422,17 @@ impl Run {
             commits: lock(&self.shared.checker).commits,
             created: lock(&self.shared.world).created,
             steps: self.steps,
+            counts: lock(&self.shared.counts).clone(),
+            row_lock: self.shared.row_lock,
         }
     }
 }
 
-/// The tenant's children of a release, as ids.
+/// The children of a release, as ids.
 pub fn children(store: &MemoryStore, release: AggregateId) -> Vec<AggregateId> {
-    let rows = at_once(store.children(tenant(), release.id)).unwrap();
+    let Some(parent) = at_once(store.peek(release)).unwrap() else {
+        return Vec::new();
+    };
+    let rows = at_once(store.children(parent.tenant, release.id)).unwrap();
     rows.into_iter().map(|row| row.id).collect()
 }

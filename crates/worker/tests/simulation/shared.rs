@@ -2,25 +2,39 @@
 
 use crate::check::Checker;
 use crate::time::{Dice, Time, lock};
+use crate::weather::Kind;
 use crate::world::World;
-use delivr_domain::key::EffectId;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use delivr_domain::ids::TenantId;
+use delivr_domain::key::{AggregateId, EffectId, TaskKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
-/// A part that is broken on purpose, to see that the simulation notices.
+/// A rule that is left out on purpose, to see that the simulation notices. Each is left out by a port that does not
+/// keep its part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     Nothing,
-    /// Vendors' look-ups never find anything.
+    /// Look-up before create: vendors' look-ups never find anything.
     BlindLookUp,
-    /// The store lets any attempt end a row.
-    NoFence,
-    /// Claims may be used to send at any time.
-    NoSendDeadline,
-    /// Vendors declare that they deliver and show everything at once.
+    /// Quiet period: vendors declare that they deliver and show everything at once.
     NoQuietTime,
+    /// Send deadline: claims may be used to send at any time.
+    NoSendDeadline,
+    /// One key: what vendors are told contains the version at which a row was written.
+    KeyOfVersion,
+    /// Failures apart from attempt: every claim counts as a failure.
+    AttemptsAreFailures,
+    /// Fencing: the store lets any attempt end a row.
+    NoFence,
+    /// Row lock: the store only compares versions.
+    NoRowLock,
+    /// Idempotency: the answer is not kept with the change.
+    NoRemember,
+    /// A stop switch: the store hands out rows of those who are stopped.
+    NoStop,
 }
 
 /// Lines of what happened, and a digest of all of them.
@@ -29,25 +43,71 @@ pub struct Trace {
     pub digest: u64,
 }
 
+/// Who holds an aggregate's row locked, and who waits for any of them.
+#[derive(Default)]
+pub struct Locks {
+    pub held: BTreeMap<AggregateId, u64>,
+    pub waiting: Vec<Waker>,
+    pub units: u64,
+}
+
+/// What is wrong, by what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Something exists twice at a vendor.
+    Duplicate,
+    /// Something that is said to exist does not, or something that should end does not.
+    Lost,
+    /// A property does not hold.
+    Illegal,
+}
+
 pub struct Shared {
     pub time: Arc<Time>,
     pub dice: Arc<Mutex<Dice>>,
     pub world: Mutex<World>,
     pub trace: Mutex<Trace>,
     pub checker: Mutex<Checker>,
-    pub wrong: Mutex<Vec<String>>,
+    pub wrong: Mutex<Vec<(Fault, String)>>,
     pub claimed: Mutex<BTreeMap<EffectId, Duration>>,
+    /// Rows whose last attempt has not come to its end.
+    pub open: Mutex<BTreeSet<EffectId>>,
     pub store_down_until: Mutex<Duration>,
+    pub counts: Arc<Mutex<BTreeMap<Kind, u64>>>,
+    pub stopped: Mutex<BTreeSet<Option<TenantId>>>,
+    pub locks: Mutex<Locks>,
+    pub releases: Mutex<Vec<AggregateId>>,
+    /// Version at which a row was written, where vendors are told it.
+    pub written: Mutex<BTreeMap<EffectId, u64>>,
+    /// Whoever sends for this task dies of it.
+    pub poison: Mutex<Option<TaskKey>>,
+    /// The process that runs now must be killed.
+    pub kill: AtomicBool,
     pub calm: AtomicBool,
+    /// How far any process's clock has ever been ahead, in milliseconds.
+    pub ahead: AtomicI64,
     pub broken: Broken,
     /// How bad the weather of this seed is, 1 to 3.
     pub harsh: u64,
+    /// Whether this is a seed in which every kind of trouble is likely.
+    pub everything: bool,
+    /// Whether the database locks the row it loads for update.
+    pub row_lock: bool,
+    keep: bool,
     loud: bool,
 }
 
+/// How many lines of a trace are kept where nobody asked for all.
+const KEPT: usize = 400;
+
 impl Shared {
     pub fn new(seed: u64, broken: Broken) -> Arc<Self> {
+        Self::keeping(seed, broken, false)
+    }
+    /// `keep` keeps the whole trace.
+    pub fn keeping(seed: u64, broken: Broken, keep: bool) -> Arc<Self> {
         let mut dice = Dice::new(seed);
+        let counts = Arc::<Mutex<BTreeMap<Kind, u64>>>::default();
         Arc::new(Self {
             // What is broken shows sooner in bad weather.
             harsh: if broken == Broken::Nothing {
@@ -55,19 +115,31 @@ impl Shared {
             } else {
                 3
             },
+            everything: seed.is_multiple_of(8) && broken == Broken::Nothing,
+            row_lock: dice.chance(700) && broken != Broken::NoRowLock,
             time: Arc::new(Time::default()),
             dice: Arc::new(Mutex::new(dice)),
-            world: Mutex::new(World::new()),
+            world: Mutex::new(World::new(counts.clone())),
             trace: Mutex::new(Trace {
                 lines: Vec::new(),
                 digest: 0xCBF2_9CE4_8422_2325,
             }),
             checker: Mutex::new(Checker::default()),
-            wrong: Mutex::new(Vec::new()),
-            claimed: Mutex::new(BTreeMap::new()),
-            store_down_until: Mutex::new(Duration::ZERO),
+            wrong: Mutex::default(),
+            claimed: Mutex::default(),
+            open: Mutex::default(),
+            store_down_until: Mutex::default(),
+            counts,
+            stopped: Mutex::default(),
+            locks: Mutex::default(),
+            releases: Mutex::default(),
+            written: Mutex::default(),
+            poison: Mutex::default(),
+            kill: AtomicBool::new(false),
             calm: AtomicBool::new(false),
+            ahead: AtomicI64::new(0),
             broken,
+            keep,
             loud: std::env::var_os("DELIVR_SIM_LOUD").is_some(),
         })
     }
@@ -85,6 +157,21 @@ impl Shared {
         let hit = self.dice(|dice| dice.chance(per_mille));
         hit && !self.calm()
     }
+    /// The same, per ten thousand, and counted.
+    pub fn meets(&self, kind: Kind, per_myriad: u64) -> bool {
+        let hit = self.dice(|dice| dice.between(0, 10_000) < per_myriad) && !self.calm();
+        if hit {
+            self.met(kind);
+        }
+        hit
+    }
+    /// The same, for what seldom comes: likelier in seeds that have everything.
+    pub fn rarely(&self, per_mille: u64) -> bool {
+        self.trouble(if self.everything { per_mille * 6 } else { per_mille })
+    }
+    pub fn met(&self, kind: Kind) {
+        *lock(&self.counts).entry(kind).or_default() += 1;
+    }
     pub fn note(&self, line: impl AsRef<str>) {
         let line = format!("{:>10.3} {}", self.now().as_secs_f64(), line.as_ref());
         if self.loud {
@@ -94,13 +181,26 @@ impl Shared {
         for byte in line.bytes() {
             trace.digest = (trace.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
+        if !self.keep && trace.lines.len() >= 2 * KEPT {
+            trace.lines.drain(..KEPT);
+        }
         trace.lines.push(line);
+    }
+    fn fault(&self, fault: Fault, what: String) {
+        self.note(format!("WRONG {what}"));
+        lock(&self.wrong).push((fault, what));
     }
     /// A property does not hold.
     pub fn wrong(&self, what: impl Into<String>) {
-        let what = what.into();
-        self.note(format!("WRONG {what}"));
-        lock(&self.wrong).push(what);
+        self.fault(Fault::Illegal, what.into());
+    }
+    /// Something exists twice.
+    pub fn doubled(&self, what: &str) {
+        self.fault(Fault::Duplicate, format!("there are two: {what}"));
+    }
+    /// Something is missing, or does not end.
+    pub fn lost(&self, what: impl Into<String>) {
+        self.fault(Fault::Lost, what.into());
     }
     pub fn is_wrong(&self) -> bool {
         !lock(&self.wrong).is_empty()

@@ -1,20 +1,21 @@
-//! The store as a process reaches it: it may refuse, and a commit's answer may be lost before or after the commit.
+//! The store as a process reaches it: it may refuse, time out, and a commit's answer may be lost before or after it.
 
+use crate::check::at_once;
 use crate::shared::{Broken, Shared};
-use crate::time::{breathe, lock};
+use crate::time::{breathe, lock, seconds};
+use crate::unit::FaultUnit;
+use crate::weather::Kind;
 use async_trait::async_trait;
-use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
+use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Fact, Finished, PutBack, Queue,
-    RowEnd, Store, StoredAnswer, StoredEvent, UnitOfWork,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Store, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use delivr_testkit::memory::MemoryStore;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub struct FaultStore {
     pub shared: Arc<Shared>,
 }
 
-fn refused() -> StoreError {
+pub fn refused() -> StoreError {
     StoreError::Unavailable {
         source: "connection reset".into(),
     }
@@ -35,102 +36,63 @@ impl FaultStore {
     pub async fn reach(&self) -> Result<(), StoreError> {
         breathe().await;
         let down = self.shared.now() < *lock(&self.shared.store_down_until);
-        if down || self.shared.trouble(4) {
+        if self.shared.meets(Kind::DatabaseTimedOut, 4) {
+            let span = self.shared.dice(|dice| dice.millis(2_000, 30_000));
+            self.shared.time.after(span).await;
+            return Err(refused());
+        }
+        if down || self.shared.meets(Kind::DatabaseRefused, 36) {
             return Err(refused());
         }
         Ok(())
     }
     /// The way back of a commit's answer.
-    async fn answered(&self) -> Result<(), StoreError> {
+    pub async fn answered(&self) -> Result<(), StoreError> {
         breathe().await;
-        if self.shared.trouble(8) {
+        if self.shared.meets(Kind::AnswerLost, 80) {
             self.shared.note("an answer of the store is lost");
             return Err(refused());
         }
         Ok(())
     }
-}
 
-struct FaultUnit<'a> {
-    inner: Box<dyn UnitOfWork + 'a>,
-    store: &'a FaultStore,
-    touched: Vec<AggregateId>,
-}
+    /// Claims, although somebody is stopped.
+    fn claim_all(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        let stopped: BTreeSet<Option<TenantId>> = lock(&self.shared.stopped).clone();
+        for who in &stopped {
+            at_once(self.inner.set_stop(*who, false, ""))?;
+        }
+        let claimed = at_once(self.inner.claim(request))?;
+        for who in &stopped {
+            at_once(self.inner.set_stop(*who, true, ""))?;
+        }
+        Ok(claimed)
+    }
 
-#[async_trait]
-impl UnitOfWork for FaultUnit<'_> {
-    async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        self.store.reach().await?;
-        self.touched.push(id);
-        self.inner.load_for_update(id).await
-    }
-    async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
-        self.touched.push(row.id);
-        self.inner.save(row, expected).await
-    }
-    async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
-        self.inner.append(tenant, events).await
-    }
-    async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
-        match self.inner.finish(claim, end).await {
-            Err(StoreError::Fenced) if self.store.shared.broken == Broken::NoFence => Ok(Finished::Now),
-            answer => answer,
+    fn looked_at(&self, worker: &str, one: &mut Claimed) {
+        let shared = &self.shared;
+        let id = one.row.id;
+        lock(&shared.claimed).insert(id, shared.now());
+        {
+            let stopped = lock(&shared.stopped);
+            if stopped.contains(&None) || stopped.contains(&Some(one.row.tenant)) {
+                drop(stopped);
+                shared.wrong(format!("{id} is claimed though its tenant is stopped"));
+            }
         }
-    }
-    async fn enqueue(
-        &mut self,
-        tenant: TenantId,
-        effect: &Effect,
-        after: Duration,
-        give_up_after: Duration,
-    ) -> Result<(), StoreError> {
-        self.inner.enqueue(tenant, effect, after, give_up_after).await
-    }
-    async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
-        self.inner.end(effect).await
-    }
-    async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
-        breathe().await;
-        self.inner.facts(owner).await
-    }
-    async fn put_fact(
-        &mut self,
-        owner: AggregateId,
-        kind: FactKind,
-        fact: &Fact,
-    ) -> Result<bool, StoreError> {
-        self.inner.put_fact(owner, kind, fact).await
-    }
-    async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
-        self.inner.next_number(tenant, counter).await
-    }
-    async fn put_answer(
-        &mut self,
-        tenant: TenantId,
-        key: &str,
-        answer: &StoredAnswer,
-    ) -> Result<(), StoreError> {
-        self.inner.put_answer(tenant, key, answer).await
-    }
-    async fn finish_delivery(&mut self, id: DeliveryId) -> Result<(), StoreError> {
-        self.inner.finish_delivery(id).await
-    }
-    async fn now(&mut self) -> Result<Timestamp, StoreError> {
-        self.inner.now().await
-    }
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        let Self {
-            inner,
-            store,
-            touched,
-        } = *self;
-        store.reach().await?;
-        inner.commit().await?;
-        let touched: BTreeSet<AggregateId> = touched.into_iter().collect();
-        for id in touched {
-            crate::check::after_commit(&store.shared, &store.inner, id);
+        if one.claim.is_none() {
+            return;
         }
-        store.answered().await
+        if !lock(&shared.open).insert(id) {
+            shared.met(Kind::LeaseTaken);
+        }
+        if shared.broken == Broken::AttemptsAreFailures {
+            one.row.failures = u16::try_from(one.row.attempt - 1).unwrap_or(u16::MAX);
+        }
+        let key = one.row.effect.key();
+        let task = key.map_or_else(String::new, |key| key.task.to_string());
+        let (word, attempt) = (one.row.effect.word(), one.row.attempt);
+        shared.note(format!("{worker} claims {word} {task} attempt {attempt}"));
     }
 }
 
@@ -138,11 +100,7 @@ impl UnitOfWork for FaultUnit<'_> {
 impl Store for FaultStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError> {
         self.reach().await?;
-        Ok(Box::new(FaultUnit {
-            inner: self.inner.begin().await?,
-            store: self,
-            touched: Vec::new(),
-        }))
+        Ok(Box::new(FaultUnit::new(self.inner.begin().await?, self)))
     }
     async fn ready(&self) -> Result<(), StoreError> {
         self.inner.ready().await
@@ -157,29 +115,30 @@ impl Queue for FaultStore {
         if self.shared.broken == Broken::NoSendDeadline {
             request.started = Monotonic(Duration::MAX / 2);
         }
-        let claimed = self.inner.claim(&request).await?;
-        for one in &claimed {
-            let now = self.shared.now();
-            lock(&self.shared.claimed).insert(one.row.id, now);
-            if one.claim.is_some() {
-                let key = one
-                    .row
-                    .effect
-                    .key()
-                    .map_or_else(String::new, |key| key.task.to_string());
-                let (word, attempt) = (one.row.effect.word(), one.row.attempt);
-                self.shared.note(format!(
-                    "{} claims {word} {key} attempt {attempt}",
-                    request.worker
-                ));
-            }
+        let mut claimed = if self.shared.broken == Broken::NoStop {
+            self.claim_all(&request)?
+        } else {
+            self.inner.claim(&request).await?
+        };
+        for one in &mut claimed {
+            self.looked_at(&request.worker, one);
         }
         self.answered().await?;
         Ok(claimed)
     }
     async fn put_back(&self, claim: &Claim, how: &PutBack) -> Result<(), StoreError> {
         self.reach().await?;
-        self.inner.put_back(claim, how).await?;
+        match self.inner.put_back(claim, how).await {
+            Ok(()) => {
+                lock(&self.shared.open).remove(&claim.effect());
+            }
+            Err(error) => {
+                if matches!(error, StoreError::Fenced) {
+                    self.shared.met(Kind::Fenced);
+                }
+                return Err(error);
+            }
+        }
         self.answered().await
     }
     async fn hasten(&self, effect: EffectId) -> Result<(), StoreError> {
@@ -200,6 +159,9 @@ impl Queue for FaultStore {
     }
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
         self.reach().await?;
+        if record.outcome == "adopted" {
+            self.shared.met(Kind::Adopted);
+        }
         self.shared.note(format!(
             "attempt {} {} {}",
             record.attempt,
@@ -234,10 +196,29 @@ impl Queue for FaultStore {
         stopped: bool,
         reason: &str,
     ) -> Result<(), StoreError> {
-        self.inner.set_stop(tenant, stopped, reason).await
+        self.reach().await?;
+        self.inner.set_stop(tenant, stopped, reason).await?;
+        let mut all = lock(&self.shared.stopped);
+        if stopped {
+            all.insert(tenant);
+        } else {
+            all.remove(&tenant);
+        }
+        Ok(())
     }
     async fn wait_for_work(&self, at_most: Duration) {
+        if self.shared.meets(Kind::WakeLost, 500) {
+            return self.shared.time.after(at_most.max(seconds(1))).await;
+        }
+        if self.shared.meets(Kind::WakeEarly, 300) {
+            let span = self.shared.dice(|dice| dice.millis(0, 900));
+            return self.shared.time.after(span.min(at_most)).await;
+        }
         self.inner.wait_for_work(at_most).await;
+        if self.shared.meets(Kind::WakeLate, 500) {
+            let span = self.shared.dice(|dice| dice.millis(1, 4_000));
+            self.shared.time.after(span).await;
+        }
     }
     async fn beat(&self, worker: &str) -> Result<(), StoreError> {
         self.reach().await?;

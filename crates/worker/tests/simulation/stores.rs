@@ -167,6 +167,14 @@ impl Stores {
             .unwrap_or(&none)
             .exposure(ios(target), now)
     }
+    /// What was handed in and has been decided against may be handed in again by who has forgotten it.
+    pub fn restored(&mut self, now: Duration) {
+        for it in self.versions.values_mut() {
+            if it.review.as_ref().is_none_or(|review| !review.open(now)) {
+                it.submitted_by.clear();
+            }
+        }
+    }
     /// Which build a version ships and how often it was handed in, for the end of a run.
     pub fn shipped(&self, target: TargetKey, version: &str) -> Option<(String, usize)> {
         let it = self.versions.get(&(Some(target), version.to_owned()))?;

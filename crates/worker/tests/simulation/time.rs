@@ -8,6 +8,7 @@ use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -116,24 +117,52 @@ pub async fn breathe() {
     .await;
 }
 
+/// What a process's clocks show beside the true time. Somebody may set the wall clock; the monotonic one may run ahead,
+/// never back, and never stands still.
+#[derive(Default)]
+pub struct Hands {
+    pub wall_millis: AtomicI64,
+    pub monotonic_millis: AtomicU64,
+}
+
 /// A process's clock: its wall time is off by some, its monotonic time began when it liked.
 pub struct SimClock {
     pub time: Arc<Time>,
-    pub off_millis: i64,
+    pub hands: Arc<Hands>,
     pub started: Duration,
+}
+
+impl SimClock {
+    /// One that shows the true time.
+    pub fn exact(time: Arc<Time>) -> Self {
+        Self {
+            time,
+            hands: Arc::default(),
+            started: Duration::ZERO,
+        }
+    }
+    fn zero(&self) -> Duration {
+        self.started + Duration::from_millis(self.hands.monotonic_millis.load(Ordering::Relaxed))
+    }
 }
 
 #[async_trait]
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.time.wall() + TimeDelta::milliseconds(self.off_millis)
+        self.time.wall() + TimeDelta::milliseconds(self.hands.wall_millis.load(Ordering::Relaxed))
     }
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.time.now() + self.started)
+        Monotonic(self.time.now() + self.zero())
     }
     async fn sleep_until(&self, until: Monotonic) {
-        self.time.until(until.0.saturating_sub(self.started)).await;
+        self.time.until(until.0.saturating_sub(self.zero())).await;
     }
+}
+
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// The dice of a seed (SplitMix64).
@@ -141,14 +170,12 @@ pub struct Dice(u64);
 
 impl Dice {
     pub const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
+        // Mixed, so that no seed's dice are another one's, some throws later.
+        Self(mix(seed ^ 0xD1B5_4A32_D192_ED03))
     }
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        mix(self.0)
     }
     /// `from..to`
     pub const fn between(&mut self, from: u64, to: u64) -> u64 {

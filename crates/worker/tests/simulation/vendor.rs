@@ -2,6 +2,7 @@
 
 use crate::shared::{Broken, Shared};
 use crate::time::{lock, seconds};
+use crate::weather::Kind;
 use crate::world::{CHAT_LAG, Made, RUNS_LAG, Sent, TESTS_LAG, TICKETS_LAG};
 use async_trait::async_trait;
 use delivr_domain::effect::{
@@ -11,19 +12,25 @@ use delivr_domain::effect::{
 use delivr_domain::key::{EffectKey, TargetKey, TaskKind};
 use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
-use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
+use delivr_domain::ports::provider::{
+    Connection, Delivery, Descriptor, Port, Prompt, Registry, WebhookError,
+};
 use delivr_domain::ports::vendor::{
     Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Storefront, Testing,
     Tracker, Verification, Writes,
 };
 use delivr_domain::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Longest time between our giving up a send and its effect.
 pub const DELIVERY_BOUND: Duration = seconds(10);
 /// How long a worker waits for an answer.
 pub const CALL_TIMEOUT: Duration = seconds(10);
+
+/// A lease is taken over only so long after its end; the database's clock jumps by less.
+pub const MARGIN: Duration = seconds(2);
 
 /// One vendor, seen through one connection.
 pub struct Vendor {
@@ -73,7 +80,14 @@ const fn lag(kind: OperationKind) -> Option<u64> {
 impl Vendor {
     fn recognised(&self, kind: OperationKind) -> Declared {
         let hasty = self.shared.broken == Broken::NoQuietTime;
-        let visible_after = |lag| if hasty { Duration::ZERO } else { seconds(lag) };
+        // What an adapter declares has to leave room for a clock that jumps within the lease's margin.
+        let visible_after = |lag| {
+            if hasty {
+                Duration::ZERO
+            } else {
+                seconds(lag) + MARGIN
+            }
+        };
         let by_name = matches!(
             kind,
             OperationKind::CreateBranch
@@ -127,14 +141,14 @@ impl Vendor {
             self.latency().await;
             return Err(error);
         }
-        if self.shared.trouble(15 * self.shared.harsh) {
+        if self.shared.meets(Kind::LookUpHung, 150 * self.shared.harsh) {
             std::future::pending::<()>().await;
         }
         self.latency().await;
         if self.shared.trouble(25 * self.shared.harsh) {
             return Err(self.error(ProviderErrorKind::Unavailable, "bad gateway"));
         }
-        if self.shared.trouble(15 * self.shared.harsh) {
+        if self.shared.meets(Kind::Throttled, 150 * self.shared.harsh) {
             let hint = self.shared.dice(|dice| dice.millis(1_000, 40_000));
             return Err(self
                 .error(ProviderErrorKind::Throttled, "too many requests")
@@ -172,7 +186,16 @@ impl Vendor {
         if self.shared.broken == Broken::BlindLookUp {
             return Ok(Lookup::Found(Vec::new()));
         }
-        let found = lock(&self.shared.world).find(sent, self.target, self.shared.now());
+        let mut world = lock(&self.shared.world);
+        let found = world.find(sent, self.target, self.shared.now());
+        if let Lookup::Found(references) = &found {
+            world.found(references);
+        }
+        let mistaken = world.mistaken(sent);
+        drop(world);
+        if let Some(what) = mistaken {
+            self.shared.wrong(what);
+        }
         Ok(found)
     }
 
@@ -183,14 +206,24 @@ impl Vendor {
             return Err(error);
         }
         self.forbidden(&sent);
+        self.poisoned(&sent).await;
         let fate = self.fate();
-        let soon = self.shared.dice(|dice| dice.millis(5, 1_500));
+        let slow = self.shared.rarely(100);
+        let most = if slow { 9_000 } else { 1_500 };
+        let soon = self.shared.dice(|dice| dice.millis(5, most));
         // Who hears nothing gives up at the time-out, who is denied at once.
         let given_up_after = if matches!(fate, Fate::Silence) {
             20_000
         } else {
             10_000
         };
+        match fate {
+            Fate::Works | Fate::Silence => {}
+            Fate::Swallowed => self.shared.met(Kind::CallLost),
+            Fate::Denied(_) => self.shared.met(Kind::CallDenied),
+            Fate::Refused(ProviderErrorKind::Throttled, _) => self.shared.met(Kind::Throttled),
+            Fate::Refused(..) => self.shared.met(Kind::CallRefused),
+        }
         let late = self.shared.dice(|dice| dice.millis(5, given_up_after));
         let now = self.shared.now();
         let arrives = match fate {
@@ -198,6 +231,9 @@ impl Vendor {
             Fate::Silence | Fate::Denied(_) => Some(now + late),
             Fate::Swallowed | Fate::Refused(..) => None,
         };
+        if arrives.is_some_and(|at| at > now + CALL_TIMEOUT) {
+            self.shared.met(Kind::CallLate);
+        }
         let ticket = arrives.map(|at| {
             let mut world = lock(&self.shared.world);
             let ticket = world.number();
@@ -245,6 +281,40 @@ impl Vendor {
         }
     }
 
+    /// Some writes kill whoever sends them, each time, until their task is given up.
+    async fn poisoned(&self, sent: &Sent) {
+        let Sent::Write { key, .. } = sent else {
+            return;
+        };
+        {
+            let mut poison = lock(&self.shared.poison);
+            if poison.is_none() && self.poisonous() {
+                *poison = Some(key.task);
+            }
+            if *poison != Some(key.task) {
+                return;
+            }
+        }
+        self.shared.note(format!("sending {} kills", key.task));
+        self.shared.kill.store(true, Ordering::Relaxed);
+        std::future::pending::<()>().await;
+    }
+
+    fn poisonous(&self) -> bool {
+        let odds = if self.shared.everything { 300 } else { 20 };
+        self.shared.meets(Kind::Poisoned, odds * self.shared.harsh)
+    }
+
+    /// What the vendor is told of the key.
+    fn mark(&self, key: &EffectKey) -> String {
+        if self.shared.broken != Broken::KeyOfVersion {
+            return key.short();
+        }
+        let row = delivr_domain::key::EffectId::derived("perform", &[key.to_string().as_bytes()]);
+        let version = lock(&self.shared.written).get(&row).copied();
+        format!("{}@{}", key.short(), version.unwrap_or_default())
+    }
+
     /// Nothing may be sent for a release that was paused before this attempt was claimed.
     fn forbidden(&self, sent: &Sent) {
         let Sent::Write { key, .. } = sent else {
@@ -270,7 +340,7 @@ impl Vendor {
 
 fn said(sent: &Sent) -> String {
     match sent {
-        Sent::Write { key, operation } => format!(
+        Sent::Write { key, operation, .. } => format!(
             "{} {}/g{}/s{}",
             operation.kind(),
             key.task,
@@ -289,10 +359,10 @@ macro_rules! writes {
                 self.recognised(operation)
             }
             async fn find(&self, key: &EffectKey, write: &$write) -> Result<Lookup, ProviderError> {
-                self.look(&Sent::Write { key: *key, operation: $operation(write.clone()) }).await
+                self.look(&Sent::Write { key: *key, mark: self.mark(key), operation: $operation(write.clone()) }).await
             }
             async fn create(&self, key: &EffectKey, write: &$write) -> Result<Reference, ProviderError> {
-                self.send(Sent::Write { key: *key, operation: $operation(write.clone()) }).await
+                self.send(Sent::Write { key: *key, mark: self.mark(key), operation: $operation(write.clone()) }).await
             }
         }
     )*};
@@ -433,6 +503,26 @@ impl Chat for Vendor {
     }
 }
 
+/// How our vendors sign.
+pub const SIGNATURE: (&str, &str) = ("x-sim-signature", "by the vendor");
+
+fn read_hook(delivery: &Delivery<'_>) -> Result<Prompt, WebhookError> {
+    if delivery.headers.get(SIGNATURE.0).map(String::as_str) != Some(SIGNATURE.1) {
+        return Err(WebhookError::Unsigned);
+    }
+    let said: serde_json::Value =
+        serde_json::from_slice(delivery.body).map_err(|error| WebhookError::Malformed(error.to_string()))?;
+    let names = |of: &str| {
+        let all = said[of].as_array().into_iter().flatten();
+        all.filter_map(|it| it.as_str().map(str::to_owned)).collect()
+    };
+    Ok(Prompt {
+        delivery: said["delivery"].as_str().unwrap_or_default().to_owned(),
+        correlations: names("correlations"),
+        objects: names("objects"),
+    })
+}
+
 /// All of them, one provider per port.
 pub fn registry(shared: &Arc<Shared>) -> Registry {
     Registry::new(Port::ALL.iter().map(|port| {
@@ -461,7 +551,7 @@ pub fn registry(shared: &Arc<Shared>) -> Registry {
                     Port::Stores => Connection::Store(vendor),
                 })
             }),
-            webhook: None,
+            webhook: Some(Arc::new(|delivery, _credentials| read_hook(delivery))),
         }
     }))
     .unwrap()

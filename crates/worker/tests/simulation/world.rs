@@ -2,7 +2,8 @@
 //! run of a task), never by our keys alone.
 
 use crate::stores::Stores;
-use crate::time::{Dice, seconds};
+use crate::time::{Dice, lock, seconds};
+use crate::weather::Kind;
 use delivr_domain::effect::{CicdWrite, Operation, Reference, RunRef, ScmWrite, TestingWrite, TrackerWrite};
 use delivr_domain::key::{AggregateId, EffectKey, TargetKey, TaskKey};
 use delivr_domain::names::{RefName, Sha};
@@ -10,6 +11,7 @@ use delivr_domain::ports::error::ProviderErrorKind;
 use delivr_domain::ports::vendor::{ChatMessage, Lookup};
 use delivr_domain::report::{RunProduct, RunResult, RunState, TestTotals};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longest time until a look-up sees a new object, per vendor.
@@ -21,8 +23,16 @@ pub const CHAT_LAG: u64 = 6;
 /// What is sent to a vendor.
 #[derive(Clone)]
 pub enum Sent {
-    Write { key: EffectKey, operation: Operation },
-    Message { key: String, message: ChatMessage },
+    /// `mark` is what the vendor is told of the key.
+    Write {
+        key: EffectKey,
+        mark: String,
+        operation: Operation,
+    },
+    Message {
+        key: String,
+        message: ChatMessage,
+    },
 }
 
 /// A refusal: what kind, and why.
@@ -52,7 +62,10 @@ pub struct Run {
     pub build: String,
     pub says_sha: bool,
     /// A person sent the release back: another one takes its place on purpose.
-    pub replaced: bool,
+    pub replaced: Option<Duration>,
+    pub born: Duration,
+    /// The database has been put back to a time before it, and nobody has found it again.
+    pub forgotten: bool,
 }
 
 /// What a person would call the run.
@@ -63,7 +76,7 @@ pub fn run_of(task: &TaskKey, owner: AggregateId) -> String {
 impl Run {
     /// Whether it is of no more use.
     pub fn spent(&self) -> bool {
-        if self.replaced {
+        if self.replaced.is_some() || self.forgotten {
             return true;
         }
         match self.end {
@@ -97,6 +110,27 @@ pub struct World {
     pub doubled: Vec<String>,
     pub numbers: u64,
     pub created: u64,
+    /// What vendors will tell us, by when it comes.
+    pub hooks: BTreeMap<(Duration, u64), Hook>,
+    counts: Arc<Mutex<BTreeMap<Kind, u64>>>,
+}
+
+/// A webhook or callback on its way to us.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Name of the vendor.
+    pub from: String,
+    /// When it was sent.
+    pub sent: Duration,
+    /// The sender's id of it.
+    pub delivery: String,
+    pub correlations: Vec<String>,
+    pub objects: Vec<String>,
+    /// Somebody else sends it.
+    pub forged: bool,
+    /// The run itself calls back.
+    pub callback: bool,
+    pub tries: u8,
 }
 
 fn branch(name: &RefName) -> String {
@@ -106,9 +140,16 @@ fn tag(name: &RefName) -> String {
     format!("tags/{name}")
 }
 
+fn subject(message: &ChatMessage) -> String {
+    format!("message {} to {}", message.note.title, message.topic)
+}
+
 impl World {
-    pub fn new() -> Self {
-        let mut world = Self::default();
+    pub fn new(counts: Arc<Mutex<BTreeMap<Kind, u64>>>) -> Self {
+        let mut world = Self {
+            counts,
+            ..Self::default()
+        };
         let first = world.commit(None);
         world.refs.insert("heads/main".to_owned(), first);
         world
@@ -116,6 +157,79 @@ impl World {
     pub fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
+    }
+    fn met(&self, kind: Kind) {
+        *lock(&self.counts).entry(kind).or_default() += 1;
+    }
+    /// A vendor tells us something, as well as webhooks do.
+    pub fn tell(
+        &mut self,
+        from: &str,
+        at: Duration,
+        correlations: Vec<String>,
+        objects: Vec<String>,
+        dice: &mut Dice,
+        calm: bool,
+    ) {
+        let number = self.number();
+        let mut hook = Hook {
+            from: from.to_owned(),
+            sent: at,
+            delivery: format!("delivery-{number}"),
+            correlations,
+            objects,
+            forged: false,
+            callback: from == "ci" && dice.chance(400),
+            tries: 0,
+        };
+        let fate = dice.between(0, 100);
+        let soon = at + dice.millis(20, 4_000);
+        let late = at + dice.millis(60_000, 2_400_000);
+        if calm {
+            self.hooks.insert((soon, number), hook);
+            return;
+        }
+        match fate {
+            0..15 => self.met(Kind::HookLost),
+            15..30 => {
+                self.met(Kind::HookDoubled);
+                let again = self.number();
+                self.hooks.insert((late, again), hook.clone());
+                self.hooks.insert((soon, number), hook);
+            }
+            30..50 => {
+                self.met(Kind::HookLate);
+                self.hooks.insert((late, number), hook);
+            }
+            50..55 => {
+                hook.forged = true;
+                self.hooks.insert((soon, number), hook);
+            }
+            _ => {
+                self.hooks.insert((soon, number), hook);
+            }
+        }
+    }
+    /// A webhook that has come.
+    pub fn told(&mut self, now: Duration) -> Option<Hook> {
+        let first = self.hooks.first_entry().filter(|it| it.key().0 <= now)?;
+        Some(first.remove())
+    }
+    /// The database is what it was at that instant; vendors are not.
+    pub fn restored(&mut self, then: Duration, now: Duration) {
+        for run in &mut self.runs {
+            run.forgotten |= run.born > then;
+            if run.replaced.is_some_and(|at| at > then) {
+                run.replaced = None;
+            }
+        }
+        self.stores.restored(now);
+    }
+    /// A look-up has found the object again.
+    pub fn found(&mut self, references: &[Reference]) {
+        for run in &mut self.runs {
+            run.forgotten &= !references.iter().any(|it| it.id == run.id);
+        }
     }
     fn commit(&mut self, parent: Option<&Sha>) -> Sha {
         let number = self.number();
@@ -160,25 +274,24 @@ impl World {
             |yes: bool, id: &str| Lookup::Found(yes.then(|| Reference::id(id)).into_iter().collect());
         match sent {
             Sent::Message { key, .. } => marked(&self.messages, key),
-            Sent::Write { key, operation } => match operation {
+            Sent::Write { mark, operation, .. } => match operation {
                 Operation::Scm(write) => self.find_in_scm(write),
-                Operation::Tracker(TrackerWrite::CreateTicket { .. }) => marked(&self.tickets, &key.short()),
+                Operation::Tracker(TrackerWrite::CreateTicket { .. }) => marked(&self.tickets, mark),
                 Operation::Tracker(TrackerWrite::CloseTicket { ticket, .. }) => {
                     let closed = self.tickets.iter().any(|it| it.id == *ticket && it.closed);
                     exists(closed, ticket)
                 }
-                Operation::Testing(TestingWrite::CreateRun { .. }) => marked(&self.tests, &key.short()),
+                Operation::Testing(TestingWrite::CreateRun { .. }) => marked(&self.tests, mark),
                 Operation::Testing(TestingWrite::ResetRun { run }) => {
                     // `closed` says that it has results: a run without any is as good as reset.
                     let reset = self.tests.iter().any(|it| it.id == *run && !it.closed);
                     exists(reset, run)
                 }
                 Operation::Cicd(CicdWrite::TriggerRun { .. }) => {
-                    let mark = key.short();
                     let ours = self
                         .runs
                         .iter()
-                        .filter(|it| it.mark == mark && it.shown_from <= now);
+                        .filter(|it| it.mark == *mark && it.shown_from <= now);
                     Lookup::Found(ours.map(|it| Reference::id(&*it.id)).collect())
                 }
                 Operation::Store(write) => self.stores.find(target, write, now),
@@ -217,6 +330,19 @@ impl World {
         }
     }
 
+    /// News that would be taken for other news, which stands under its mark already.
+    pub fn mistaken(&self, sent: &Sent) -> Option<String> {
+        let Sent::Message { key, message } = sent else {
+            return None;
+        };
+        let subject = subject(message);
+        let other = self
+            .messages
+            .iter()
+            .find(|it| it.mark == *key && it.subject != subject)?;
+        Some(format!("`{subject}` is taken for `{}`", other.subject))
+    }
+
     /// Everything that was sent and has had its time to arrive takes effect.
     pub fn deliver(&mut self, now: Duration, dice: &mut Dice, calm: bool) {
         while let Some(first) = self.under_way.first_entry().filter(|it| it.key().0 <= now) {
@@ -237,7 +363,7 @@ impl World {
         self.created += 1;
         match sent {
             Sent::Message { key, message } => {
-                let subject = format!("message {} to {}", message.note.title, message.topic);
+                let subject = subject(message);
                 let made = self.mark(
                     "message",
                     key,
@@ -253,17 +379,11 @@ impl World {
                 self.messages.push(made);
                 Ok(Reference::id(id))
             }
-            Sent::Write { key, operation } => match operation {
+            Sent::Write { key, mark, operation } => match operation {
                 Operation::Scm(write) => self.make_in_scm(write),
                 Operation::Tracker(TrackerWrite::CreateTicket { ticket }) => {
                     let shown = at + dice.millis(0, TICKETS_LAG * 1_000);
-                    let made = self.mark(
-                        "ticket",
-                        &key.short(),
-                        format!("ticket {}", ticket.title),
-                        shown,
-                        false,
-                    );
+                    let made = self.mark("ticket", mark, format!("ticket {}", ticket.title), shown, false);
                     if self.tickets.iter().any(|it| it.subject == made.subject) {
                         self.doubled.push(made.subject.clone());
                     }
@@ -280,7 +400,7 @@ impl World {
                 Operation::Testing(TestingWrite::CreateRun { name, .. }) => {
                     let good = calm || !dice.chance(150);
                     let shown = at + dice.millis(0, TESTS_LAG * 1_000);
-                    let made = self.mark("tests", &key.short(), format!("test run {name}"), shown, good);
+                    let made = self.mark("tests", mark, format!("test run {name}"), shown, good);
                     if self.tests.iter().any(|it| it.subject == made.subject) {
                         self.doubled.push(made.subject.clone());
                     }
@@ -297,9 +417,18 @@ impl World {
                     Ok(Reference::id(&**run))
                 }
                 Operation::Cicd(CicdWrite::TriggerRun { job, sha, .. }) => {
-                    Ok(self.start_run(key, job, sha, target, at, dice, calm))
+                    Ok(self.start_run(key, mark, job, sha, target, at, dice, calm))
                 }
                 Operation::Store(write) => {
+                    let name = if target == Some(TargetKey::IosAppStore) {
+                        "appstore"
+                    } else {
+                        "play"
+                    };
+                    for _ in 0..2 {
+                        let when = at + dice.millis(30_000, 2_400_000);
+                        self.tell(name, when, Vec::new(), vec!["version".to_owned()], dice, calm);
+                    }
                     self.stores
                         .make(target, key, write, at, dice, calm, &mut self.doubled)
                 }
@@ -361,6 +490,7 @@ impl World {
     fn start_run(
         &mut self,
         key: &EffectKey,
+        mark: &str,
         job: &str,
         sha: &Sha,
         target: Option<TargetKey>,
@@ -382,7 +512,7 @@ impl World {
         let number = self.number();
         let run = Run {
             id: format!("run-{number}"),
-            mark: key.short(),
+            mark: mark.to_owned(),
             task,
             job: job.to_owned(),
             sha: sha.clone(),
@@ -391,8 +521,18 @@ impl World {
             end,
             build: format!("{number}"),
             says_sha: calm || !dice.chance(60),
-            replaced: false,
+            replaced: None,
+            born: at,
+            forgotten: false,
         };
+        self.tell(
+            "ci",
+            run.ends,
+            vec![run.mark.clone()],
+            vec![run.id.clone()],
+            dice,
+            calm,
+        );
         if run.job == "store" && end == Some(RunResult::Succeeded) {
             let ready = run.ends + dice.millis(0, 300_000);
             self.stores.built(key.task.target.or(target), &run.build, ready);
@@ -434,10 +574,10 @@ impl World {
     }
 
     /// What this task made so far is not meant any more.
-    pub fn replace(&mut self, task: &TaskKey, owner: AggregateId) {
+    pub fn replace(&mut self, task: &TaskKey, owner: AggregateId, now: Duration) {
         let task = run_of(task, owner);
         for it in self.runs.iter_mut().filter(|it| it.task == task) {
-            it.replaced = true;
+            it.replaced.get_or_insert(now);
         }
     }
 

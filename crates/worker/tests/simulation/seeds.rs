@@ -1,0 +1,98 @@
+//! Seeds: a fixed few in every test run, as many as asked for otherwise.
+
+use crate::run::{Ended, run, traced};
+use crate::shared::{Broken, Fault};
+use crate::weather::Kind;
+use std::collections::BTreeMap;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// One line for whoever adds up the runs of several processes.
+fn line(ended: &Ended) -> String {
+    let of = |fault: Fault| ended.wrong.iter().filter(|(it, _)| *it == fault).count();
+    let kinds: BTreeMap<&str, u64> = ended
+        .counts
+        .iter()
+        .map(|(kind, times)| (kind.word(), *times))
+        .collect();
+    serde_json::json!({
+        "seed": ended.seed,
+        "completed": ended.completed,
+        "crashes": ended.crashes,
+        "commits": ended.commits,
+        "steps": ended.steps,
+        "effects": ended.created,
+        "duplicates": of(Fault::Duplicate),
+        "lost": of(Fault::Lost),
+        "illegal": of(Fault::Illegal),
+        "digest": format!("{:016x}", ended.digest),
+        "wrong": ended.says(),
+        "met": kinds,
+    })
+    .to_string()
+}
+
+/// Seeds with everything (see `Shared::everything`); together they meet every kind of trouble.
+const FIXED: u64 = 5;
+const EVERYTHING: u64 = 8;
+
+#[test]
+fn no_seed_breaks_the_engine() {
+    let asked = std::env::var_os("DELIVR_SIM_SEEDS").is_some();
+    let default = if asked { 1 } else { EVERYTHING };
+    let first = setting("DELIVR_SIM_FIRST", default);
+    let step = setting("DELIVR_SIM_STEP", default);
+    let mut stories = Vec::new();
+    let mut completed = 0;
+    let mut met: BTreeMap<Kind, u64> = BTreeMap::new();
+    for number in 0..setting("DELIVR_SIM_SEEDS", FIXED) {
+        let ended = run(first + number * step, Broken::Nothing);
+        eprintln!("SEED {}", line(&ended));
+        completed += ended.completed;
+        for (kind, times) in &ended.counts {
+            *met.entry(*kind).or_default() += times;
+        }
+        if !ended.wrong.is_empty() {
+            stories.push(ended.story());
+        }
+    }
+    for kind in Kind::ALL {
+        eprintln!(
+            "{:>7} {}",
+            met.get(kind).copied().unwrap_or_default(),
+            kind.word()
+        );
+    }
+    if let Some(first) = stories.first() {
+        panic!("{} seeds, the first is {first}", stories.len());
+    }
+    if asked {
+        return;
+    }
+    assert!(completed > 0, "no release came to its end");
+    let never: Vec<&str> = Kind::ALL
+        .iter()
+        // What comes too late is no trouble from outside, but what a rare meeting of others leads to.
+        .filter(|kind| !met.contains_key(kind) && **kind != Kind::LateResult)
+        .map(|kind| kind.word())
+        .collect();
+    assert!(never.is_empty(), "never met: {never:?}");
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    let (one, other) = (traced(7), traced(7));
+    let differs = one
+        .lines
+        .iter()
+        .zip(&other.lines)
+        .find(|(one, other)| one != other);
+    assert_eq!(differs, None);
+    assert_eq!(one.digest, other.digest);
+    assert_eq!(one.lines.len(), other.lines.len());
+}
