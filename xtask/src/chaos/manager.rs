@@ -297,7 +297,12 @@ impl Manager<'_> {
                 if let Some(slot) = self.far_slot()? {
                     let path = self.path(&format!("/slots/{slot}"));
                     // Changed by the machine meanwhile: read again and repeat, until it is there or gone.
-                    while self.insist("PATCH", &path, &json!({ "at": soon(1_000) }))?.status == 412 {}
+                    loop {
+                        let answer = self.insist("PATCH", &path, &json!({ "at": soon(1_000) }))?;
+                        if answer.status != 412 && word(&answer.document(), "code") != "changed_meanwhile" {
+                            break;
+                        }
+                    }
                 }
             }
             Deed::DropSlot => {

@@ -14,6 +14,7 @@ mod support;
 mod actions;
 mod builds;
 mod create;
+mod defects;
 mod explain;
 mod feed;
 mod flow;
