@@ -4,6 +4,10 @@
 //! [`StoreError::Conflict`]. A straggler: [`UnitOfWork::finish`] checks the attempt, zero rows is [`StoreError::Fenced`]
 //! unless this very attempt has finished the row already (its COMMIT answer was lost).
 
+mod kept;
+
+pub use kept::{StoredAnswer, StoredDelivery};
+
 use super::clock::Monotonic;
 use super::error::StoreError;
 use super::provider::Port;
@@ -588,38 +592,6 @@ pub struct Profile {
     pub settings: Value,
     /// Made then.
     pub created_at: Timestamp,
-}
-
-/// An answer kept for a repeated request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// Digest of method, path and body.
-    pub request: String,
-    /// HTTP status.
-    pub status: u16,
-    /// Body.
-    pub body: String,
-    /// Forgotten then.
-    pub expires_at: Timestamp,
-}
-
-/// An inbound delivery as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredDelivery {
-    /// Its id.
-    pub id: DeliveryId,
-    /// Whose.
-    pub tenant: TenantId,
-    /// Through which integration, if any.
-    pub integration: Option<IntegrationId>,
-    /// `callback` or the provider's key.
-    pub source: String,
-    /// The sender's id; unique per (integration, source).
-    pub external: String,
-    /// What was understood of it.
-    pub payload: Value,
-    /// When it came.
-    pub at: Timestamp,
 }
 
 /// A tenant's things. Every call names the tenant; nothing of another one is ever returned or touched.
