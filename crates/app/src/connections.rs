@@ -7,6 +7,7 @@ use delivr_domain::ports::provider::{Connection, Registry};
 use delivr_domain::ports::store::{Integration, Store, VerificationStatus};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use url::Url;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +20,11 @@ pub enum ConnectError {
     Store(#[from] StoreError),
 }
 
-/// The cache of open connections.
+/// The cache of open connections, and the way back.
 #[derive(Debug, Default)]
 pub struct Connections {
     open: Mutex<BTreeMap<IntegrationId, (u64, Connection)>>,
+    reached_at: Option<Url>,
 }
 
 impl Connections {
@@ -62,6 +64,12 @@ impl Connections {
         Ok(connection)
     }
 
+    /// The address under which vendors reach this installation, if it was set.
+    #[must_use]
+    pub const fn reached_at(&self) -> Option<&Url> {
+        self.reached_at.as_ref()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IntegrationId, (u64, Connection)>> {
         // A panic while the map is held leaves it whole: every change is one insert.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +104,16 @@ fn unusable(kind: ProviderErrorKind, sentence: &str) -> ProviderError {
     ProviderError::new("delivr", "connect", kind, sentence)
 }
 
-/// A shared cache.
+/// A shared cache of an installation that vendors reach under this address.
+#[must_use]
+pub fn reached_at(address: Option<Url>) -> Arc<Connections> {
+    Arc::new(Connections {
+        reached_at: address,
+        ..Connections::default()
+    })
+}
+
+/// A shared cache of an installation that vendors cannot reach.
 #[must_use]
 pub fn cache() -> Arc<Connections> {
     Arc::new(Connections::default())

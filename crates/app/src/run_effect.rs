@@ -4,6 +4,7 @@
 //! protects our rows; what protects the vendor is the look-up, the send deadline and the quiet time together.
 
 mod call;
+mod fill;
 mod perform;
 mod read;
 

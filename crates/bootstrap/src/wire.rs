@@ -111,7 +111,7 @@ pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result
         entropy: Arc::new(SystemEntropy::new()),
         registry: Arc::new(registry),
         vault: Arc::new(vault),
-        connections: connections::cache(),
+        connections: connections::reached_at(settings.public_url.clone()),
     })
 }
 

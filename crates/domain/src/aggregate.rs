@@ -51,6 +51,7 @@ impl Event {
                 submission::Event::SubmitAsked => "SUBMIT_ASKED",
                 submission::Event::ReleaseAsked => "RELEASE_ASKED",
                 submission::Event::StatusChanged { .. } => "SUBMISSION_STATUS_CHANGED",
+                submission::Event::HoldsChanged { .. } => "SUBMISSION_HOLDS_CHANGED",
             },
             Self::Rollout(event) => match event {
                 rollout::Event::Born { .. } => "ROLLOUT_CREATED",
@@ -58,6 +59,7 @@ impl Event {
                 rollout::Event::Decided { .. } => "ROLLOUT_DECIDED",
                 rollout::Event::Observed { .. } => "ROLLOUT_OBSERVED",
                 rollout::Event::RaisingStopped { .. } => "ROLLOUT_RAISING_CHANGED",
+                rollout::Event::HoldsChanged { .. } => "ROLLOUT_HOLDS_CHANGED",
             },
         }
     }
@@ -318,6 +320,7 @@ impl Aggregate {
             | Report::FactChanged { .. }
             | Report::RunCancelled { .. }
             | Report::ChildChanged { .. }
+            | Report::HoldsChanged { .. }
             | Report::Tick => None,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod board;
+mod child;
 pub mod effect;
 pub mod ids;
 pub mod key;

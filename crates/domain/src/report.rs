@@ -305,6 +305,43 @@ pub enum Resolved {
     Parked,
 }
 
+/// A hold of a release as its child keeps it: in words, because all a child does about it is wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// The hold's word, e.g. `USER_PAUSED`.
+    pub hold: String,
+    /// Why, and who can lift it.
+    pub sentence: String,
+}
+
+/// The holds of a release that reach one of its children.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The release's event number at which it was so. What was so earlier is old news, in whatever order it arrives.
+    pub as_of: u64,
+    /// Which; empty when nothing holds the child.
+    pub by: Vec<HeldBy>,
+}
+
+impl Held {
+    /// Whether anything holds the child.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        !self.by.is_empty()
+    }
+    /// Why the child waits, for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let sentences: Vec<&str> = self.by.iter().map(|it| it.sentence.as_str()).collect();
+        sentences.join("; ")
+    }
+    /// Whether nothing was ever heard of a hold: such a value is not stored.
+    #[must_use]
+    pub const fn unheard_of(&self) -> bool {
+        self.as_of == 0 && self.by.is_empty()
+    }
+}
+
 /// What is needed to bring a submission to life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmissionStart {
@@ -351,6 +388,9 @@ pub struct RolloutStart {
     pub settings: crate::plan::StoreSettings,
     /// Exposure the submission went live with, in basis points.
     pub exposure: u16,
+    /// What held the submission when it went live holds its rollout from the first moment.
+    #[serde(default, skip_serializing_if = "Held::unheard_of")]
+    pub held: Held,
 }
 
 /// A child's state as its parent keeps it.
@@ -368,6 +408,9 @@ pub struct ChildState {
     pub store_words: Option<String>,
     /// When it was so.
     pub at: Timestamp,
+    /// The holds of the release that the child knew of then; where they are not the present ones, it is told again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldBy>,
 }
 
 /// Anything that is reported to a machine.
@@ -419,6 +462,11 @@ pub enum Report {
         rollout: Option<RolloutId>,
         /// The state.
         state: ChildState,
+    },
+    /// Other holds of the release reach the child now.
+    HoldsChanged {
+        /// These.
+        held: Held,
     },
     /// A submission comes to life.
     StartSubmission {

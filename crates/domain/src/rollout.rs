@@ -3,14 +3,16 @@
 //! Every decision that touches traffic raises the traffic generation and is a task of its own whose key carries it.
 //! No exposure is believed before it is read back from the store; what is changed in the store's console is drift.
 
+mod command;
+
 use crate::board::{
     self, Begin, Board, Lane, Owner, PlannedTask, Reaction, Step, StepKind, StepResult, Task, TaskEvent,
     TaskState, Wait,
 };
-use crate::effect::{Effect, Operation, Reading, RolloutChange, StoreWrite, Watched};
+use crate::child::{self, Origin};
+use crate::effect::{Effect, Reading, RolloutChange, StoreWrite, Watched};
 use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind, words};
-use crate::release::command::Rejection;
-use crate::report::{ChildState, Exposure, ExposureWord, Finding, Outcome, Report, RolloutStart, Sighting};
+use crate::report::{ChildState, Exposure, ExposureWord, Finding, Held, Report, RolloutStart, Sighting};
 use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -53,6 +55,9 @@ pub struct Rollout {
     pub step_at: Timestamp,
     /// The store's state differs from what we decided last.
     pub drift: Option<String>,
+    /// Holds of the release that reach it.
+    #[serde(default)]
+    pub held: Held,
     /// Tasks.
     pub board: Board,
     /// When the last event happened.
@@ -99,6 +104,11 @@ pub enum Event {
         status: Status,
         /// Why.
         reason: String,
+    },
+    /// Other holds of the release reach it now.
+    HoldsChanged {
+        /// These.
+        held: Held,
     },
 }
 
@@ -150,6 +160,7 @@ impl Rollout {
     #[must_use]
     pub fn born(start: RolloutStart, at: Timestamp) -> Self {
         let exposure = start.exposure;
+        let held = start.held.clone();
         Self {
             start,
             version: 1,
@@ -160,6 +171,7 @@ impl Rollout {
             undone: None,
             step_at: at,
             drift: None,
+            held,
             board: Board::default(),
             updated_at: at,
         }
@@ -251,129 +263,9 @@ impl Rollout {
                 }
             }
             Event::RaisingStopped { status, .. } => self.status = *status,
+            Event::HoldsChanged { held } => self.held = held.clone(),
         }
         self
-    }
-
-    /// Events of a command.
-    ///
-    /// # Errors
-    /// [`Rejection`], with the state untouched.
-    pub fn decide_command(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
-        let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
-        if self.terminal() {
-            return illegal("rollout_completed", "the rollout is complete".to_owned());
-        }
-        if let Command::Retry { task } = command {
-            let it = self.board.find(task).ok_or(Rejection::Missing("task"))?;
-            return match it.failure() {
-                Some((_, outcome)) => Ok(vec![Event::Task {
-                    event: TaskEvent::Rearmed {
-                        task: *task,
-                        spent: outcome == Outcome::Spent,
-                    },
-                }]),
-                None => illegal("task_not_failed", format!("{task} is {}", it.state.word())),
-            };
-        }
-        // A halt never waits for another decision: it overtakes it.
-        let halts = matches!(command, Command::Halt { .. });
-        if let (Some(open), false) = (self.decision_under_way(), halts) {
-            return illegal("decision_open", format!("{} is still under way", open.key));
-        }
-        // A decision that failed is superseded by the next one, whatever that is.
-        let superseded = self
-            .board
-            .iter()
-            .filter(|task| is_decision(task) && (halts || task.failure().is_some()));
-        let mut events: Vec<Event> = superseded
-            .map(|task| Event::Task {
-                event: TaskEvent::Cancelled { task: task.key },
-            })
-            .collect();
-        events.extend(self.decide_change(command)?);
-        Ok(events)
-    }
-
-    fn decide_change(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
-        let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
-        let play = self.start.target.channel() == Channel::PlayStore;
-        match command {
-            Command::Advance { .. } if !play => illegal(
-                "fixed_steps",
-                "the App Store raises by itself over seven days; complete it instead".to_owned(),
-            ),
-            Command::Advance { .. } if self.status != Status::Active => illegal(
-                "not_active",
-                format!("the rollout is {}; resume it first", self.status),
-            ),
-            Command::Advance { bps, reason } => {
-                let Some(to) = bps.or_else(|| self.next_step()) else {
-                    return illegal("no_further_step", "there is no further step".to_owned());
-                };
-                if to <= self.exposure || to > EVERYBODY {
-                    return Err(Rejection::Unsuitable {
-                        pointer: "/exposure",
-                        sentence: format!(
-                            "exposure can only rise: above {} and up to {EVERYBODY} basis points",
-                            self.exposure
-                        ),
-                    });
-                }
-                Ok(Self::decided(
-                    if to == EVERYBODY {
-                        TaskKind::CompleteRollout
-                    } else {
-                        TaskKind::SetExposure
-                    },
-                    to,
-                    reason,
-                ))
-            }
-            Command::Pause { reason } if self.status == Status::Active => Ok(if play {
-                vec![Event::RaisingStopped {
-                    status: Status::Paused,
-                    reason: reason.clone(),
-                }]
-            } else {
-                Self::decided(TaskKind::PauseRollout, self.exposure, reason)
-            }),
-            Command::Pause { .. } => illegal("not_active", format!("the rollout is {}", self.status)),
-            Command::Resume { reason } => match self.status {
-                Status::Paused if play => Ok(vec![Event::RaisingStopped {
-                    status: Status::Active,
-                    reason: reason.clone(),
-                }]),
-                Status::Paused | Status::Halted => {
-                    Ok(Self::decided(TaskKind::ResumeRollout, self.exposure, reason))
-                }
-                Status::Active | Status::Completed => {
-                    illegal("not_paused", format!("the rollout is {}", self.status))
-                }
-            },
-            Command::Halt { .. } if !play => illegal(
-                "halt_unsupported",
-                "the App Store cannot halt a release: pause it, or remove the app from sale in its console"
-                    .to_owned(),
-            ),
-            Command::Halt { .. } if self.status == Status::Halted => {
-                illegal("already_halted", "the rollout is halted".to_owned())
-            }
-            Command::Halt { reason } => Ok(Self::decided(TaskKind::HaltRollout, self.exposure, reason)),
-            Command::Complete { .. } if self.status == Status::Halted => {
-                illegal("halted", "resume the rollout before completing it".to_owned())
-            }
-            Command::Complete { reason } => Ok(Self::decided(TaskKind::CompleteRollout, EVERYBODY, reason)),
-            Command::Retry { .. } => Ok(Vec::new()),
-        }
-    }
-
-    fn decided(kind: TaskKind, bps: u16, reason: &str) -> Vec<Event> {
-        vec![Event::Decided {
-            kind,
-            bps,
-            reason: reason.to_owned(),
-        }]
     }
 
     /// Events of a report. Total.
@@ -421,7 +313,11 @@ impl Rollout {
                     drift: self.drift(exposure),
                 }]
             }
-            Report::Seen { .. }
+            Report::HoldsChanged { held } if !self.terminal() && child::is_newer(&self.held, held) => {
+                vec![Event::HoldsChanged { held: held.clone() }]
+            }
+            Report::HoldsChanged { .. }
+            | Report::Seen { .. }
             | Report::FactChanged { .. }
             | Report::RunCancelled { .. }
             | Report::ChildChanged { .. }
@@ -484,7 +380,9 @@ impl Rollout {
         if let Some(event) = board::overdue(&self.board, now) {
             return task(event);
         }
-        if let Some((kind, bps)) = self.undone {
+        if let Some((kind, bps)) = self.undone
+            && !(self.held.holds() && child::moves_forward(kind))
+        {
             // The task's key carries the decision's generation; the exposure it aims at is frozen in its first step.
             let key = TaskKey::once(kind).decision(self.traffic_generation);
             if self.board.find(&key).is_none() {
@@ -507,10 +405,9 @@ impl Rollout {
                 begin: Begin::Step,
             });
         }
-        let again = self
-            .board
-            .iter()
-            .find(|it| matches!(it.state, TaskState::Pending) && !it.steps.is_empty());
+        let again = self.board.iter().find(|it| {
+            matches!(it.state, TaskState::Pending) && !it.steps.is_empty() && !self.is_blocked(it)
+        });
         if let Some(it) = again {
             return task(TaskEvent::Started {
                 task: it.key,
@@ -540,6 +437,7 @@ impl Rollout {
         let minutes = self.start.settings.step_minutes?;
         let waits = self.status == Status::Active
             && self.drift.is_none()
+            && !self.held.holds()
             && !self.deciding()
             && self.start.target.channel() == Channel::PlayStore;
         (waits && self.next_step().is_some()).then(|| self.step_at + Span::minutes(i64::from(minutes)))
@@ -562,14 +460,10 @@ impl Rollout {
             Event::Born { .. }
             | Event::Decided { .. }
             | Event::Observed { .. }
-            | Event::RaisingStopped { .. } => Vec::new(),
+            | Event::RaisingStopped { .. }
+            | Event::HoldsChanged { .. } => Vec::new(),
         };
-        let failed = matches!(
-            event,
-            Event::Task {
-                event: TaskEvent::Failed { .. } | TaskEvent::Rearmed { .. }
-            }
-        );
+        let failed = matches!(event, Event::Task { event } if child::is_failure_news(event));
         if failed
             || matches!(
                 event,
@@ -582,10 +476,7 @@ impl Rollout {
     }
 
     fn tell_parent(&self) -> Effect {
-        let failure = self
-            .board
-            .iter()
-            .find_map(|task| task.failure().map(|(cause, _)| cause.sentence.clone()));
+        let failure = child::first_failure(&self.board);
         let blocker = match self.status {
             Status::Halted => {
                 Some("the rollout is halted: resume it, or close the release as rolled back".to_owned())
@@ -604,20 +495,22 @@ impl Rollout {
             blocker,
             store_words: self.store_word.clone(),
             at: self.updated_at,
+            held: self.held.by.clone(),
         };
-        Effect::Tell {
-            from: self.aggregate_id(),
-            to: AggregateId {
-                kind: AggregateKind::Release,
-                id: self.start.release.uuid(),
-            },
-            ordinal: (self.version, 0),
-            report: Box::new(Report::ChildChanged {
-                target: self.start.target,
-                submission: self.start.submission,
-                rollout: Some(self.start.id),
-                state,
-            }),
+        let news = Report::ChildChanged {
+            target: self.start.target,
+            submission: self.start.submission,
+            rollout: Some(self.start.id),
+            state,
+        };
+        self.origin().tell(self.start.release, self.version, news)
+    }
+
+    const fn origin(&self) -> Origin {
+        Origin {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            integration: self.start.integration,
         }
     }
 
@@ -640,35 +533,13 @@ impl Owner for Rollout {
         &self.board
     }
     fn effect_key(&self, task: &Task, step: u16) -> EffectKey {
-        let generation = task
-            .done
-            .get(usize::from(step))
-            .map_or(task.generation, |(generation, _)| *generation);
-        EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation,
-            step,
-        }
+        self.origin().key(task, step)
     }
     fn step_effect(&self, task: &Task, step: u16) -> Option<Effect> {
         let shape = task.steps.get(usize::from(step))?;
-        let key = EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation: task.generation,
-            step,
-        };
-        let integration = self.start.integration;
         let version = self.start.version.clone();
         match shape.kind {
-            StepKind::ResolveExposure => Some(Effect::Resolve {
-                key,
-                integration,
-                reading: Reading::Exposure { version },
-            }),
+            StepKind::ResolveExposure => Some(self.origin().read(task, step, Reading::Exposure { version })),
             StepKind::Perform | StepKind::PerformRun => {
                 let change = if task.key.kind == TaskKind::PauseRollout {
                     RolloutChange::Pause
@@ -683,11 +554,8 @@ impl Owner for Rollout {
                         bps: shape.item.as_ref().and_then(|it| it.parse().ok())?,
                     }
                 };
-                Some(Effect::Perform {
-                    key,
-                    integration,
-                    operation: Operation::Store(StoreWrite::ChangeRollout { version, change }),
-                })
+                let write = StoreWrite::ChangeRollout { version, change };
+                Some(self.origin().write(task, step, write))
             }
             StepKind::ResolveHead
             | StepKind::ResolveNotes
@@ -697,24 +565,13 @@ impl Owner for Rollout {
         }
     }
     fn watch_effect(&self, task: &Task, watched: &Watched) -> Option<Effect> {
-        let key = EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation: task.generation,
-            step: task.next_step,
-        };
-        Some(Effect::Watch {
-            key,
-            integration: self.start.integration,
-            watched: watched.clone(),
-            every_seconds: self.start.settings.poll_seconds,
-        })
+        let every = self.start.settings.poll_seconds;
+        Some(self.origin().watch(task, watched, every))
     }
     fn wait_after(&self, _task: &Task, _result: &StepResult, now: Timestamp) -> Option<Wait> {
         Some(self.wait(now))
     }
-    fn is_blocked(&self, _task: &Task) -> bool {
-        false
+    fn is_blocked(&self, task: &Task) -> bool {
+        child::is_held(&self.held, task)
     }
 }

@@ -7,12 +7,13 @@ use crate::board::{
     self, Begin, Board, Lane, Owner, PlannedTask, Reaction, Step, StepKind, StepResult, Task, TaskEvent,
     TaskState, Wait,
 };
-use crate::effect::{Effect, Operation, Reading, ReleaseTiming, StoreWrite, Watched};
+use crate::child::{self, Origin};
+use crate::effect::{Effect, Reading, ReleaseTiming, StoreWrite, Watched};
 use crate::ids::RolloutId;
 use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind};
 use crate::plan::SubmitMode;
 use crate::report::{
-    ChildState, Finding, Outcome, Report, ReviewState, ReviewWord, RolloutStart, Sighting, SubmissionStart,
+    ChildState, Finding, Held, Report, ReviewState, ReviewWord, RolloutStart, Sighting, SubmissionStart,
 };
 use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Submission {
     pub submit_asked: bool,
     /// A person asked to release the approved version.
     pub release_asked: bool,
+    /// Holds of the release that reach it.
+    #[serde(default)]
+    pub held: Held,
     /// When the last event happened.
     pub updated_at: Timestamp,
 }
@@ -66,6 +70,11 @@ pub enum Event {
         status: ReviewWord,
         /// The store's words.
         review: Option<ReviewState>,
+    },
+    /// Other holds of the release reach it now.
+    HoldsChanged {
+        /// These.
+        held: Held,
     },
 }
 
@@ -100,6 +109,7 @@ impl Submission {
             board: Board::default(),
             submit_asked: false,
             release_asked: false,
+            held: Held::default(),
             updated_at: at,
         }
     }
@@ -162,6 +172,7 @@ impl Submission {
                     self.review.clone_from(review);
                 }
             }
+            Event::HoldsChanged { held } => self.held = held.clone(),
         }
         self
     }
@@ -174,6 +185,10 @@ impl Submission {
         let illegal = |code, sentence: String| Err(Rejection::Illegal { code, sentence });
         if self.terminal() {
             return illegal("submission_closed", format!("the submission is {}", self.status));
+        }
+        match command {
+            Command::Submit | Command::Release => child::refuse_if_held(&self.held)?,
+            Command::Cancel | Command::Retry { .. } => {}
         }
         match command {
             Command::Submit if self.submit_asked || self.start.settings.submit == SubmitMode::Auto => {
@@ -222,26 +237,16 @@ impl Submission {
                 }])
             }
             Command::Retry { task } => {
-                let it = self.board.find(task).ok_or(Rejection::Missing("task"))?;
-                match it.failure() {
-                    Some((_, outcome)) => Ok(vec![Event::Task {
-                        event: TaskEvent::Rearmed {
-                            task: *task,
-                            spent: outcome == Outcome::Spent,
-                        },
-                    }]),
-                    None => illegal("task_not_failed", format!("{task} is {}", it.state.word())),
-                }
+                let event = child::retry(&self.board, task)?;
+                Ok(vec![Event::Task { event }])
             }
         }
     }
 
     fn open_tasks(&self) -> Vec<Event> {
-        let open = self.board.iter().filter(|task| !task.state.over());
-        open.map(|task| Event::Task {
-            event: TaskEvent::Cancelled { task: task.key },
-        })
-        .collect()
+        child::cancel_open(&self.board)
+            .map(|event| Event::Task { event })
+            .collect()
     }
 
     /// Events of a report. Total.
@@ -256,7 +261,11 @@ impl Submission {
                 key,
                 sighting: Sighting::Review { state },
             } => self.reviewed(key, state),
-            Report::Seen { .. }
+            Report::HoldsChanged { held } if !self.terminal() && child::is_newer(&self.held, held) => {
+                vec![Event::HoldsChanged { held: held.clone() }]
+            }
+            Report::HoldsChanged { .. }
+            | Report::Seen { .. }
             | Report::FactChanged { .. }
             | Report::RunCancelled { .. }
             | Report::ChildChanged { .. }
@@ -452,16 +461,13 @@ impl Submission {
     pub fn react(&self, event: &Event) -> Vec<Reaction> {
         let mut reactions = match event {
             Event::Task { event } => board::react(self, event),
-            Event::Born { .. } | Event::SubmitAsked | Event::ReleaseAsked | Event::StatusChanged { .. } => {
-                Vec::new()
-            }
+            Event::Born { .. }
+            | Event::SubmitAsked
+            | Event::ReleaseAsked
+            | Event::StatusChanged { .. }
+            | Event::HoldsChanged { .. } => Vec::new(),
         };
-        let failed = matches!(
-            event,
-            Event::Task {
-                event: TaskEvent::Failed { .. } | TaskEvent::Rearmed { .. }
-            }
-        );
+        let failed = matches!(event, Event::Task { event } if child::is_failure_news(event));
         if matches!(event, Event::StatusChanged { .. } | Event::Born { .. }) || failed {
             reactions.push(Reaction::Enqueue(self.tell_parent()));
         }
@@ -477,18 +483,16 @@ impl Submission {
         reactions
     }
 
-    fn parent(&self) -> AggregateId {
-        AggregateId {
-            kind: AggregateKind::Release,
-            id: self.start.release.uuid(),
+    const fn origin(&self) -> Origin {
+        Origin {
+            install: self.start.install,
+            owner: self.aggregate_id(),
+            integration: self.start.integration,
         }
     }
 
     fn tell_parent(&self) -> Effect {
-        let failure = self
-            .board
-            .iter()
-            .find_map(|task| task.failure().map(|(cause, _)| cause.sentence.clone()));
+        let failure = child::first_failure(&self.board);
         let blocker = match self.status {
             ReviewWord::Rejected => Some(format!(
                 "the store rejected the version{}; mend it and submit anew",
@@ -515,18 +519,15 @@ impl Submission {
             blocker,
             store_words: self.review.as_ref().map(|it| it.store_word.clone()),
             at: self.updated_at,
+            held: self.held.by.clone(),
         };
-        Effect::Tell {
-            from: self.aggregate_id(),
-            to: self.parent(),
-            ordinal: (self.version, 0),
-            report: Box::new(Report::ChildChanged {
-                target: self.start.target,
-                submission: self.start.id,
-                rollout: None,
-                state,
-            }),
-        }
+        let news = Report::ChildChanged {
+            target: self.start.target,
+            submission: self.start.id,
+            rollout: None,
+            state,
+        };
+        self.origin().tell(self.start.release, self.version, news)
     }
 
     fn birth(&self) -> Effect {
@@ -541,6 +542,7 @@ impl Submission {
             version: self.start.version.clone(),
             settings: self.start.settings.clone(),
             exposure: self.first_exposure(),
+            held: self.held.clone(),
         };
         Effect::Tell {
             from: self.aggregate_id(),
@@ -593,28 +595,10 @@ impl Owner for Submission {
         &self.board
     }
     fn effect_key(&self, task: &Task, step: u16) -> EffectKey {
-        let generation = task
-            .done
-            .get(usize::from(step))
-            .map_or(task.generation, |(generation, _)| *generation);
-        EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation,
-            step,
-        }
+        self.origin().key(task, step)
     }
     fn step_effect(&self, task: &Task, step: u16) -> Option<Effect> {
         let shape = task.steps.get(usize::from(step))?;
-        let key = EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation: task.generation,
-            step,
-        };
-        let integration = self.start.integration;
         match shape.kind {
             StepKind::ResolveStoreBuild => {
                 let number = &self.start.version.build_number;
@@ -623,17 +607,11 @@ impl Owner for Submission {
                     version: self.start.version.version.clone(),
                     build_number,
                 };
-                Some(Effect::Resolve {
-                    key,
-                    integration,
-                    reading,
-                })
+                Some(self.origin().read(task, step, reading))
             }
-            StepKind::Perform | StepKind::PerformRun => Some(Effect::Perform {
-                key,
-                integration,
-                operation: Operation::Store(self.write(task, step)?),
-            }),
+            StepKind::Perform | StepKind::PerformRun => {
+                Some(self.origin().write(task, step, self.write(task, step)?))
+            }
             StepKind::ResolveHead
             | StepKind::ResolveNotes
             | StepKind::ResolveTotals
@@ -642,24 +620,16 @@ impl Owner for Submission {
         }
     }
     fn watch_effect(&self, task: &Task, watched: &Watched) -> Option<Effect> {
-        let key = EffectKey {
-            install: self.start.install,
-            owner: self.aggregate_id(),
-            task: task.key,
-            generation: task.generation,
-            step: task.next_step,
-        };
-        Some(Effect::Watch {
-            key,
-            integration: self.start.integration,
-            watched: watched.clone(),
-            every_seconds: self.start.settings.poll_seconds,
-        })
+        let every = self.start.settings.poll_seconds;
+        Some(self.origin().watch(task, watched, every))
     }
     fn wait_after(&self, _task: &Task, _result: &StepResult, now: Timestamp) -> Option<Wait> {
         Some(self.review_wait(now))
     }
     fn is_blocked(&self, task: &Task) -> bool {
+        if child::is_held(&self.held, task) {
+            return true;
+        }
         let withdrawal = self.board.find(&TaskKey::once(TaskKind::WithdrawSubmission));
         let by_person = self.start.settings.submit == SubmitMode::ByPerson;
         if task.key.kind == TaskKind::SubmitForReview {

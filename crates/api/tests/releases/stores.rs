@@ -6,7 +6,7 @@ use delivr_domain::effect::StoreVersion;
 use delivr_domain::ids::{InstallId, ReleaseId, RolloutId, SubmissionId};
 use delivr_domain::key::{AggregateId, AggregateKind, TargetKey};
 use delivr_domain::plan::StoreSettings;
-use delivr_domain::report::{Report, RolloutStart, SubmissionStart};
+use delivr_domain::report::{Held, Report, RolloutStart, SubmissionStart};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -72,6 +72,7 @@ async fn rollout(world: &World, release: &Value, target: TargetKey) -> String {
         version: version(),
         settings: StoreSettings::default(),
         exposure: 100,
+        held: Held::default(),
     };
     let report = Report::StartRollout {
         start: Box::new(start),

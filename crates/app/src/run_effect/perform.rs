@@ -1,12 +1,14 @@
 //! Vendor writes and messages: the protected path.
 
 use super::call::guarded;
+use super::fill::{self, FillError};
 use super::{
     BUDGET, CallLimits, Ended, Next, QUIET_FLOOR, Verdict, after_failure, connection, is_vendor_trouble,
     state_of, store_trouble,
 };
 use crate::App;
 use crate::connections::ConnectError;
+use crate::usecases::callbacks::CallbackError;
 use delivr_domain::board::Permit;
 use delivr_domain::effect::{Note, Operation, Reference, Topic};
 use delivr_domain::ids::IntegrationId;
@@ -221,10 +223,16 @@ async fn absent(
     let Some(claim) = &claimed.claim else {
         return Ended::new(Verdict::End(RowEnd::Dead), "unclaimed");
     };
+    let filled = match fill::filled(app, claimed.row.tenant, key, operation).await {
+        Ok(filled) => filled,
+        Err(error) => return unfilled(claimed, key, error),
+    };
     if app.clock.monotonic() >= claim.send_before() {
         return back(Duration::ZERO, "too late to send under this lease");
     }
-    match guarded(app, limits, create(connection, key, operation)).await {
+    let sent = filled.operation().unwrap_or(operation);
+    let created = guarded(app, limits, create(connection, key, sent)).await;
+    match created.map_err(|error| filled.hide(error)) {
         Ok(reference) => done(key, reference, "created"),
         Err(error) if error.kind == ProviderErrorKind::Conflict => {
             after_conflict(
@@ -244,6 +252,23 @@ async fn absent(
             close_failure(app, claimed, key, &error, integration, unknown)
         }
     }
+}
+
+/// Nothing was sent this time; an earlier send may still have arrived.
+fn unfilled(claimed: &Claimed, key: &EffectKey, error: FillError) -> Ended {
+    let (code, sentence) = match error {
+        FillError::NoAddress(sentence) => ("public_url_missing", sentence),
+        FillError::Secret(CallbackError::Store(error)) => return store_trouble(&error),
+        FillError::Secret(error @ (CallbackError::Vault(_) | CallbackError::Correlation)) => (
+            "callback_secret",
+            format!("{error} cannot be read; check the installation's master key, then try again"),
+        ),
+    };
+    let outcome = match claimed.row.unknown_since {
+        Some(_) => Outcome::Unknown,
+        None => Outcome::NotDone,
+    };
+    failed(key, Cause::new(code, sentence, Class::NeedsHuman), outcome)
 }
 
 /// "Exists already" is success only when what exists is ours.

@@ -10,7 +10,13 @@ use delivr_domain::ports::error::StoreError;
 use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
+use url::Url;
 use uuid::Uuid;
+
+/// Stands in a pipeline's parameters for the run's correlation key.
+pub const KEY_WORD: &str = "{delivr_key}";
+/// Stands in a pipeline's parameters for the address the run may call when it has news.
+pub const URL_WORD: &str = "{callbackUrl}";
 
 /// Setting that holds the sealed secret.
 const SETTING: &str = "callback_secret";
@@ -53,6 +59,22 @@ pub async fn token(app: &App, tenant: TenantId, correlation: &str) -> Result<Str
         URL_SAFE_NO_PAD.encode(&named),
         URL_SAFE_NO_PAD.encode(signature)
     ))
+}
+
+/// The address of a token below the one that vendors reach this installation at. It contains the secret.
+#[must_use]
+pub fn url(reached_at: &Url, token: &str) -> String {
+    let base = reached_at.as_str().trim_end_matches('/');
+    format!("{base}/api/v1/callbacks/builds/{token}")
+}
+
+/// What a person must do where a job wants the address and there is none.
+#[must_use]
+pub fn no_address(job: &str) -> String {
+    format!(
+        "the parameters of `{job}` name {URL_WORD}, and this installation does not know under which address vendors reach \
+         it: set DELIVR_PUBLIC_URL and restart, or take {URL_WORD} out of the pipeline and re-plan the release"
+    )
 }
 
 /// Whom a token was made for; none when it was not made here.

@@ -4,7 +4,7 @@ mod dry_run;
 mod foresee;
 mod wish;
 
-pub use dry_run::{DryRun, Line, MAX_STEPS, dry_run};
+pub use dry_run::{DryRun, Line, MAX_STEPS, Reach, dry_run};
 pub use wish::{command, ended};
 
 use delivr_domain::effect::{

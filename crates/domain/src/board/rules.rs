@@ -122,6 +122,7 @@ pub fn decide_report(owner: &dyn Owner, report: &Report, now: Timestamp) -> Vec<
         | Report::FactChanged { .. }
         | Report::RunCancelled { .. }
         | Report::ChildChanged { .. }
+        | Report::HoldsChanged { .. }
         | Report::StartSubmission { .. }
         | Report::StartRollout { .. }
         | Report::Tick => Vec::new(),

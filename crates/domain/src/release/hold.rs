@@ -74,6 +74,27 @@ impl Hold {
             Self::Quarantine { .. } => "QUARANTINE",
         }
     }
+    /// Why, and who can lift it: what a child of the release says while it waits.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::UserPaused { by, note } => {
+                let why = note
+                    .as_ref()
+                    .map_or_else(String::new, |note| format!(" ({note})"));
+                format!("{by} paused the release{why}: resume it")
+            }
+            Self::Blocked { by, reason, .. } => format!("{by} blocked the release ({reason}): unblock it"),
+            Self::TaskFailed { task } => format!("{task} failed: try it again or skip it"),
+            Self::IntegrationInvalid { .. } => {
+                "the store integration does not work: mend it and verify it".to_owned()
+            }
+            Self::AwaitingApproval { stage } => format!("{stage} waits for a person to let it start"),
+            Self::Quarantine { reason } => {
+                format!("the release is quarantined ({reason}): ask an operator")
+            }
+        }
+    }
 }
 
 /// Work that no hold ever reaches: what makes things safer, and clean-up.

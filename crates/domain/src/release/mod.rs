@@ -4,6 +4,7 @@
 //! itself, `react` what the world must now do. One file tells each story.
 
 pub mod catalogue;
+pub mod children;
 pub mod command;
 pub mod event;
 pub mod gate;

@@ -2,12 +2,10 @@
 
 use super::event::Event;
 use super::state::{Release, Stage};
-use super::{notes, settle, work};
+use super::{children, notes, settle, work};
 use crate::board::{self, Begin, Owner, Reaction, TaskEvent};
-use crate::effect::{Effect, StoreVersion};
+use crate::effect::Effect;
 use crate::key::TaskKind;
-use crate::report::{Report, SubmissionStart};
-use std::collections::BTreeMap;
 
 /// Reactions to an event.
 #[must_use]
@@ -47,6 +45,11 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::Reworked { .. }
         | Event::RunCancelled { .. } => Vec::new(),
     };
+    reactions.extend(
+        children::tell_holds(before, release, event)
+            .into_iter()
+            .map(Reaction::Enqueue),
+    );
     if is_news(before, event)
         && (release.stage != Stage::Archived
             || matches!(event, Event::Archived { .. } | Event::StageEntered { .. }))
@@ -86,7 +89,7 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
             begin: Begin::Child { .. },
             ..
         } if task.kind == TaskKind::SubmitToStore => {
-            reactions.extend(birth(release, task).map(Reaction::Enqueue));
+            reactions.extend(children::birth(release, task).map(Reaction::Enqueue));
         }
         TaskEvent::Cancelled { task } => reactions.extend(cancel_run(before, task).map(Reaction::Enqueue)),
         TaskEvent::Started { .. }
@@ -113,42 +116,5 @@ fn cancel_run(before: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
         key: before.effect_key(task, task.next_step),
         integration,
         run,
-    })
-}
-
-fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
-    let task = release.board.find(key)?;
-    let target = key.target?;
-    let plan = release.plan().targets.get(&target)?;
-    let build_number = release
-        .store_build(target)
-        .and_then(|build| build.build_number.clone());
-    let notes: BTreeMap<String, String> = release
-        .notes
-        .iter()
-        .map(|text| ("en-US".to_owned(), text.chars().take(500).collect()))
-        .collect();
-    let start = SubmissionStart {
-        id: work::submission_id(release, task),
-        tenant: release.draft.tenant,
-        install: release.draft.install,
-        release: release.draft.id,
-        target,
-        attempt: task.generation.0.saturating_add(1),
-        integration: plan.store?,
-        version: StoreVersion {
-            version: plan.version.to_string(),
-            build_number: build_number.unwrap_or_default(),
-            notes,
-        },
-        settings: plan.settings.clone(),
-    };
-    Some(Effect::Tell {
-        from: release.aggregate_id(),
-        to: work::submission_aggregate(release, task),
-        ordinal: (release.version, 0),
-        report: Box::new(Report::StartSubmission {
-            start: Box::new(start),
-        }),
     })
 }

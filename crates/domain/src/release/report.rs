@@ -51,7 +51,10 @@ pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Ve
             };
             child_changed(release, *target, &shipment)
         }
-        Report::StartSubmission { .. } | Report::StartRollout { .. } | Report::Tick => Vec::new(),
+        Report::HoldsChanged { .. }
+        | Report::StartSubmission { .. }
+        | Report::StartRollout { .. }
+        | Report::Tick => Vec::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use delivr_domain::key::TargetKey;
 use delivr_domain::plan::{StoreSettings, SubmitMode};
 use delivr_domain::release::gate::Context;
 use delivr_domain::report::{
-    Exposure, ExposureWord, Finding, Report, Resolved, ReviewState, ReviewWord, RolloutStart, Sighting,
-    SubmissionStart,
+    Exposure, ExposureWord, Finding, Held, HeldBy, Report, Resolved, ReviewState, ReviewWord, RolloutStart,
+    Sighting, SubmissionStart,
 };
 use delivr_domain::time::Span;
 use delivr_domain::{rollout, submission};
@@ -58,6 +58,7 @@ pub(crate) fn rollout_start(target: TargetKey, settings: StoreSettings, exposure
         version: version(),
         settings,
         exposure,
+        held: Held::default(),
     }
 }
 
@@ -169,6 +170,15 @@ fn neighbours(seen: &mut Seen, subject: &Subject) -> Vec<Subject> {
         seen.tried(&word, &column(&subject.state), outcome);
         found.push(copy);
     }
+    // The same commands while a hold of the release reaches it; where it stands is not changed by that.
+    let mut held = subject.clone();
+    held.report(seen, &holds_changed(1));
+    for command in commands(&held.state) {
+        let mut copy = held.clone();
+        let outcome = copy.input(seen, Input::Command(&command));
+        seen.tried(&command_word(&command), &column(&held.state), outcome);
+    }
+    held.report(seen, &holds_changed(2));
     for effect in subject.state.outstanding() {
         let mut reports: Vec<Report> = answer(&effect).map(|(_, report)| report).into_iter().collect();
         reports.extend(bad_answers(&effect).into_iter().map(|(_, report)| report));
@@ -185,6 +195,18 @@ fn neighbours(seen: &mut Seen, subject: &Subject) -> Vec<Subject> {
         found.push(copy);
     }
     found
+}
+
+/// The release is paused, and then resumed.
+pub(crate) fn holds_changed(as_of: u64) -> Report {
+    let pause = HeldBy {
+        hold: "USER_PAUSED".to_owned(),
+        sentence: "pat paused the release: resume it".to_owned(),
+    };
+    let by = if as_of == 1 { vec![pause] } else { Vec::new() };
+    Report::HoldsChanged {
+        held: Held { as_of, by },
+    }
 }
 
 /// The column of the command tables.

@@ -21,8 +21,8 @@ use delivr_domain::release::state::{
     Verdict,
 };
 use delivr_domain::report::{
-    Cause, ChildState, Class, Exposure, ExposureWord, Finding, Outcome, ReviewState, ReviewWord, RunProduct,
-    StoreBuild, TestTotals,
+    Cause, ChildState, Class, Exposure, ExposureWord, Finding, Held, HeldBy, Outcome, ReviewState,
+    ReviewWord, RolloutStart, RunProduct, StoreBuild, TestTotals,
 };
 use delivr_domain::time::Span;
 use delivr_domain::{release, rollout, submission};
@@ -105,6 +105,17 @@ fn build_task() -> TaskKey {
     TaskKey::once(TaskKind::TriggerRegressionBuilds)
         .target(ANDROID)
         .cycle(2)
+}
+
+fn held() -> Held {
+    let pause = HeldBy {
+        hold: text("USER_PAUSED"),
+        sentence: text("pat paused the release: resume it"),
+    };
+    Held {
+        as_of: 41,
+        by: vec![pause],
+    }
 }
 
 fn run() -> RunRef {
@@ -558,6 +569,26 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: Some(text("the rollout is halted")),
                         store_words: Some(text("inProgress")),
                         at: start(),
+                        held: Vec::new(),
+                    },
+                },
+            },
+        ),
+        (
+            "shipment held",
+            E::ShipmentChanged {
+                target: ANDROID,
+                shipment: Shipment {
+                    submission: id(SubmissionId::from_uuid, 300),
+                    rollout: Some(id(RolloutId::from_uuid, 400)),
+                    state: ChildState {
+                        status: text("LIVE"),
+                        exposure: 1_000,
+                        live: false,
+                        blocker: None,
+                        store_words: None,
+                        at: start(),
+                        held: held().by,
                     },
                 },
             },
@@ -640,6 +671,7 @@ pub(crate) fn of_submission() -> Vec<Case> {
                 review: Some(review()),
             },
         ),
+        ("holds changed", E::HoldsChanged { held: held() }),
     ]
     .into_iter()
     .map(|(name, event)| (name, Event::Submission(event)))
@@ -688,6 +720,16 @@ pub(crate) fn of_rollout() -> Vec<Case> {
             E::RaisingStopped {
                 status: rollout::Status::Paused,
                 reason: text("a bug"),
+            },
+        ),
+        ("holds changed", E::HoldsChanged { held: held() }),
+        (
+            "born held",
+            E::Born {
+                start: Box::new(RolloutStart {
+                    held: held(),
+                    ..rollout_start(ANDROID, StoreSettings::default(), 100)
+                }),
             },
         ),
     ]

@@ -148,6 +148,7 @@ pub(crate) fn child(
             blocker: None,
             store_words: None,
             at: subject.now,
+            held: Vec::new(),
         },
     }
 }

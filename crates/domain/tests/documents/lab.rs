@@ -197,6 +197,7 @@ fn report_word(report: &Report) -> &'static str {
         Report::FactChanged { .. } => "a gate's fact changed",
         Report::RunCancelled { .. } => "a run was asked to stop",
         Report::ChildChanged { .. } => "a submission or rollout changed",
+        Report::HoldsChanged { .. } => "the release's holds changed",
         Report::StartSubmission { .. } | Report::StartRollout { .. } => "created",
         Report::Tick => "the clock",
     }
@@ -431,7 +432,7 @@ impl Seen {
             source::REPLAN,
             source::REWORK,
             source::SUBMISSION,
-            source::ROLLOUT,
+            source::ROLLOUT_COMMAND,
         ]
         .into_iter()
         .flat_map(|text| source::words_after(text, "illegal("))

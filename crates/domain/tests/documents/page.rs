@@ -384,6 +384,7 @@ fn submissions(seen: &Seen) -> String {
         "## Submission\n\n\
          One try of one target in a store.\n\
          It prepares the version, hands it to review (by itself, or when a person says `SUBMIT`, as the plan says) and follows the review.\n\
+         A hold that reaches the target's lane of the release reaches it too: then nothing is prepared, handed in or released, and withdrawing goes on.\n\
          A refused, withdrawn or taken-down one fails the release's `SUBMIT_TO_STORE`; retrying that task makes a new submission.\n\n{}",
         table.text()
     );
@@ -416,6 +417,7 @@ fn rollouts(seen: &Seen) -> String {
         "## Rollout\n\n\
          How an accepted version reaches its users.\n\
          Every decision is a write and a read-back; nothing is believed before it is read back.\n\
+         A hold that reaches the target's lane of the release reaches it too: then nothing is raised, resumed or completed, by people or by time; pausing, halting, reading back and watching go on, and lifting the hold never resumes what a person paused here.\n\
          What somebody changes in the store's console shows as drift, and nothing is raised by itself until a person decides.\n\
          On Google Play a pause is ours alone (the store keeps its exposure) and a halt is the store's; the App Store raises by itself over seven days, can be paused, and cannot be halted.\n\n{}",
         table.text()

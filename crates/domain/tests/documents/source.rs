@@ -96,6 +96,7 @@ pub(crate) const REPLAN: &str = include_str!("../../src/release/command/replan.r
 pub(crate) const REWORK: &str = include_str!("../../src/release/command/rework.rs");
 pub(crate) const REPORT: &str = include_str!("../../src/report.rs");
 pub(crate) const ROLLOUT: &str = include_str!("../../src/rollout.rs");
+pub(crate) const ROLLOUT_COMMAND: &str = include_str!("../../src/rollout/command.rs");
 pub(crate) const STATE: &str = include_str!("../../src/release/state.rs");
 pub(crate) const SUBMISSION: &str = include_str!("../../src/submission.rs");
 pub(crate) const VENDOR: &str = include_str!("../../src/ports/vendor.rs");

@@ -4,7 +4,7 @@ use delivr_domain::aggregate::Event;
 use delivr_domain::board::TaskEvent;
 use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
-use delivr_domain::report::Exposure;
+use delivr_domain::report::{Exposure, Held};
 use delivr_domain::rollout::Event as RolloutEvent;
 use delivr_domain::submission::Event as SubmissionEvent;
 
@@ -29,6 +29,7 @@ pub(crate) fn summary(event: &Event) -> String {
                 ),
                 None => format!("the submission is {status}"),
             },
+            SubmissionEvent::HoldsChanged { held } => held_line(held),
         },
         Event::Rollout(event) => match event {
             RolloutEvent::Born { start } => {
@@ -43,7 +44,16 @@ pub(crate) fn summary(event: &Event) -> String {
             }
             RolloutEvent::Observed { exposure, drift } => observed(exposure, drift.as_deref()),
             RolloutEvent::RaisingStopped { status, reason } => format!("the rollout is {status}: {reason}"),
+            RolloutEvent::HoldsChanged { held } => held_line(held),
         },
+    }
+}
+
+fn held_line(held: &Held) -> String {
+    if held.holds() {
+        format!("waits for the release: {}", held.sentence())
+    } else {
+        "the release holds it no longer".to_owned()
     }
 }
 

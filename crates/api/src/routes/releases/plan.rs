@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use delivr_app::apply::read_state;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::create::{self, Replan};
-use delivr_app::usecases::explain::{Line, dry_run};
+use delivr_app::usecases::explain::{Line, Reach, dry_run};
 use delivr_app::usecases::profile::Settings;
 use delivr_domain::aggregate::{Aggregate, Command};
 use delivr_domain::ids::IntegrationId;
@@ -99,7 +99,11 @@ pub(crate) async fn read(cx: Context) -> Answered {
     let children = children(&cx, &release).await?;
     let integrations = cx.app.store.integrations(cx.tenant(), None).await?;
     let providers = integrations.into_iter().map(|it| (it.id, it.provider)).collect();
-    let run = dry_run(&release, children, cx.now());
+    let reach = match cx.app.connections.reached_at() {
+        Some(_) => Reach::Reachable,
+        None => Reach::NoAddress,
+    };
+    let run = dry_run(&release, children, cx.now(), reach);
     let left_out = release.plan().left_out.iter();
     let view = PlanView {
         release_id: release.draft.id.to_string(),

@@ -5,11 +5,12 @@
 
 use super::foresee::{self, Foresight};
 use super::sentence;
+use crate::usecases::callbacks;
 use delivr_domain::aggregate::{Aggregate, Command, Input, Stepped};
-use delivr_domain::board::{Reaction, TaskState};
-use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::board::{Permit, Reaction, TaskState};
+use delivr_domain::effect::{CicdWrite, Effect, FactKind, Operation};
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::key::{AggregateId, EffectId, TargetKey, TaskKey};
+use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey};
 use delivr_domain::plan::GatedStage;
 use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Force, Rejection};
@@ -51,7 +52,17 @@ pub struct DryRun {
     pub ends_in: Stage,
 }
 
+/// Whether vendors can call this installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// They are given an address.
+    Reachable,
+    /// No address is set: a run that is to be given one cannot be started.
+    NoAddress,
+}
+
 struct Rehearsal {
+    reach: Reach,
     cast: BTreeMap<AggregateId, Aggregate>,
     release: AggregateId,
     now: Timestamp,
@@ -64,11 +75,12 @@ struct Rehearsal {
 
 /// Rehearses a release with its submissions and rollouts from an instant on.
 #[must_use]
-pub fn dry_run(release: &Release, children: Vec<Aggregate>, now: Timestamp) -> DryRun {
+pub fn dry_run(release: &Release, children: Vec<Aggregate>, now: Timestamp, reach: Reach) -> DryRun {
     let id = release.aggregate_id();
     let mut cast: BTreeMap<AggregateId, Aggregate> = children.into_iter().map(|it| (it.id(), it)).collect();
     cast.insert(id, Aggregate::Release(Box::new(release.clone())));
     let mut rehearsal = Rehearsal {
+        reach,
         cast,
         release: id,
         now,
@@ -175,9 +187,46 @@ impl Rehearsal {
         });
     }
 
+    /// What a person must do before the effect can succeed.
+    fn note_obstacle(&mut self, effect: &Effect) {
+        let Effect::Perform {
+            key,
+            integration,
+            operation: Operation::Cicd(CicdWrite::TriggerRun { job, parameters, .. }),
+        } = effect
+        else {
+            return;
+        };
+        let names_us = parameters.values().any(|it| it.contains(callbacks::URL_WORD));
+        if !names_us || self.reach == Reach::Reachable {
+            return;
+        }
+        self.lines.push(Line {
+            does: callbacks::no_address(job),
+            kind: "PERSON",
+            task: Some(key.task),
+            target: key.task.target,
+            integration: Some(*integration),
+            not_before: self.now,
+        });
+    }
+
     /// The first effect of an aggregate whose answer can be foreseen and was not given yet.
     fn pending(&self, of: &Aggregate) -> Option<(Effect, Report)> {
-        let open = |effect: &Effect| !self.answered.contains(&(effect.id(), of.version()));
+        // What a hold keeps back is not answered: a person lifts the hold first.
+        let held = |effect: &Effect| match effect {
+            Effect::Perform { key, .. } | Effect::Resolve { key, .. } => match of.permit(key) {
+                Permit::Write => false,
+                Permit::LookUpOnly => !waits_for_skip(of, key),
+                Permit::Stale => true,
+            },
+            Effect::Watch { .. }
+            | Effect::Probe { .. }
+            | Effect::CancelRun { .. }
+            | Effect::Tell { .. }
+            | Effect::Message { .. } => false,
+        };
+        let open = |effect: &Effect| !held(effect) && !self.answered.contains(&(effect.id(), of.version()));
         of.outstanding().into_iter().filter(open).find_map(|effect| {
             match foresee::answer(of, self.star(), &effect) {
                 Foresight::Report(report) => Some((effect, *report)),
@@ -195,6 +244,7 @@ impl Rehearsal {
             return false;
         };
         self.answered.insert((effect.id(), version));
+        self.note_obstacle(&effect);
         self.note(&effect);
         // Reports are never rejected.
         let _changed = self.step(id, Input::Report(&report));
@@ -396,6 +446,11 @@ impl Rehearsal {
         );
         self.person(self.release, does, None, &trigger(Some("(cleared)".to_owned())))
     }
+}
+
+fn waits_for_skip(of: &Aggregate, key: &EffectKey) -> bool {
+    let task = of.owner().board().find(&key.task);
+    task.is_some_and(|task| task.skip_after_look_up.is_some())
 }
 
 /// When something follows by itself, beside the deadlines of waits.

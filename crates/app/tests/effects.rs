@@ -1,0 +1,140 @@
+//! What one claimed effect comes to: what is sent, what is stored of it, and what a person is told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+#[allow(unreachable_pub, dead_code, reason = "a bench for several tests")]
+mod bench;
+
+use bench::{Bench, Then, begin, now, plan, tenant};
+use delivr_app::connections;
+use delivr_app::usecases::callbacks;
+use delivr_app::usecases::explain::{Reach, dry_run};
+use delivr_domain::board::TaskState;
+use delivr_domain::key::TaskKind;
+use delivr_domain::plan::{Plan, Purpose};
+use delivr_domain::ports::store::{Directory as _, Queue as _};
+use std::sync::Arc;
+
+const BUILD: TaskKind = TaskKind::TriggerPreRegressionBuilds;
+
+fn reachable() -> Arc<connections::Connections> {
+    connections::reached_at("https://delivr.example.com/base/".parse().ok())
+}
+
+/// A plan whose build is given both words.
+fn calling_back() -> Plan {
+    let mut plan = plan();
+    for target in plan.targets.values_mut() {
+        let pipeline = target.pipelines.get_mut(&Purpose::PreRegressionBuild).unwrap();
+        pipeline
+            .parameters
+            .insert("KEY".to_owned(), "{delivr_key}".to_owned());
+        pipeline
+            .parameters
+            .insert("REPORT_TO".to_owned(), "{callbackUrl}?of={version}".to_owned());
+    }
+    plan
+}
+
+/// Everything that is stored or shown about the release, as one text.
+fn all_that_is_kept(bench: &Bench) -> String {
+    let events = now(bench.store.events(tenant(), bench.release, 0, 1_000)).unwrap();
+    let attempts = now(bench.store.attempts(bench.release)).unwrap();
+    format!("{:?} {:?} {:?} {attempts:?}", bench.state(), events, bench.rows())
+}
+
+#[test]
+fn a_run_is_given_its_key_and_the_address_to_call_and_nothing_keeps_the_secret() {
+    let bench = Bench::new(calling_back(), reachable());
+    bench.work();
+    let row = bench.write_of(BUILD);
+    let key = row.effect.key().unwrap().short();
+    let token = now(callbacks::token(&bench.app, tenant(), &key)).unwrap();
+    let asked = bench.vendor.0.lock().unwrap().asked.join("\n");
+    let address = format!("https://delivr.example.com/base/api/v1/callbacks/builds/{token}?of=1.4.0");
+    assert!(asked.contains(&address), "{asked}");
+    assert!(asked.contains(&format!("\"KEY\": \"{key}\"")), "{asked}");
+    let caller = now(callbacks::verify(&bench.app, &token)).unwrap().unwrap();
+    assert_eq!(caller.correlation, key);
+    let kept = all_that_is_kept(&bench);
+    assert!(!kept.contains(&token), "the token is a secret");
+    assert!(kept.contains("{callbackUrl}"), "what is shown keeps the word");
+}
+
+#[test]
+fn a_vendor_that_repeats_what_it_was_sent_does_not_bring_the_secret_into_a_failure() {
+    let bench = Bench::new(calling_back(), reachable());
+    let refused = Then::Refused("bad parameters".to_owned());
+    // The ticket is refused too, whichever of the two is asked for first.
+    bench
+        .vendor
+        .0
+        .lock()
+        .unwrap()
+        .next
+        .extend([refused.clone(), refused]);
+    bench.work();
+    let key = bench.write_of(BUILD).effect.key().unwrap().short();
+    let token = now(callbacks::token(&bench.app, tenant(), &key)).unwrap();
+    let task = bench.task(BUILD);
+    let TaskState::Failed { cause, .. } = &bench.state().board.find(&task).unwrap().state.clone() else {
+        panic!("it is refused");
+    };
+    assert!(
+        cause.vendor.as_ref().unwrap().contains("(callback token)"),
+        "{cause:?}"
+    );
+    assert!(!all_that_is_kept(&bench).contains(&token));
+}
+
+#[test]
+fn without_a_public_address_the_run_is_not_started_and_the_dry_run_says_so_before() {
+    let bench = Bench::new(calling_back(), connections::cache());
+    let said = |reach| {
+        let lines = dry_run(&bench.state(), Vec::new(), begin(), reach).lines;
+        lines
+            .into_iter()
+            .filter(|it| it.does.contains("DELIVR_PUBLIC_URL"))
+            .count()
+    };
+    assert_eq!(said(Reach::NoAddress), 1);
+    assert_eq!(said(Reach::Reachable), 0);
+    bench.work();
+    let task = bench.task(BUILD);
+    let TaskState::Failed { cause, .. } = &bench.state().board.find(&task).unwrap().state.clone() else {
+        panic!("it cannot be started");
+    };
+    assert_eq!(cause.code, "public_url_missing");
+    assert!(cause.sentence.contains("DELIVR_PUBLIC_URL"), "{}", cause.sentence);
+    let asked = bench.vendor.0.lock().unwrap().asked.join("\n");
+    assert!(!asked.contains("TriggerRun"), "nothing was sent: {asked}");
+}
+
+#[test]
+fn a_run_that_names_no_address_needs_none() {
+    let bench = Bench::new(plan(), connections::cache());
+    bench.work();
+    let asked = bench.vendor.0.lock().unwrap().asked.join("\n");
+    assert!(asked.contains("TriggerRun"), "{asked}");
+}
+
+#[test]
+fn the_dry_run_lifts_a_hold_before_it_goes_on() {
+    let bench = Bench::new(plan(), connections::cache());
+    bench.command(delivr_domain::release::Command::Pause { note: None });
+    let lines = dry_run(&bench.state(), Vec::new(), begin(), Reach::Reachable).lines;
+    let first = lines
+        .iter()
+        .find(|it| matches!(it.kind, "PERSON" | "PERFORM"))
+        .unwrap();
+    assert_eq!(
+        (first.kind, first.does.as_str()),
+        ("PERSON", "resume the release")
+    );
+}

@@ -1,0 +1,120 @@
+//! What a release says to its children: come to life, and which of its holds reach you.
+//!
+//! A child is told when the holds that reach its lane change, and again when its own news show that it knows of others: it
+//! may have been born after it was told. What it is told carries the release's event number, so that a late, doubled or
+//! overtaken word does no harm.
+
+use super::event::Event;
+use super::hold;
+use super::state::Release;
+use super::work;
+use crate::board::{Lane, Owner as _, Task, TaskState};
+use crate::effect::{Effect, StoreVersion};
+use crate::key::{AggregateId, AggregateKind, TargetKey};
+use crate::report::{Held, HeldBy, Report, SubmissionStart};
+use std::collections::BTreeMap;
+
+/// The holds that reach a shipping task, as its child keeps them.
+#[must_use]
+pub fn holds_of(release: &Release, ship: &Task) -> Vec<HeldBy> {
+    hold::holds(release)
+        .iter()
+        .filter(|hold| hold::blocks(release.plan(), hold, ship))
+        .map(|hold| HeldBy {
+            hold: hold.word().to_owned(),
+            sentence: hold.sentence(),
+        })
+        .collect()
+}
+
+/// The child at work for a shipping task: its rollout once that was heard of, else its submission.
+fn child_of(release: &Release, ship: &Task) -> Option<AggregateId> {
+    let TaskState::AwaitingChild { child } = ship.state else {
+        return None;
+    };
+    let shipment = ship.key.target.and_then(|target| release.shipments.get(&target));
+    let rollout = shipment
+        .filter(|it| it.submission.uuid() == child.id)
+        .and_then(|it| it.rollout);
+    Some(rollout.map_or(child, |rollout| AggregateId {
+        kind: AggregateKind::Rollout,
+        id: rollout.uuid(),
+    }))
+}
+
+/// Tells the children at work which holds reach them, where this event changed that or showed that one does not know.
+pub(super) fn tell_holds(before: &Release, release: &Release, event: &Event) -> Vec<Effect> {
+    let mut tells = Vec::new();
+    for ship in release.board.lane(Lane::Distribution) {
+        let Some(to) = child_of(release, ship) else {
+            continue;
+        };
+        let by = holds_of(release, ship);
+        let changed = holds_of(before, ship) != by;
+        let unaware = matches!(
+            event,
+            Event::ShipmentChanged { target, shipment }
+                if Some(*target) == ship.key.target && shipment.state.held != by
+        );
+        if !changed && !unaware {
+            continue;
+        }
+        let held = Held {
+            as_of: release.version,
+            by,
+        };
+        tells.push(Effect::Tell {
+            from: release.aggregate(),
+            to,
+            ordinal: (release.version, ordinal(ship.key.target)),
+            report: Box::new(Report::HoldsChanged { held }),
+        });
+    }
+    tells
+}
+
+/// Which tell of an event it is: the first is a birth, then one for each target.
+fn ordinal(target: Option<TargetKey>) -> u16 {
+    let place = target.and_then(|target| TargetKey::ALL.iter().position(|it| *it == target));
+    place
+        .and_then(|place| u16::try_from(place).ok())
+        .map_or(u16::MAX, |place| place.saturating_add(1))
+}
+
+/// Brings a shipping task's submission to life.
+pub(super) fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
+    let task = release.board.find(key)?;
+    let target = key.target?;
+    let plan = release.plan().targets.get(&target)?;
+    let build_number = release
+        .store_build(target)
+        .and_then(|build| build.build_number.clone());
+    let notes: BTreeMap<String, String> = release
+        .notes
+        .iter()
+        .map(|text| ("en-US".to_owned(), text.chars().take(500).collect()))
+        .collect();
+    let start = SubmissionStart {
+        id: work::submission_id(release, task),
+        tenant: release.draft.tenant,
+        install: release.draft.install,
+        release: release.draft.id,
+        target,
+        attempt: task.generation.0.saturating_add(1),
+        integration: plan.store?,
+        version: StoreVersion {
+            version: plan.version.to_string(),
+            build_number: build_number.unwrap_or_default(),
+            notes,
+        },
+        settings: plan.settings.clone(),
+    };
+    Some(Effect::Tell {
+        from: release.aggregate_id(),
+        to: work::submission_aggregate(release, task),
+        ordinal: (release.version, 0),
+        report: Box::new(Report::StartSubmission {
+            start: Box::new(start),
+        }),
+    })
+}

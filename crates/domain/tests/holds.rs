@@ -1,0 +1,881 @@
+//! A release's holds reach its submissions and rollouts: nothing that moves forward is started or sent while one does,
+//! everything that makes things safer goes on, and lifting the hold lets things go on as they were.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+#[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
+mod common;
+
+use common::{World, plan, run_row};
+use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Event, Input};
+use delivr_domain::board::{Permit, TaskEvent, TaskState};
+use delivr_domain::effect::{Effect, Operation, Reading, RolloutChange, StoreWrite, Watched};
+use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
+use delivr_domain::plan::SubmitMode;
+use delivr_domain::release::children::holds_of;
+use delivr_domain::release::command::{Command, Force, Rejection};
+use delivr_domain::release::gate::Context;
+use delivr_domain::release::hold::Scope;
+use delivr_domain::release::state::Phase;
+use delivr_domain::report::{
+    Cause, Class, Exposure, ExposureWord, Finding, Outcome, Performed, Report, Resolved, Sighting,
+};
+use delivr_domain::rollout::{self, EVERYBODY, Rollout, Status};
+use delivr_domain::submission::{self, Submission};
+use delivr_domain::time::Span;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
+const IOS: TargetKey = TargetKey::IosAppStore;
+
+/// A world with a store that remembers what it was asked for.
+#[derive(Clone)]
+struct Shop {
+    world: World,
+    exposure: BTreeMap<AggregateId, (ExposureWord, u16)>,
+}
+
+impl Shop {
+    fn new(targets: &[TargetKey], step_minutes: Option<u32>, submit: SubmitMode) -> Self {
+        let mut settings = plan(targets);
+        for target in settings.targets.values_mut() {
+            target.settings.step_minutes = step_minutes;
+            target.settings.submit = submit;
+        }
+        Self {
+            world: World::new(settings),
+            exposure: BTreeMap::new(),
+        }
+    }
+
+    fn stands(&self, rollout: AggregateId) -> Exposure {
+        let known = self.exposure.get(&rollout).copied();
+        let first = |it: &Rollout| (ExposureWord::Active, it.start.exposure);
+        let (word, bps) = known.unwrap_or_else(|| first(self.rollout(rollout)));
+        Exposure {
+            word,
+            bps,
+            store_word: word.to_string(),
+        }
+    }
+
+    fn rollout(&self, id: AggregateId) -> &Rollout {
+        match &self.world.aggregates[&id] {
+            Aggregate::Rollout(rollout) => rollout,
+            _ => panic!("not a rollout"),
+        }
+    }
+
+    fn submission(&self, id: AggregateId) -> &Submission {
+        match &self.world.aggregates[&id] {
+            Aggregate::Submission(submission) => submission,
+            _ => panic!("not a submission"),
+        }
+    }
+
+    /// The newest child of the kind.
+    fn find(&self, kind: AggregateKind) -> Option<AggregateId> {
+        let mut of_kind: Vec<&Aggregate> = self
+            .world
+            .aggregates
+            .values()
+            .filter(|it| it.id().kind == kind)
+            .collect();
+        of_kind.sort_by_key(|it| match it {
+            Aggregate::Submission(it) => !it.terminal(),
+            Aggregate::Rollout(it) => !it.terminal(),
+            Aggregate::Release(_) => false,
+        });
+        of_kind.last().map(|it| it.id())
+    }
+
+    fn row(&self, wanted: impl Fn(&Effect) -> bool) -> Option<EffectId> {
+        self.world
+            .live
+            .iter()
+            .find(|(_, effect)| wanted(effect))
+            .map(|(row, _)| *row)
+    }
+
+    fn task_row(&self, kind: TaskKind) -> Option<(EffectId, EffectKey)> {
+        let row = self.row(|effect| {
+            matches!(effect, Effect::Perform { .. }) && effect.key().is_some_and(|key| key.task.kind == kind)
+        })?;
+        Some((row, *self.world.live[&row].key().unwrap()))
+    }
+
+    fn permit(&self, key: &EffectKey) -> Permit {
+        self.world.aggregates[&key.owner].permit(key)
+    }
+
+    /// What a worker makes of the row now: a hold parks what was not sent, and the store does the rest.
+    fn serve(&mut self, row: EffectId) {
+        let effect = self.world.live[&row].clone();
+        if let Effect::Perform { key, .. } | Effect::Resolve { key, .. } = &effect {
+            match self.permit(key) {
+                Permit::Write => {}
+                Permit::Stale => return,
+                Permit::LookUpOnly => return self.park(row),
+            }
+        }
+        match &effect {
+            Effect::Perform {
+                key,
+                operation: Operation::Store(StoreWrite::ChangeRollout { change, .. }),
+                ..
+            } => {
+                let now = self.stands(key.owner);
+                let then = match change {
+                    RolloutChange::SetExposure { bps } => (ExposureWord::Active, *bps),
+                    RolloutChange::Pause => (ExposureWord::Paused, now.bps),
+                    RolloutChange::Resume => (ExposureWord::Active, now.bps),
+                    RolloutChange::Halt => (ExposureWord::Halted, now.bps),
+                    RolloutChange::Complete => (ExposureWord::Completed, EVERYBODY),
+                };
+                self.exposure.insert(key.owner, then);
+                run_row(&mut self.world, row);
+            }
+            Effect::Resolve {
+                key,
+                reading: Reading::Exposure { .. },
+                ..
+            } => {
+                let exposure = self.stands(key.owner);
+                let finding = Finding::Exposure { exposure };
+                let report = Report::Resolved {
+                    key: *key,
+                    resolved: Resolved::Found { finding },
+                };
+                self.world.input(key.owner, Input::Report(&report), Some(row));
+            }
+            Effect::Watch {
+                key,
+                watched: Watched::Rollout { .. },
+                ..
+            } => {
+                let exposure = self.stands(key.owner);
+                let sighting = Sighting::Rollout { exposure };
+                let report = Report::Seen { key: *key, sighting };
+                self.world.input(key.owner, Input::Report(&report), None);
+            }
+            _ => run_row(&mut self.world, row),
+        }
+    }
+
+    fn park(&mut self, row: EffectId) {
+        let report = match &self.world.live[&row] {
+            Effect::Resolve { key, .. } => Report::Resolved {
+                key: *key,
+                resolved: Resolved::Parked,
+            },
+            Effect::Perform { key, .. } => Report::Performed {
+                key: *key,
+                performed: Performed::Parked,
+            },
+            _ => return,
+        };
+        let to = *match &report {
+            Report::Resolved { key, .. } | Report::Performed { key, .. } => &key.owner,
+            _ => return,
+        };
+        self.world.input(to, Input::Report(&report), None);
+    }
+
+    /// Everything that can change: events folded so far, and the rows there are.
+    fn mark(&self) -> (u64, Vec<EffectId>) {
+        let versions = self.world.aggregates.values().map(Aggregate::version).sum();
+        (versions, self.world.live.keys().copied().collect())
+    }
+
+    /// Serves one row from which something follows; whether there was one.
+    fn advance(&mut self) -> bool {
+        let mark = self.mark();
+        for row in mark.1.clone() {
+            self.serve(row);
+            if self.mark() != mark {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Serves rows until the world is as wished; lets time pass only with `patience`.
+    fn until(&mut self, patience: bool, wished: impl Fn(&Self) -> bool) -> bool {
+        for _ in 0..2_000 {
+            self.world.tick();
+            if wished(self) {
+                return true;
+            }
+            if self.advance() {
+                continue;
+            }
+            match self.world.next_wake() {
+                Some(at) if patience => self.world.now = self.world.now.max(at),
+                Some(_) | None => return false,
+            }
+        }
+        false
+    }
+
+    /// Delivers every Tell, and what follows from it.
+    fn deliver(&mut self) {
+        while let Some(row) = self.row(|effect| matches!(effect, Effect::Tell { .. })) {
+            run_row(&mut self.world, row);
+        }
+    }
+
+    fn ask(&mut self, of: AggregateId, command: &AnyCommand) -> Result<(), String> {
+        let cx = Context {
+            now: self.world.now,
+            actor: "pat",
+            facts: &BTreeMap::new(),
+        };
+        let asked = self.world.aggregates[&of]
+            .clone()
+            .step(Input::Command(command), &cx);
+        if let Err(rejection) = asked {
+            return Err(match rejection {
+                Rejection::Illegal { code, sentence } => format!("{code}: {sentence}"),
+                other => other.to_string(),
+            });
+        }
+        assert!(self.world.input(of, Input::Command(command), None));
+        Ok(())
+    }
+
+    fn rolling(targets: &[TargetKey], step_minutes: Option<u32>) -> (Self, AggregateId) {
+        let mut shop = Self::new(targets, step_minutes, SubmitMode::Auto);
+        let heard = |it: &Self| {
+            let rollout = it.find(AggregateKind::Rollout);
+            rollout.is_some_and(|id| it.rollout(id).store_word.is_some())
+        };
+        // On the App Store a person releases what was approved; the sample store releases at once.
+        assert!(shop.until(true, heard), "{}", shop.world.release().phase());
+        shop.deliver();
+        let rollout = shop.find(AggregateKind::Rollout).unwrap();
+        (shop, rollout)
+    }
+
+    fn pause_release(&mut self) {
+        assert!(self.world.command(Command::Pause {
+            note: Some("a bug".to_owned())
+        }));
+    }
+
+    fn resume_release(&mut self) {
+        assert!(self.world.command(Command::Resume));
+    }
+}
+
+fn reason() -> String {
+    "because".to_owned()
+}
+
+fn raise(bps: Option<u16>) -> AnyCommand {
+    AnyCommand::Rollout(rollout::Command::Advance {
+        bps,
+        reason: reason(),
+    })
+}
+
+fn pause() -> AnyCommand {
+    AnyCommand::Rollout(rollout::Command::Pause { reason: reason() })
+}
+
+fn go_on() -> AnyCommand {
+    AnyCommand::Rollout(rollout::Command::Resume { reason: reason() })
+}
+
+fn complete() -> AnyCommand {
+    AnyCommand::Rollout(rollout::Command::Complete { reason: reason() })
+}
+
+fn halt() -> AnyCommand {
+    AnyCommand::Rollout(rollout::Command::Halt { reason: reason() })
+}
+
+#[test]
+fn a_paused_release_raises_nothing_by_time_and_goes_on_when_it_is_resumed() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], Some(60));
+    shop.pause_release();
+    shop.deliver();
+    let held = &shop.rollout(rollout).held;
+    assert_eq!(held.by[0].hold, "USER_PAUSED");
+    assert!(
+        held.sentence().contains("pat paused the release (a bug)"),
+        "{held:?}"
+    );
+    let before = shop.stands(rollout).bps;
+    shop.world.now += Span::hours(30);
+    assert!(!shop.until(true, |it| it.stands(rollout).bps != before));
+    assert_eq!(shop.rollout(rollout).traffic_generation, 0, "nothing was decided");
+    shop.resume_release();
+    assert!(shop.until(true, |it| it.world.release().phase() == Phase::Completed));
+}
+
+#[test]
+fn people_move_nothing_forward_while_the_release_is_held_and_may_stop_it_further() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    shop.pause_release();
+    shop.deliver();
+    for command in [raise(None), raise(Some(5_000)), complete(), go_on()] {
+        let refused = shop.ask(rollout, &command).unwrap_err();
+        assert!(refused.starts_with("release_held: "), "{refused}");
+        assert!(refused.contains("a bug"), "the hold's own words: {refused}");
+    }
+    shop.ask(rollout, &pause()).unwrap();
+    assert_eq!(shop.rollout(rollout).status, Status::Paused);
+    shop.resume_release();
+    shop.deliver();
+    assert_eq!(
+        shop.rollout(rollout).status,
+        Status::Paused,
+        "what a person paused here stays paused"
+    );
+    shop.pause_release();
+    shop.deliver();
+    shop.ask(rollout, &halt()).unwrap();
+    assert!(shop.until(false, |it| it.stands(rollout).word == ExposureWord::Halted));
+    assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Halted));
+}
+
+#[test]
+fn the_app_stores_rollout_is_paused_in_the_store_while_the_release_is_held() {
+    let (mut shop, rollout) = Shop::rolling(&[IOS], None);
+    shop.pause_release();
+    shop.deliver();
+    assert!(shop.ask(rollout, &complete()).is_err());
+    shop.ask(rollout, &pause()).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Paused));
+    assert_eq!(shop.stands(rollout).word, ExposureWord::Paused);
+    assert!(shop.ask(rollout, &go_on()).is_err());
+    shop.resume_release();
+    shop.deliver();
+    shop.ask(rollout, &go_on()).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Active));
+}
+
+#[test]
+fn a_decision_that_was_not_sent_is_parked_and_goes_on_afterwards() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    shop.ask(rollout, &raise(None)).unwrap();
+    let (row, key) = shop.task_row(TaskKind::SetExposure).unwrap();
+    shop.pause_release();
+    shop.deliver();
+    assert_eq!(shop.permit(&key), Permit::LookUpOnly);
+    shop.park(row);
+    let task = shop.rollout(rollout).board.find(&key.task).unwrap();
+    assert!(task.parked && task.state == TaskState::Pending);
+    assert!(
+        shop.world.live.contains_key(&row),
+        "its row waits under the same key"
+    );
+    assert!(!shop.until(true, |it| it.stands(rollout).bps > 100));
+    shop.resume_release();
+    assert!(shop.until(false, |it| it.rollout(rollout).exposure == 1_000));
+}
+
+#[test]
+fn a_pause_overtakes_the_decision_that_a_hold_keeps_back() {
+    for (stop, status) in [(pause(), Status::Paused), (halt(), Status::Halted)] {
+        let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+        shop.ask(rollout, &raise(None)).unwrap();
+        let (row, _) = shop.task_row(TaskKind::SetExposure).unwrap();
+        shop.pause_release();
+        shop.deliver();
+        shop.park(row);
+        shop.ask(rollout, &stop).unwrap();
+        assert!(shop.until(false, |it| it.rollout(rollout).status == status));
+        shop.resume_release();
+        assert!(!shop.until(true, |it| it.stands(rollout).bps > 100), "{status}");
+    }
+}
+
+#[test]
+fn what_was_sent_before_the_hold_is_read_back() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    shop.ask(rollout, &raise(None)).unwrap();
+    let (row, _) = shop.task_row(TaskKind::SetExposure).unwrap();
+    shop.serve(row);
+    shop.pause_release();
+    shop.deliver();
+    assert!(shop.until(false, |it| it.rollout(rollout).exposure == 1_000));
+}
+
+#[test]
+fn a_held_submission_is_not_handed_in_and_may_be_withdrawn() {
+    let submitting = |it: &Shop| it.task_row(TaskKind::SubmitForReview).is_some();
+    let mut shop = Shop::new(&[ANDROID], None, SubmitMode::ByPerson);
+    let is_prepared = |it: &Submission| {
+        let task = it.board.find(&TaskKey::once(TaskKind::PrepareSubmission));
+        task.is_some_and(|task| task.state.settled())
+    };
+    let prepared = |it: &Shop| {
+        let submission = it.find(AggregateKind::Submission);
+        submission.is_some_and(|id| is_prepared(it.submission(id)))
+    };
+    assert!(shop.until(true, prepared));
+    shop.deliver();
+    let submission = shop.find(AggregateKind::Submission).unwrap();
+    shop.pause_release();
+    shop.deliver();
+    for command in [submission::Command::Submit, submission::Command::Release] {
+        let refused = shop
+            .ask(submission, &AnyCommand::Submission(command))
+            .unwrap_err();
+        assert!(refused.starts_with("release_held: "), "{refused}");
+    }
+    shop.resume_release();
+    shop.deliver();
+    let submit = AnyCommand::Submission(submission::Command::Submit);
+    shop.ask(submission, &submit).unwrap();
+    assert!(submitting(&shop));
+    let (row, key) = shop.task_row(TaskKind::SubmitForReview).unwrap();
+    shop.pause_release();
+    shop.deliver();
+    assert_eq!(shop.permit(&key), Permit::LookUpOnly);
+    // It had arrived: it is adopted, followed and, if a person says so, withdrawn.
+    run_row(&mut shop.world, row);
+    assert!(matches!(
+        shop.submission(submission)
+            .board
+            .find(&TaskKey::once(TaskKind::AwaitReview))
+            .unwrap()
+            .state,
+        TaskState::AwaitingCallback { .. }
+    ));
+    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    shop.ask(submission, &cancel).unwrap();
+    let (_, withdrawal) = shop.task_row(TaskKind::WithdrawSubmission).unwrap();
+    assert_eq!(shop.permit(&withdrawal), Permit::Write);
+}
+
+#[test]
+fn a_hold_that_is_told_before_the_child_is_born_reaches_it_all_the_same() {
+    let mut shop = Shop::new(&[ANDROID], None, SubmitMode::Auto);
+    let born = |effect: &Effect| matches!(effect, Effect::Tell { report, .. } if matches!(report.as_ref(), Report::StartSubmission { .. }));
+    assert!(shop.until(true, |it| it.row(born).is_some()));
+    shop.pause_release();
+    let told = |effect: &Effect| matches!(effect, Effect::Tell { report, .. } if matches!(report.as_ref(), Report::HoldsChanged { .. }));
+    let lost = shop
+        .row(told)
+        .expect("the child is told though nobody knows whether it is born");
+    run_row(&mut shop.world, lost);
+    assert!(shop.find(AggregateKind::Submission).is_none());
+    let birth = shop.row(born).unwrap();
+    run_row(&mut shop.world, birth);
+    let submission = shop.find(AggregateKind::Submission).unwrap();
+    assert!(!shop.submission(submission).held.holds());
+    shop.deliver();
+    assert!(
+        shop.submission(submission).held.holds(),
+        "its first news show that it does not know"
+    );
+    assert!(!shop.until(true, |it| it.task_row(TaskKind::SubmitForReview).is_some()));
+    shop.resume_release();
+    assert!(
+        shop.until(true, |it| it.world.release().phase() == Phase::Distribution
+            && it.find(AggregateKind::Rollout).is_some())
+    );
+}
+
+#[test]
+fn the_rollout_of_a_held_submission_is_held_from_its_first_moment() {
+    let mut shop = Shop::new(&[ANDROID], Some(1), SubmitMode::Auto);
+    let reviewed = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Watch {
+                watched: Watched::Review { .. },
+                ..
+            }
+        )
+    };
+    assert!(shop.until(true, |it| it.row(reviewed).is_some()));
+    shop.deliver();
+    shop.pause_release();
+    shop.deliver();
+    let watch = shop.row(reviewed).unwrap();
+    run_row(&mut shop.world, watch);
+    let birth = shop
+        .row(|effect| matches!(effect, Effect::Tell { to, .. } if to.kind == AggregateKind::Rollout))
+        .unwrap();
+    run_row(&mut shop.world, birth);
+    let rollout = shop.find(AggregateKind::Rollout).unwrap();
+    assert!(shop.rollout(rollout).held.holds());
+    // Lifted before the release has heard of the rollout: the submission is told, and that it is not the one is seen.
+    shop.resume_release();
+    shop.deliver();
+    assert!(!shop.rollout(rollout).held.holds());
+    assert!(shop.until(true, |it| it.world.release().phase() == Phase::Completed));
+}
+
+#[test]
+fn late_and_doubled_words_about_holds_do_no_harm() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], Some(60));
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        shop.pause_release();
+        shop.resume_release();
+    }
+    while let Some(row) = shop.row(|effect| matches!(effect, Effect::Tell { .. })) {
+        if let Some(Effect::Tell { report, .. }) = shop.world.live.remove(&row) {
+            said.push(*report);
+        }
+    }
+    let as_of = |report: &Report| match report {
+        Report::HoldsChanged { held } => held.as_of,
+        _ => 0,
+    };
+    said.sort_by_key(|report| std::cmp::Reverse(as_of(report)));
+    assert_eq!(said.len(), 4);
+    for report in said.iter().chain(&said) {
+        shop.world.input(rollout, Input::Report(report), None);
+        assert!(!shop.rollout(rollout).held.holds(), "the newest word counts");
+    }
+}
+
+#[test]
+fn only_a_hold_that_reaches_the_lane_reaches_the_child() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    let block = |scope| Command::Block {
+        reason: "x".to_owned(),
+        scope,
+    };
+    for (scope, reaches) in [
+        (Scope::Staging, false),
+        (Scope::Production, true),
+        (Scope::Everything, true),
+    ] {
+        assert!(shop.world.command(block(scope)));
+        shop.deliver();
+        assert_eq!(shop.rollout(rollout).held.holds(), reaches, "{scope}");
+        assert!(shop.world.command(Command::Unblock));
+        shop.deliver();
+        assert!(!shop.rollout(rollout).held.holds());
+    }
+}
+
+const FORWARD: [TaskKind; 6] = [
+    TaskKind::PrepareSubmission,
+    TaskKind::SubmitForReview,
+    TaskKind::ReleaseToUsers,
+    TaskKind::SetExposure,
+    TaskKind::ResumeRollout,
+    TaskKind::CompleteRollout,
+];
+
+fn holds_child(state: &Aggregate) -> bool {
+    match state {
+        Aggregate::Submission(it) => it.held.holds(),
+        Aggregate::Rollout(it) => it.held.holds(),
+        Aggregate::Release(_) => false,
+    }
+}
+
+fn task_event(event: &Event) -> Option<&TaskEvent> {
+    match event {
+        Event::Submission(submission::Event::Task { event })
+        | Event::Rollout(rollout::Event::Task { event }) => Some(event),
+        _ => None,
+    }
+}
+
+/// Nothing in any child's history began to move forward under a hold.
+fn nothing_moved_under_a_hold(shop: &Shop) {
+    for (id, history) in &shop.world.history {
+        let mut state = Aggregate::fold(&history[..1]).unwrap();
+        for (event, at) in &history[1..] {
+            if let Some(TaskEvent::Started { task, .. }) = task_event(event) {
+                let known = state.owner().board().find(task);
+                let reads_back =
+                    id.kind == AggregateKind::Rollout && known.is_some_and(|it| it.next_step > 0);
+                let forward = FORWARD.contains(&task.kind) && !reads_back;
+                assert!(
+                    !(forward && holds_child(&state)),
+                    "{id} started {task} under a hold"
+                );
+            }
+            if let Event::Rollout(rollout::Event::Decided { kind, .. }) = event {
+                let forward = FORWARD.contains(kind);
+                assert!(
+                    !(forward && holds_child(&state)),
+                    "{id} decided {kind} under a hold"
+                );
+            }
+            state = state.evolve(event, *at);
+        }
+    }
+}
+
+/// Nothing that moves forward may be sent under a hold.
+fn nothing_may_be_sent_under_a_hold(shop: &Shop) {
+    for effect in shop.world.live.values() {
+        if let Effect::Perform { key, .. } = effect
+            && FORWARD.contains(&key.task.kind)
+            && holds_child(&shop.world.aggregates[&key.owner])
+        {
+            assert_ne!(shop.permit(key), Permit::Write, "{key} may be sent under a hold");
+        }
+    }
+}
+
+/// Once every Tell has arrived, each child at work knows exactly the holds that reach its lane.
+fn children_know_their_holds(shop: &Shop) {
+    let release = shop.world.release();
+    for task in release.board.iter() {
+        let TaskState::AwaitingChild { child } = task.state else {
+            continue;
+        };
+        let shipment = task.key.target.and_then(|target| release.shipments.get(&target));
+        let rollout = shipment
+            .filter(|it| it.submission.uuid() == child.id)
+            .and_then(|it| it.rollout)
+            .map(|id| {
+                shop.rollout(AggregateId {
+                    kind: AggregateKind::Rollout,
+                    id: id.uuid(),
+                })
+            });
+        let (known, over) = match rollout {
+            Some(rollout) => (&rollout.held, rollout.terminal()),
+            None => {
+                let submission = shop.submission(child);
+                (&submission.held, submission.terminal())
+            }
+        };
+        if !over {
+            assert_eq!(known.by, holds_of(release, task), "{}", task.key);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Row(usize),
+    Doubled(usize),
+    Fail(usize, u8),
+    Clock(u32),
+    Pause,
+    Resume,
+    Block(bool),
+    Unblock,
+    Child(usize, u8),
+    Deliver,
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        14 => any::<usize>().prop_map(Move::Row),
+        3 => any::<usize>().prop_map(Move::Doubled),
+        2 => (any::<usize>(), 0u8..2).prop_map(|(row, outcome)| Move::Fail(row, outcome)),
+        4 => (0u32..7_200).prop_map(Move::Clock),
+        3 => Just(Move::Pause),
+        3 => Just(Move::Resume),
+        2 => any::<bool>().prop_map(Move::Block),
+        2 => Just(Move::Unblock),
+        6 => (any::<usize>(), 0u8..9).prop_map(|(child, command)| Move::Child(child, command)),
+        2 => Just(Move::Deliver),
+    ]
+}
+
+fn play(shop: &mut Shop, step: &Move) {
+    let nth = |shop: &Shop, index: usize| {
+        let rows: Vec<EffectId> = shop.world.live.keys().copied().collect();
+        (!rows.is_empty()).then(|| rows[index % rows.len()])
+    };
+    match step {
+        Move::Row(index) => {
+            if let Some(row) = nth(shop, *index) {
+                shop.serve(row);
+            }
+        }
+        Move::Doubled(index) => {
+            let row = nth(shop, *index);
+            if let Some(Effect::Tell { to, report, .. }) = row.map(|row| shop.world.live[&row].clone()) {
+                shop.world.input(to, Input::Report(&report), None);
+            }
+        }
+        Move::Fail(index, outcome) => {
+            let Some(row) = nth(shop, *index) else { return };
+            if let Effect::Perform { key, .. } = shop.world.live[&row].clone()
+                && key.owner.kind != AggregateKind::Release
+                && shop.permit(&key) != Permit::Stale
+            {
+                let outcome = [Outcome::NotDone, Outcome::Unknown][usize::from(*outcome)];
+                let cause = Cause::new("refused", "a person must look", Class::NeedsHuman);
+                let performed = Performed::Failed { cause, outcome };
+                let report = Report::Performed { key, performed };
+                shop.world.input(key.owner, Input::Report(&report), Some(row));
+            }
+        }
+        Move::Clock(seconds) => {
+            shop.world.now += Span::seconds(i64::from(*seconds));
+            shop.world.tick();
+        }
+        Move::Pause => {
+            let _paused = shop.world.command(Command::Pause { note: None });
+        }
+        Move::Resume => {
+            let _resumed = shop.world.command(Command::Resume);
+        }
+        Move::Block(staging) => {
+            let scope = if *staging {
+                Scope::Staging
+            } else {
+                Scope::Production
+            };
+            let reason = reason();
+            shop.world.command(Command::Block { reason, scope });
+        }
+        Move::Unblock => {
+            let _unblocked = shop.world.command(Command::Unblock);
+        }
+        Move::Child(index, command) => {
+            let children: Vec<AggregateId> = shop
+                .world
+                .aggregates
+                .keys()
+                .filter(|id| id.kind != AggregateKind::Release)
+                .copied()
+                .collect();
+            if children.is_empty() {
+                return;
+            }
+            let id = children[index % children.len()];
+            let command = match (&shop.world.aggregates[&id], command) {
+                (Aggregate::Submission(_), 0..3) => AnyCommand::Submission(submission::Command::Submit),
+                (Aggregate::Submission(_), 3..5) => AnyCommand::Submission(submission::Command::Release),
+                (Aggregate::Submission(_), 5) => AnyCommand::Submission(submission::Command::Cancel),
+                (Aggregate::Rollout(_), 0..3) => raise(None),
+                (Aggregate::Rollout(_), 3) => pause(),
+                (Aggregate::Rollout(_), 4) => go_on(),
+                (Aggregate::Rollout(_), 5) => halt(),
+                (Aggregate::Rollout(_), 6) => complete(),
+                (state, _) => match retry(state) {
+                    Some(command) => command,
+                    None => return,
+                },
+            };
+            let _refused = shop.ask(id, &command);
+        }
+        Move::Deliver => {
+            shop.deliver();
+            children_know_their_holds(shop);
+        }
+    }
+    nothing_may_be_sent_under_a_hold(shop);
+}
+
+fn retry(state: &Aggregate) -> Option<AnyCommand> {
+    let failed = state
+        .owner()
+        .board()
+        .iter()
+        .find(|task| task.failure().is_some())?
+        .key;
+    Some(match state {
+        Aggregate::Submission(_) => AnyCommand::Submission(submission::Command::Retry { task: failed }),
+        Aggregate::Rollout(_) => AnyCommand::Rollout(rollout::Command::Retry { task: failed }),
+        Aggregate::Release(_) => return None,
+    })
+}
+
+/// What a helpful person does next; whether there was anything.
+fn help(shop: &mut Shop) -> bool {
+    let children: Vec<Aggregate> = shop.world.aggregates.values().cloned().collect();
+    for child in children {
+        let tries = match &child {
+            Aggregate::Release(_) => continue,
+            Aggregate::Submission(_) => vec![
+                AnyCommand::Submission(submission::Command::Submit),
+                AnyCommand::Submission(submission::Command::Release),
+            ],
+            Aggregate::Rollout(_) => vec![go_on(), raise(None), complete()],
+        };
+        for command in tries.into_iter().chain(retry(&child)) {
+            let version = child.version();
+            let asked = shop.ask(child.id(), &command);
+            if asked.is_ok() && shop.world.aggregates[&child.id()].version() > version {
+                return true;
+            }
+        }
+    }
+    let failed = shop.world.release().failures().next().map(|(task, _)| task.key);
+    failed.is_some_and(|task| {
+        shop.world.command(Command::RetryTask {
+            task,
+            force: Force::No,
+        })
+    })
+}
+
+/// A shop where children are at work, or about to be: they come late in a release, and most of a random walk from its
+/// beginning would never see one. Each kind is walked to once.
+fn begun_shop(both: bool, by_person: bool, timed: bool, begun: usize) -> Shop {
+    static KNOWN: Mutex<BTreeMap<(bool, bool, bool, usize), Shop>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let shop = known.entry((both, by_person, timed, begun)).or_insert_with(|| {
+        let targets: &[TargetKey] = if both { &[ANDROID, IOS] } else { &[ANDROID] };
+        let submit = if by_person {
+            SubmitMode::ByPerson
+        } else {
+            SubmitMode::Auto
+        };
+        let mut shop = Shop::new(targets, timed.then_some(60), submit);
+        let wished = |it: &Shop| match begun {
+            0 => it.world.release().phase() == Phase::Distribution,
+            1 => it.find(AggregateKind::Submission).is_some(),
+            _ => {
+                let last = if by_person {
+                    AggregateKind::Submission
+                } else {
+                    AggregateKind::Rollout
+                };
+                it.find(last).is_some()
+            }
+        };
+        assert!(shop.until(true, wished));
+        shop
+    });
+    shop.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order, a held child moves nothing forward; when every hold is lifted and people do
+    /// their part, the release comes to its end.
+    #[test]
+    fn no_history_moves_a_held_child_forward_and_lifting_everything_lets_it_end(
+        steps in proptest::collection::vec(moves(), 1..80),
+        both in any::<bool>(),
+        by_person in any::<bool>(),
+        timed in any::<bool>(),
+        begun in 0usize..3,
+    ) {
+        let mut shop = begun_shop(both, by_person, timed, begun);
+        for step in &steps {
+            play(&mut shop, step);
+        }
+        nothing_moved_under_a_hold(&shop);
+        let _ = shop.world.command(Command::Resume);
+        let _ = shop.world.command(Command::Unblock);
+        shop.deliver();
+        children_know_their_holds(&shop);
+        for _ in 0..200 {
+            if shop.until(timed, |it| it.world.release().phase() == Phase::Completed) || !help(&mut shop) {
+                break;
+            }
+        }
+        prop_assert_eq!(shop.world.release().phase(), Phase::Completed);
+    }
+}
