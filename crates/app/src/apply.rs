@@ -6,10 +6,10 @@
 
 use crate::usecases::access::SYSTEM;
 use delivr_domain::aggregate::{Aggregate, Command, Event, Input, Stepped};
-use delivr_domain::board::Reaction;
+use delivr_domain::board::{Permit, Reaction};
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::TenantId;
-use delivr_domain::key::{AggregateId, AggregateKind};
+use delivr_domain::key::{AggregateId, AggregateKind, EffectKey};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
@@ -363,6 +363,23 @@ pub async fn finish_only(store: &dyn Store, claim: &Claim, end: RowEnd) -> Resul
         unit.commit().await?;
     }
     Ok(())
+}
+
+/// Ends the claim of a step nobody waits for; false when its owner waits for it (again), and nothing is changed then.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn finish_stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> Result<bool, StoreError> {
+    let mut unit = store.begin().await?;
+    let row = unit.load_for_update(key.owner).await?;
+    let state = row.as_ref().map(read_state).transpose()?;
+    if state.is_some_and(|state| state.permit(key) != Permit::Stale) {
+        return Ok(false);
+    }
+    if unit.finish(claim, RowEnd::Dead).await? == Finished::Now {
+        unit.commit().await?;
+    }
+    Ok(true)
 }
 
 async fn write(

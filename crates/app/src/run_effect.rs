@@ -16,10 +16,10 @@ use crate::connections::ConnectError;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{IntegrationId, TenantId};
-use delivr_domain::key::AggregateId;
+use delivr_domain::key::{AggregateId, EffectKey};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::provider::Connection;
-use delivr_domain::ports::store::{AttemptRecord, Claimed, Fact, PutBack, RowEnd};
+use delivr_domain::ports::store::{AttemptRecord, Claim, Claimed, Fact, PutBack, RowEnd, Store};
 use delivr_domain::report::{Cause, Class, Outcome, Report};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ enum Verdict {
     Report(AggregateId, Box<Report>, RowEnd, Option<(FactKind, Fact)>),
     /// End the row, tell nobody.
     End(RowEnd),
+    /// End the row unless its owner waits for it again.
+    Stale(EffectKey),
     /// Give it back.
     Back(PutBack),
     /// It was a watch: nothing to end.
@@ -118,6 +120,10 @@ async fn close(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<Ran, St
             Some(claim) => apply::finish_only(store, claim, end).await.map(|()| Ran::Done),
             None => Ok(Ran::Done),
         },
+        Verdict::Stale(key) => match &claimed.claim {
+            Some(claim) => stale(store, claim, &key).await,
+            None => Ok(Ran::Done),
+        },
         Verdict::Report(to, report, end, fact) => {
             let claim = claimed.claim.as_ref().map(|claim| (claim, end));
             let delivery = Delivery {
@@ -132,6 +138,20 @@ async fn close(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<Ran, St
                 .map(|_| Ran::Done)
         }
     }
+}
+
+/// Ends a row nobody waits for. Its owner is asked under lock: what has been armed again since must stay.
+async fn stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> Result<Ran, StoreError> {
+    if apply::finish_stale(store, claim, key).await? {
+        return Ok(Ran::Done);
+    }
+    let how = PutBack {
+        after: Duration::ZERO,
+        failures: 0,
+        unknown: false,
+        trouble: None,
+    };
+    store.put_back(claim, &how).await.map(|()| Ran::PutBack)
 }
 
 /// One line about the attempt, best effort: correctness rests on the successor's look-up, not on this.

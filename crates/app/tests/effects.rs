@@ -138,3 +138,73 @@ fn the_dry_run_lifts_a_hold_before_it_goes_on() {
         ("PERSON", "resume the release")
     );
 }
+
+const TICKET: TaskKind = TaskKind::CreateProjectManagementTicket;
+
+/// A ticket that was made by a send without an answer, adopted, and looked for once more.
+fn doubted(doubled: bool) -> Bench {
+    let mut plan = plan();
+    plan.pre_regression_builds = false;
+    let bench = Bench::new(plan, connections::cache());
+    bench.vendor.0.lock().unwrap().next.push_back(Then::MadeUnsaid);
+    bench.work();
+    assert!(bench.write_of(TICKET).unknown_since.is_some());
+    bench.later(60);
+    bench.work();
+    let task = bench.task(TICKET);
+    assert!(
+        bench.state().board.find(&task).unwrap().state.settled(),
+        "it is adopted"
+    );
+    if doubled {
+        bench.vendor.double();
+    }
+    // Ten times the delivery bound and the lag until a look-up sees it.
+    bench.later(399);
+    assert!(bench.claim().is_empty(), "not before its time");
+    bench.later(2);
+    bench.work();
+    assert_eq!(
+        bench.vendor.0.lock().unwrap().asked.len(),
+        1,
+        "nothing is made by looking"
+    );
+    bench
+}
+
+#[test]
+fn what_was_adopted_after_a_lost_answer_is_looked_for_once_more() {
+    let bench = doubted(false);
+    assert!(bench.state().holds.is_empty());
+    let bench = doubted(true);
+    let holds: Vec<String> = bench
+        .state()
+        .holds
+        .iter()
+        .map(delivr_domain::release::hold::Hold::sentence)
+        .collect();
+    assert_eq!(holds.len(), 1);
+    assert!(
+        holds[0].contains("object-0") && holds[0].contains("its-double"),
+        "{holds:?}"
+    );
+    bench.later(10_000);
+    assert!(
+        bench
+            .claim()
+            .iter()
+            .all(|it| it.row.effect.key().is_none_or(|key| key.task.kind != TICKET))
+    );
+}
+
+#[test]
+fn what_was_made_without_doubt_is_not_looked_for_again() {
+    let mut plan = plan();
+    plan.pre_regression_builds = false;
+    let bench = Bench::new(plan, connections::cache());
+    bench.work();
+    bench.vendor.double();
+    bench.later(10_000);
+    bench.work();
+    assert!(bench.state().holds.is_empty());
+}

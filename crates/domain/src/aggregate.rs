@@ -139,6 +139,7 @@ impl Aggregate {
             .iter()
             .filter_map(|task| board::row_of(owner, task))
             .collect();
+        rows.extend(owner.board().doubt_rows());
         if let Self::Release(release) = self {
             rows.extend(release::settle::probes(release));
         }

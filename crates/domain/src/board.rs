@@ -3,9 +3,11 @@
 //! Releases, submissions and rollouts own a board each and share this code, so that starting, retrying, parking and
 //! skipping mean the same everywhere. The owner says what a step's effect contains; the board says when it exists.
 
+mod doubt;
 mod rules;
 
-pub use rules::{decide_report, overdue, permit, react, row_of, step_done};
+pub use doubt::{Doubt, UNANSWERED_SECONDS, doubt_due, unanswered};
+pub use rules::{decide_report, is_known, overdue, permit, react, row_of, step_done};
 
 use crate::effect::{Effect, Reference, Watched};
 use crate::key::{AggregateId, EffectKey, Generation, TaskKey, words};
@@ -440,6 +442,23 @@ pub enum TaskEvent {
         /// This.
         reference: Reference,
     },
+    /// What was written may stand twice at the vendor once an earlier send arrives: it is looked for once more.
+    Doubted {
+        /// This.
+        doubt: Box<Doubt>,
+    },
+    /// The time to look has come.
+    DoubtDue {
+        /// For this write.
+        key: EffectKey,
+    },
+    /// It was looked for once more.
+    DoubtSettled {
+        /// For this write.
+        key: EffectKey,
+        /// What stands under its mark; empty too when the vendor could not be asked.
+        found: Vec<Reference>,
+    },
 }
 
 /// How a started task begins.
@@ -490,6 +509,8 @@ pub enum Permit {
     Write,
     /// A hold reaches it (or a skip waits): it may look up and adopt, not create.
     LookUpOnly,
+    /// It was done; it is looked for once more, whether it stands twice.
+    LookAgain,
     /// Nobody waits for it any more.
     Stale,
 }
@@ -518,6 +539,9 @@ pub struct Board {
     tasks: BTreeMap<TaskKey, Task>,
     /// Results that came too late, for the clean-up list.
     pub late: Vec<(EffectKey, Reference)>,
+    /// Writes that may stand twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    doubts: Vec<Doubt>,
 }
 
 impl Board {
@@ -643,6 +667,9 @@ impl Board {
             }),
             TaskEvent::Cancelled { task } => self.close(task, at, TaskState::Cancelled),
             TaskEvent::LateResult { key, reference } => self.late.push((*key, reference.clone())),
+            TaskEvent::Doubted { .. } | TaskEvent::DoubtDue { .. } | TaskEvent::DoubtSettled { .. } => {
+                self.evolve_doubt(event);
+            }
         }
     }
 

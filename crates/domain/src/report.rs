@@ -1,6 +1,6 @@
 //! What comes back from the world. A report is a fact: it is never rejected, at most too late.
 
-use crate::effect::{Reference, RunRef, StoreVersion};
+use crate::effect::{Operation, Reference, RunRef, StoreVersion};
 use crate::ids::{InstallId, IntegrationId, ReleaseId, RolloutId, SubmissionId, TenantId};
 use crate::key::{EffectKey, TargetKey, words};
 use crate::names::Sha;
@@ -274,6 +274,23 @@ pub enum Performed {
         /// What exists.
         reference: Reference,
     },
+    /// It exists, recognised by its mark after an attempt whose outcome was unknown: a send that was given up may still
+    /// arrive, so it is looked for once more.
+    DoneInDoubt {
+        /// What exists.
+        reference: Reference,
+        /// Through which integration.
+        integration: IntegrationId,
+        /// What was written.
+        operation: Box<Operation>,
+        /// Look again after so many seconds.
+        look_again_seconds: u32,
+    },
+    /// Looked for once more: these stand under its mark now.
+    LookedAgain {
+        /// All of them.
+        found: Vec<Reference>,
+    },
     /// It is given up for now.
     Failed {
         /// Why.
@@ -408,9 +425,9 @@ pub struct ChildState {
     pub store_words: Option<String>,
     /// When it was so.
     pub at: Timestamp,
-    /// The holds of the release that the child knew of then; where they are not the present ones, it is told again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub held: Vec<HeldBy>,
+    /// What the child knew then of the release's holds; where that is not the newest word, it is told again.
+    #[serde(default, skip_serializing_if = "Held::unheard_of")]
+    pub held: Held,
 }
 
 /// Anything that is reported to a machine.

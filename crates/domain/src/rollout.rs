@@ -495,7 +495,7 @@ impl Rollout {
             blocker,
             store_words: self.store_word.clone(),
             at: self.updated_at,
-            held: self.held.by.clone(),
+            held: self.held.clone(),
         };
         let news = Report::ChildChanged {
             target: self.start.target,

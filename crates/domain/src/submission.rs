@@ -519,7 +519,7 @@ impl Submission {
             blocker,
             store_words: self.review.as_ref().map(|it| it.store_word.clone()),
             at: self.updated_at,
-            held: self.held.by.clone(),
+            held: self.held.clone(),
         };
         let news = Report::ChildChanged {
             target: self.start.target,

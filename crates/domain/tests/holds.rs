@@ -122,7 +122,7 @@ impl Shop {
         if let Effect::Perform { key, .. } | Effect::Resolve { key, .. } = &effect {
             match self.permit(key) {
                 Permit::Write => {}
-                Permit::Stale => return,
+                Permit::Stale | Permit::LookAgain => return,
                 Permit::LookUpOnly => return self.park(row),
             }
         }
@@ -484,6 +484,34 @@ fn a_hold_that_is_told_before_the_child_is_born_reaches_it_all_the_same() {
     assert!(
         shop.until(true, |it| it.world.release().phase() == Phase::Distribution
             && it.find(AggregateKind::Rollout).is_some())
+    );
+}
+
+#[test]
+fn a_child_that_missed_the_newest_word_does_not_believe_an_older_one() {
+    let mut shop = Shop::new(&[ANDROID], None, SubmitMode::Auto);
+    let tells = |shop: &Shop, wanted: fn(&Report) -> bool| {
+        let rows = shop
+            .world
+            .live
+            .iter()
+            .filter(|(_, effect)| matches!(effect, Effect::Tell { report, .. } if wanted(report)));
+        rows.map(|(row, _)| *row).collect::<Vec<_>>()
+    };
+    let births = |report: &Report| matches!(report, Report::StartSubmission { .. });
+    let frees = |report: &Report| matches!(report, Report::HoldsChanged { held } if !held.holds());
+    assert!(shop.until(true, |it| !tells(it, births).is_empty()));
+    shop.pause_release();
+    shop.resume_release();
+    let lost = tells(&shop, frees)[0];
+    run_row(&mut shop.world, lost);
+    let birth = tells(&shop, births)[0];
+    run_row(&mut shop.world, birth);
+    shop.deliver();
+    let submission = shop.find(AggregateKind::Submission).unwrap();
+    assert!(
+        !shop.submission(submission).held.holds(),
+        "the release is not paused any more"
     );
 }
 
@@ -850,7 +878,7 @@ fn begun_shop(both: bool, by_person: bool, timed: bool, begun: usize) -> Shop {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever happens in whatever order, a held child moves nothing forward; when every hold is lifted and people do
     /// their part, the release comes to its end.

@@ -14,7 +14,7 @@ use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{ClaimRequest, Claimed};
+use delivr_domain::ports::store::{ClaimRequest, Claimed, PutBack};
 use delivr_domain::report::Report;
 use futures_util::future::{Either, FutureExt as _, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -118,6 +118,18 @@ async fn alongside<T>(
     }
 }
 
+/// What may run, counted as under way, and what one claim brought beyond its integration's limit.
+fn admitted(limits: &mut Limits, claimed: Vec<Claimed>, now: Monotonic) -> (Vec<Claimed>, Vec<Claimed>) {
+    claimed.into_iter().partition(|one| {
+        let integration = one.row.effect.integration();
+        let admits = limits.admits(integration, now);
+        if admits {
+            limits.started(integration);
+        }
+        admits
+    })
+}
+
 type Running<'a> = Pin<Box<dyn Future<Output = (Option<IntegrationId>, Ran)> + Send + 'a>>;
 
 impl Worker {
@@ -143,9 +155,13 @@ impl Worker {
             let mut ended = Vec::new();
             let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
             let pass = alongside(&mut running, &mut ended, self.pass(&limits, free)).await;
-            for one in pass.claimed {
-                limits.started(one.row.effect.integration());
+            let now = self.app.clock.monotonic();
+            let (room, surplus) = admitted(&mut limits, pass.claimed, now);
+            for one in room {
                 running.push(Box::pin(self.run_one(one)));
+            }
+            for one in &surplus {
+                alongside(&mut running, &mut ended, self.hand_back(one)).await;
             }
             self.show(running.len());
             let now = self.app.clock.monotonic();
@@ -232,6 +248,24 @@ impl Worker {
                     break;
                 }
             }
+        }
+    }
+
+    /// A claim that cannot be run now is due again at once, for whoever has room; it costs no failure.
+    async fn hand_back(&self, claimed: &Claimed) {
+        let back = PutBack {
+            after: Duration::ZERO,
+            failures: 0,
+            unknown: false,
+            trouble: claimed.row.trouble.clone(),
+        };
+        let handed = match &claimed.claim {
+            Some(claim) => self.app.store.put_back(claim, &back).await,
+            // A watch moved on with its claim.
+            None => self.app.store.hasten(claimed.row.id).await,
+        };
+        if let Err(error) = handed {
+            tracing::warn!(effect.id = %claimed.row.id, error = %error, "a claim could not be handed back; its lease will run out");
         }
     }
 

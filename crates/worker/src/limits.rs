@@ -35,6 +35,19 @@ impl Limits {
         }
     }
 
+    /// Whether one more call may go through the integration now. One claim may bring more rows than there is room for.
+    pub(crate) fn admits(&self, integration: Option<IntegrationId>, now: Monotonic) -> bool {
+        let gauge = integration.and_then(|id| self.gauges.get(&id));
+        gauge.is_none_or(|gauge| !self.shut(gauge, now))
+    }
+
+    fn shut(&self, gauge: &Gauge, now: Monotonic) -> bool {
+        let open = gauge
+            .open_until
+            .is_some_and(|until| now < until || gauge.running > 0);
+        open || gauge.running >= self.per_integration
+    }
+
     pub(crate) fn started(&mut self, integration: Option<IntegrationId>) {
         if let Some(id) = integration {
             let gauge = self.gauges.entry(id).or_default();
@@ -68,15 +81,9 @@ impl Limits {
 
     /// Integrations that get no call now. A circuit whose time is over lets one call through.
     pub(crate) fn closed(&self, now: Monotonic) -> Vec<IntegrationId> {
-        let shut = |gauge: &Gauge| {
-            let open = gauge
-                .open_until
-                .is_some_and(|until| now < until || gauge.running > 0);
-            open || gauge.running >= self.per_integration
-        };
         self.gauges
             .iter()
-            .filter(|(_, gauge)| shut(gauge))
+            .filter(|(_, gauge)| self.shut(gauge, now))
             .map(|(id, _)| *id)
             .collect()
     }

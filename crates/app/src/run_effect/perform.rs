@@ -26,11 +26,66 @@ fn report(key: &EffectKey, performed: Performed, end: RowEnd, word: &'static str
     Ended::new(Verdict::Report(key.owner, report, end, None), word)
 }
 
-fn done(key: &EffectKey, reference: Reference, word: &'static str) -> Ended {
+/// What is written and how its work is recognised.
+#[derive(Clone, Copy)]
+struct Write<'a> {
+    key: &'a EffectKey,
+    integration: IntegrationId,
+    operation: &'a Operation,
+    declared: Declared,
+}
+
+/// It exists. Where an earlier send of unknown outcome may still arrive, it is looked for once more.
+fn done(claimed: &Claimed, write: Write<'_>, reference: Reference, word: &'static str) -> Ended {
     let id = reference.id.clone();
+    let performed = match (claimed.row.unknown_since, look_again(write.declared)) {
+        (Some(_), Some(after)) => Performed::DoneInDoubt {
+            reference,
+            integration: write.integration,
+            operation: Box::new(write.operation.clone()),
+            look_again_seconds: after,
+        },
+        (_, _) => Performed::Done { reference },
+    };
     Ended {
         reference: Some(id),
-        ..report(key, Performed::Done { reference }, RowEnd::Done, word)
+        ..report(write.key, performed, RowEnd::Done, word)
+    }
+}
+
+/// After how many seconds a mark is looked for once more: ten times as long as the vendor says that it takes.
+fn look_again(declared: Declared) -> Option<u32> {
+    match declared.recognition {
+        Recognition::ByMarker { visible_after } => {
+            let bound = declared.delivery_bound.saturating_add(visible_after);
+            Some(u32::try_from(bound.as_secs().saturating_mul(10)).unwrap_or(u32::MAX))
+        }
+        Recognition::ByName | Recognition::ByState | Recognition::Window | Recognition::None => None,
+    }
+}
+
+/// Looks for a finished write once more. Nothing is created, and nobody waits for it.
+async fn once_more(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    write: Write<'_>,
+    connection: &Connection,
+) -> Ended {
+    let looked = |found| {
+        report(
+            write.key,
+            Performed::LookedAgain { found },
+            RowEnd::Done,
+            "looked again",
+        )
+    };
+    match guarded(app, limits, find(connection, write.key, write.operation)).await {
+        Ok(Lookup::Found(found)) => looked(found),
+        // Another thing under the name is no second one of ours.
+        Ok(Lookup::Foreign(_)) => looked(Vec::new()),
+        Ok(Lookup::Unsure) => unsure(claimed, write.key, write.declared),
+        Err(error) => close_failure(app, claimed, write.key, &error, write.integration, false),
     }
 }
 
@@ -75,11 +130,12 @@ pub(super) async fn perform(
     operation: &Operation,
 ) -> Ended {
     let row = &claimed.row;
-    match permit_of(app, key).await {
-        Ok(Permit::Stale) => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
-        Ok(Permit::Write | Permit::LookUpOnly) => {}
+    let again = match permit_of(app, key).await {
+        Ok(Permit::Stale) => return Ended::new(Verdict::Stale(*key), "stale"),
+        Ok(Permit::Write | Permit::LookUpOnly) => false,
+        Ok(Permit::LookAgain) => true,
         Err(error) => return store_trouble(&error),
-    }
+    };
     if row.failures >= BUDGET {
         // A take-over or an unanswered send spent the budget: no call is made, and what the lost attempts did is not
         // known.
@@ -104,6 +160,15 @@ pub(super) async fn perform(
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     let declared = declared(&connection, operation);
+    let write = Write {
+        key,
+        integration,
+        operation,
+        declared,
+    };
+    if again {
+        return once_more(app, claimed, limits, write, &connection).await;
+    }
     let floor = match app.store.setting(QUIET_FLOOR).await {
         Ok(text) => text.and_then(|text| text.parse::<Timestamp>().ok()),
         Err(error) => return store_trouble(&error),
@@ -117,24 +182,15 @@ pub(super) async fn perform(
                 let quiet = quiet_until(row.unknown_since, declared, floor);
                 // Asked again: connecting and looking up took their time, and a person may have said stop meanwhile.
                 let permit = match permit_of(app, key).await {
-                    Ok(Permit::Stale) => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
+                    Ok(Permit::Stale | Permit::LookAgain) => {
+                        return Ended::new(Verdict::Stale(*key), "stale");
+                    }
                     Ok(permit @ (Permit::Write | Permit::LookUpOnly)) => permit,
                     Err(error) => return store_trouble(&error),
                 };
-                absent(
-                    app,
-                    claimed,
-                    limits,
-                    key,
-                    integration,
-                    operation,
-                    &connection,
-                    permit,
-                    quiet,
-                )
-                .await
+                absent(app, claimed, limits, write, &connection, permit, quiet).await
             }
-            (1, Some(reference)) => done(key, reference, "adopted"),
+            (1, Some(reference)) => done(claimed, write, reference, "adopted"),
             (count, Some(reference)) => {
                 let sentence = format!(
                     "{count} objects stand under this step's mark, the first is {}; remove the surplus ones, then try again",
@@ -188,21 +244,21 @@ fn back(after: Duration, trouble: &str) -> Ended {
     Ended::new(Verdict::Back(how), "waiting")
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a different thing the last check before a write needs"
-)]
 async fn absent(
     app: &App,
     claimed: &Claimed,
     limits: CallLimits,
-    key: &EffectKey,
-    integration: IntegrationId,
-    operation: &Operation,
+    write: Write<'_>,
     connection: &Connection,
     permit: Permit,
     quiet: Option<Timestamp>,
 ) -> Ended {
+    let Write {
+        key,
+        integration,
+        operation,
+        ..
+    } = write;
     if let Some(quiet) = quiet
         && claimed.now < quiet
     {
@@ -233,19 +289,9 @@ async fn absent(
     let sent = filled.operation().unwrap_or(operation);
     let created = guarded(app, limits, create(connection, key, sent)).await;
     match created.map_err(|error| filled.hide(error)) {
-        Ok(reference) => done(key, reference, "created"),
+        Ok(reference) => done(claimed, write, reference, "created"),
         Err(error) if error.kind == ProviderErrorKind::Conflict => {
-            after_conflict(
-                app,
-                claimed,
-                limits,
-                key,
-                integration,
-                operation,
-                connection,
-                &error,
-            )
-            .await
+            after_conflict(app, claimed, limits, write, connection, &error).await
         }
         Err(error) => {
             let unknown = error.certainty == delivr_domain::ports::error::Certainty::Unknown;
@@ -272,23 +318,23 @@ fn unfilled(claimed: &Claimed, key: &EffectKey, error: FillError) -> Ended {
 }
 
 /// "Exists already" is success only when what exists is ours.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the same things as the write it follows"
-)]
 async fn after_conflict(
     app: &App,
     claimed: &Claimed,
     limits: CallLimits,
-    key: &EffectKey,
-    integration: IntegrationId,
-    operation: &Operation,
+    write: Write<'_>,
     connection: &Connection,
     error: &ProviderError,
 ) -> Ended {
+    let Write {
+        key,
+        integration,
+        operation,
+        ..
+    } = write;
     match guarded(app, limits, find(connection, key, operation)).await {
         Ok(Lookup::Found(found)) if found.len() == 1 => match found.into_iter().next() {
-            Some(reference) => done(key, reference, "adopted"),
+            Some(reference) => done(claimed, write, reference, "adopted"),
             None => close_failure(app, claimed, key, error, integration, false),
         },
         Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),

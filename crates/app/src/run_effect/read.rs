@@ -66,9 +66,10 @@ pub(super) async fn resolve(
         Ok(Some(state)) => match state.permit(key) {
             Permit::Write => {}
             Permit::LookUpOnly => return report(key, Resolved::Parked, RowEnd::Parked, "parked"),
-            Permit::Stale => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
+            // Only a write is looked for once more.
+            Permit::Stale | Permit::LookAgain => return Ended::new(Verdict::Stale(*key), "stale"),
         },
-        Ok(None) => return Ended::new(Verdict::End(RowEnd::Dead), "stale"),
+        Ok(None) => return Ended::new(Verdict::Stale(*key), "stale"),
         Err(error) => return store_trouble(&error),
     }
     if claimed.row.failures >= BUDGET {

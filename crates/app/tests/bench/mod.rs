@@ -104,21 +104,44 @@ pub struct Shelf {
     pub next: VecDeque<Then>,
     /// Look-ups see nothing that was made while this is set.
     pub blind: bool,
+    /// Calls take their time: each gives way once.
+    pub slow: bool,
+    /// Calls under way, now and at most.
+    pub inside: (u32, u32),
 }
 
 #[derive(Clone, Default)]
 pub struct Vendor(pub Arc<Mutex<Shelf>>);
 
 impl Vendor {
+    /// A call begins, and gives way where calls take their time.
+    async fn called(&self) {
+        let slow = {
+            let mut shelf = self.0.lock().unwrap();
+            let now = shelf.inside.0 + 1;
+            shelf.inside = (now, shelf.inside.1.max(now));
+            shelf.slow
+        };
+        let mut waited = !slow;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut waited, true) {
+                return std::task::Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+        self.0.lock().unwrap().inside.0 -= 1;
+    }
     fn find(&self, key: &EffectKey) -> Lookup {
         let shelf = self.0.lock().unwrap();
         let short = key.short();
         let of_key = shelf.made.iter().filter(|(of, _)| *of == short && !shelf.blind);
         Lookup::Found(of_key.map(|(_, reference)| reference.clone()).collect())
     }
-    fn create(&self, key: &EffectKey, asked: String) -> Result<Reference, ProviderError> {
+    fn create(&self, key: &EffectKey, asked: &str) -> Result<Reference, ProviderError> {
         let mut shelf = self.0.lock().unwrap();
-        shelf.asked.push(asked.clone());
+        shelf.asked.push(asked.to_owned());
         let reference = Reference::id(format!("object-{}", shelf.made.len()));
         match shelf.next.pop_front().unwrap_or(Then::Made) {
             Then::Made => {
@@ -161,10 +184,12 @@ macro_rules! writes {
                 MARK
             }
             async fn find(&self, key: &EffectKey, _write: &$of) -> Result<Lookup, ProviderError> {
+                self.called().await;
                 Ok(Self::find(self, key))
             }
             async fn create(&self, key: &EffectKey, write: &$of) -> Result<Reference, ProviderError> {
-                Self::create(self, key, format!("{write:?}"))
+                self.called().await;
+                Self::create(self, key, &format!("{write:?}"))
             }
         }
     )*};

@@ -1,7 +1,7 @@
 //! The rules of the board: which row a task stands for, what an event asks of the queue, and what a report comes to.
 
 use super::{
-    Begin, Board, Output, Owner, Permit, Reaction, StepKind, StepResult, Task, TaskEvent, TaskState,
+    Begin, Board, Output, Owner, Permit, Reaction, StepKind, StepResult, Task, TaskEvent, TaskState, doubt,
 };
 use crate::effect::{Effect, Reference};
 use crate::key::EffectKey;
@@ -51,7 +51,15 @@ pub fn react(owner: &dyn Owner, event: &TaskEvent) -> Vec<Reaction> {
         | TaskEvent::Failed { task, .. }
         | TaskEvent::Skipped { task, .. }
         | TaskEvent::Cancelled { task } => end_steps(owner, board.find(task)),
-        TaskEvent::Planned { .. }
+        TaskEvent::DoubtDue { key } => board
+            .doubt_row(key)
+            .map(Reaction::Enqueue)
+            .into_iter()
+            .collect(),
+        // Its row ends with the report.
+        TaskEvent::DoubtSettled { .. }
+        | TaskEvent::Doubted { .. }
+        | TaskEvent::Planned { .. }
         | TaskEvent::Parked { .. }
         | TaskEvent::Rearmed { .. }
         // Only tasks without a row are repeated.
@@ -79,6 +87,10 @@ fn end_steps(owner: &dyn Owner, task: Option<&Task>) -> Vec<Reaction> {
 fn end_step(owner: &dyn Owner, task: &Task, step: u16) -> Option<Reaction> {
     let kind = task.steps.get(usize::from(step))?.kind;
     let key = owner.effect_key(task, step);
+    // The row of a finished write that is looked for once more is not its task's any more.
+    if owner.board().looks_again(&key) {
+        return None;
+    }
     Some(Reaction::End(crate::key::EffectId::derived(
         kind.row(),
         &[key.to_string().as_bytes()],
@@ -88,6 +100,9 @@ fn end_step(owner: &dyn Owner, task: &Task, step: u16) -> Option<Reaction> {
 /// Whether the claimed effect may write, look up, or nothing.
 #[must_use]
 pub fn permit(owner: &dyn Owner, key: &EffectKey) -> Permit {
+    if owner.board().looks_again(key) {
+        return Permit::LookAgain;
+    }
     let Some(task) = owner.board().find(&key.task) else {
         return Permit::Stale;
     };
@@ -116,7 +131,13 @@ pub fn permit(owner: &dyn Owner, key: &EffectKey) -> Permit {
 #[must_use]
 pub fn decide_report(owner: &dyn Owner, report: &Report, now: Timestamp) -> Vec<TaskEvent> {
     match report {
-        Report::Performed { key, performed } => performed_events(owner, key, performed, now),
+        Report::Performed { key, performed } => {
+            let mut events = doubt::events(owner, report, now);
+            if !owner.board().looks_again(key) {
+                events.extend(performed_events(owner, key, performed, now));
+            }
+            events
+        }
         Report::Resolved { key, resolved } => resolved_events(owner, key, resolved, now),
         Report::Seen { .. }
         | Report::FactChanged { .. }
@@ -143,19 +164,24 @@ fn performed_events(
 ) -> Vec<TaskEvent> {
     let Some(task) = running(owner, key) else {
         return match performed {
-            Performed::Done { reference } if !is_known(owner, key, reference) => {
+            Performed::Done { reference } | Performed::DoneInDoubt { reference, .. }
+                if !is_known(owner, key, reference) =>
+            {
                 vec![TaskEvent::LateResult {
                     key: *key,
                     reference: reference.clone(),
                 }]
             }
-            Performed::Done { .. } | Performed::Failed { .. } | Performed::Parked | Performed::Absent => {
-                Vec::new()
-            }
+            Performed::Done { .. }
+            | Performed::DoneInDoubt { .. }
+            | Performed::LookedAgain { .. }
+            | Performed::Failed { .. }
+            | Performed::Parked
+            | Performed::Absent => Vec::new(),
         };
     };
     match performed {
-        Performed::Done { reference } => step_done(
+        Performed::Done { reference } | Performed::DoneInDoubt { reference, .. } => step_done(
             owner,
             task,
             key.step,
@@ -172,6 +198,7 @@ fn performed_events(
             }]
         }
         Performed::Parked => vec![TaskEvent::Parked { task: task.key }],
+        Performed::LookedAgain { .. } => Vec::new(),
         Performed::Absent => match &task.skip_after_look_up {
             Some(reason) => vec![TaskEvent::Skipped {
                 task: task.key,
@@ -182,7 +209,14 @@ fn performed_events(
     }
 }
 
-fn is_known(owner: &dyn Owner, key: &EffectKey, reference: &Reference) -> bool {
+/// Whether the key's step is under way, so that its report moves the task.
+pub(super) fn expects(owner: &dyn Owner, key: &EffectKey) -> bool {
+    running(owner, key).is_some()
+}
+
+/// Whether the object is known to exist: as a result of its task, or on the clean-up list.
+#[must_use]
+pub fn is_known(owner: &dyn Owner, key: &EffectKey, reference: &Reference) -> bool {
     let on_task = owner.board().find(&key.task).is_some_and(|task| {
         task.done.iter().any(
             |(_, result)| matches!(result, StepResult::Made { reference: known } if known.id == reference.id),

@@ -5,6 +5,7 @@
 //! overtaken word does no harm.
 
 use super::event::Event;
+use super::gate;
 use super::hold;
 use super::state::Release;
 use super::work;
@@ -42,21 +43,31 @@ fn child_of(release: &Release, ship: &Task) -> Option<AggregateId> {
     }))
 }
 
-/// Tells the children at work which holds reach them, where this event changed that or showed that one does not know.
-pub(super) fn tell_holds(before: &Release, release: &Release, event: &Event) -> Vec<Effect> {
+/// The holds of each target whose child is at work.
+pub(super) fn holds_by_target(release: &Release) -> BTreeMap<TargetKey, Vec<HeldBy>> {
+    let ships = release.board.lane(Lane::Distribution);
+    ships
+        .filter(|ship| matches!(ship.state, TaskState::AwaitingChild { .. }))
+        .filter_map(|ship| Some((ship.key.target?, holds_of(release, ship))))
+        .collect()
+}
+
+/// Tells the children at work which holds reach them, where this event changed that or showed that one knows less.
+pub(super) fn tell_holds(release: &Release, event: &Event) -> Vec<Effect> {
     let mut tells = Vec::new();
     for ship in release.board.lane(Lane::Distribution) {
-        let Some(to) = child_of(release, ship) else {
+        let (Some(target), Some(to)) = (ship.key.target, child_of(release, ship)) else {
             continue;
         };
+        let told = release.told.get(&target).copied().unwrap_or_default();
         let by = holds_of(release, ship);
-        let changed = holds_of(before, ship) != by;
+        // A child may have been born after a newer word was lost on it, and before an older one arrives.
         let unaware = matches!(
             event,
-            Event::ShipmentChanged { target, shipment }
-                if Some(*target) == ship.key.target && shipment.state.held != by
+            Event::ShipmentChanged { target: of, shipment }
+                if *of == target && (shipment.state.held.as_of < told || shipment.state.held.by != by)
         );
-        if !changed && !unaware {
+        if told != release.version && !unaware {
             continue;
         }
         let held = Held {
@@ -66,7 +77,7 @@ pub(super) fn tell_holds(before: &Release, release: &Release, event: &Event) -> 
         tells.push(Effect::Tell {
             from: release.aggregate(),
             to,
-            ordinal: (release.version, ordinal(ship.key.target)),
+            ordinal: (release.version, ordinal(target)),
             report: Box::new(Report::HoldsChanged { held }),
         });
     }
@@ -74,8 +85,8 @@ pub(super) fn tell_holds(before: &Release, release: &Release, event: &Event) -> 
 }
 
 /// Which tell of an event it is: the first is a birth, then one for each target.
-fn ordinal(target: Option<TargetKey>) -> u16 {
-    let place = target.and_then(|target| TargetKey::ALL.iter().position(|it| *it == target));
+fn ordinal(target: TargetKey) -> u16 {
+    let place = TargetKey::ALL.iter().position(|it| *it == target);
     place
         .and_then(|place| u16::try_from(place).ok())
         .map_or(u16::MAX, |place| place.saturating_add(1))
@@ -86,9 +97,6 @@ pub(super) fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effe
     let task = release.board.find(key)?;
     let target = key.target?;
     let plan = release.plan().targets.get(&target)?;
-    let build_number = release
-        .store_build(target)
-        .and_then(|build| build.build_number.clone());
     let notes: BTreeMap<String, String> = release
         .notes
         .iter()
@@ -104,7 +112,7 @@ pub(super) fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effe
         integration: plan.store?,
         version: StoreVersion {
             version: plan.version.to_string(),
-            build_number: build_number.unwrap_or_default(),
+            build_number: gate::store_build_number(release, target)?,
             notes,
         },
         settings: plan.settings.clone(),

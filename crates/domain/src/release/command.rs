@@ -9,7 +9,7 @@ use super::gate::{self, Blocker, Context};
 use super::hold::{Hold, Scope};
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
 use super::{report, settle};
-use crate::board::{Output, Task, TaskEvent, TaskState};
+use crate::board::{self, Output, Task, TaskEvent, TaskState};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
 use crate::key::{TargetKey, TaskKey, TaskKind, words};
@@ -51,6 +51,11 @@ pub enum Command {
     },
     /// Lift the flag.
     Unblock,
+    /// What a vendor had beside what was decided here is put right: lifts every DRIFT.
+    ClearDrift {
+        /// What was done about it.
+        reason: String,
+    },
     /// Give it up.
     Archive {
         /// Why.
@@ -324,11 +329,12 @@ pub fn decide_command(
             scope: *scope,
         })]),
         Command::Unblock => Ok(lift(release, |hold| matches!(hold, Hold::Blocked { .. }))),
+        Command::ClearDrift { reason } => clear_drift(release, reason),
         Command::Archive {
             reason,
             close_tickets,
             delete_branch,
-        } => edit::archive(release, reason, *close_tickets, *delete_branch),
+        } => edit::archive(release, reason, *close_tickets, *delete_branch, cx.now),
         Command::Trigger {
             stage,
             override_reason,
@@ -341,26 +347,29 @@ pub fn decide_command(
         Command::AddSlot { slot } => {
             slots_open(release)?;
             new_slot_time(release, slot, cx.now)?;
-            Ok(vec![Event::SlotAdded { slot: slot.clone() }])
+            let mut events = vec![Event::SlotAdded { slot: slot.clone() }];
+            events.extend(passed_reminder(slot, cx.now));
+            Ok(events)
         }
         Command::ChangeSlot { slot } => {
             let old = release.slots.get(&slot.id).ok_or(Rejection::Missing("slot"))?;
             slots_open(release)?;
+            if old == slot {
+                return Ok(Vec::new());
+            }
+            let mut events = vec![Event::SlotChanged { slot: slot.clone() }];
             if old.at != slot.at {
                 new_slot_time(release, slot, cx.now)?;
+                events.extend(passed_reminder(slot, cx.now));
             }
-            Ok(if old == slot {
-                Vec::new()
-            } else {
-                vec![Event::SlotChanged { slot: slot.clone() }]
-            })
+            Ok(events)
         }
         Command::RemoveSlot { slot } => {
             release.slots.get(slot).ok_or(Rejection::Missing("slot"))?;
             Ok(vec![Event::SlotRemoved { slot: *slot }])
         }
         Command::StartCycle => start_cycle(release, cx.now),
-        Command::AbandonCycle { cycle, reason } => abandon(release, *cycle, reason),
+        Command::AbandonCycle { cycle, reason } => abandon(release, *cycle, reason, cx.now),
         Command::RecordVerdict { cycle, verdict, note } => {
             let it = release
                 .cycles
@@ -407,7 +416,7 @@ pub fn decide_command(
             .collect()),
         Command::Rework { to, reason } => rework::rework(release, *to, reason, cx.now),
         Command::Replan { plan } => replan::replan(release, plan),
-        Command::CloseRolledBack { reason } => edit::close(release, reason),
+        Command::CloseRolledBack { reason } => edit::close(release, reason, cx.now),
     }
 }
 
@@ -424,6 +433,23 @@ fn lift(release: &Release, which: impl Fn(&Hold) -> bool) -> Vec<Event> {
         .collect()
 }
 
+fn clear_drift(release: &Release, reason: &str) -> Result<Vec<Event>, Rejection> {
+    let drifts = release
+        .holds
+        .iter()
+        .filter(|hold| matches!(hold, Hold::Drift { .. }));
+    let events: Vec<Event> = drifts
+        .map(|hold| Event::DriftCleared {
+            hold: hold.clone(),
+            reason: reason.to_owned(),
+        })
+        .collect();
+    if events.is_empty() {
+        return illegal("no_drift", format!("{} has no drift to clear", release.key()));
+    }
+    Ok(events)
+}
+
 const fn rearm(task: &Task, spent: bool) -> Event {
     Event::Task {
         event: TaskEvent::Rearmed {
@@ -433,13 +459,19 @@ const fn rearm(task: &Task, spent: bool) -> Event {
     }
 }
 
-fn cancel_open<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<Event> {
-    tasks
-        .filter(|task| !task.state.over())
-        .map(|task| Event::Task {
-            event: TaskEvent::Cancelled { task: task.key },
-        })
-        .collect()
+/// Gives open tasks up. What one of them may have sent is looked for once, later.
+fn cancel_open(release: &Release, which: impl Fn(&Task) -> bool, now: Timestamp) -> Vec<Event> {
+    let open = release
+        .board
+        .iter()
+        .filter(|task| !task.state.over() && which(task));
+    open.flat_map(|task| {
+        let cancelled = TaskEvent::Cancelled { task: task.key };
+        let doubt = board::unanswered(release, task, now);
+        std::iter::once(cancelled).chain(doubt)
+    })
+    .map(|event| Event::Task { event })
+    .collect()
 }
 
 const fn waits_before(stage: GatedStage) -> Stage {
@@ -470,6 +502,18 @@ fn trigger(
     let blockers = gate::blockers(release, stage, cx);
     if !blockers.is_empty() && override_reason.is_none() {
         return Err(Rejection::GateClosed { stage, blockers });
+    }
+    if stage == GatedStage::Distribution
+        && let Some(target) = gate::unnamed_builds(release).next()
+    {
+        // Without a number the store would be asked for whatever build of the version it has: that is nobody's decision.
+        return illegal(
+            "build_not_named",
+            format!(
+                "which build of {target} is submitted is not known, and no reason stands for that: upload it, or name the \
+                 number of the one in the store, at its build task"
+            ),
+        );
     }
     let overridden = blockers.into_iter().map(|blocker| blocker.detail).collect();
     Ok(vec![Event::StageReleased {
@@ -527,6 +571,12 @@ fn slots_open(release: &Release) -> Result<(), Rejection> {
     }
 }
 
+/// A round planned at shorter notice than its reminder's lead: the reminder is left out, and that is said.
+fn passed_reminder(slot: &Slot, now: Timestamp) -> Option<Event> {
+    let (reminder, at) = settle::slot_reminder(slot);
+    (at <= now).then_some(Event::ReminderSkipped { reminder })
+}
+
 fn new_slot_time(release: &Release, slot: &Slot, now: Timestamp) -> Result<(), Rejection> {
     check_slot(&release.draft, slot)?;
     if slot.at < now - Span::seconds(PAST_TOLERANCE_SECONDS) {
@@ -568,7 +618,7 @@ fn start_cycle(release: &Release, now: Timestamp) -> Result<Vec<Event>, Rejectio
     }
 }
 
-fn abandon(release: &Release, number: u16, reason: &str) -> Result<Vec<Event>, Rejection> {
+fn abandon(release: &Release, number: u16, reason: &str, now: Timestamp) -> Result<Vec<Event>, Rejection> {
     let cycle = release
         .cycles
         .iter()
@@ -577,7 +627,7 @@ fn abandon(release: &Release, number: u16, reason: &str) -> Result<Vec<Event>, R
     if cycle.state != CycleState::InProgress {
         return illegal("cycle_over", format!("cycle {number} is {}", cycle.state));
     }
-    let mut events = cancel_open(release.board.iter().filter(|task| task.key.cycle == Some(number)));
+    let mut events = cancel_open(release, |task| task.key.cycle == Some(number), now);
     events.push(Event::CycleEnded {
         cycle: number,
         state: CycleState::Abandoned,

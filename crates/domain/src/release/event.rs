@@ -96,6 +96,13 @@ pub enum Event {
         /// This.
         hold: Hold,
     },
+    /// A person says that a drift is put right.
+    DriftCleared {
+        /// This hold.
+        hold: Hold,
+        /// What was done.
+        reason: String,
+    },
     /// A person decided at a gate.
     Decided {
         /// This.
@@ -193,6 +200,9 @@ impl Event {
                 TaskEvent::SkipRequested { .. } => "TASK_SKIP_REQUESTED",
                 TaskEvent::Cancelled { .. } => "TASK_CANCELLED",
                 TaskEvent::LateResult { .. } => "LATE_RESULT",
+                TaskEvent::Doubted { .. } => "DUPLICATE_POSSIBLE",
+                TaskEvent::DoubtDue { .. } => "DUPLICATE_LOOKED_FOR",
+                TaskEvent::DoubtSettled { .. } => "DUPLICATE_SETTLED",
             },
             Self::StageEntered { .. } => "STAGE_ENTERED",
             Self::KickoffStartedNow { .. } => "KICKOFF_STARTED_NOW",
@@ -206,6 +216,7 @@ impl Event {
             Self::BuildArrived { .. } => "BUILD_ARRIVED",
             Self::HoldPlaced { .. } => "HOLD_PLACED",
             Self::HoldLifted { .. } => "HOLD_LIFTED",
+            Self::DriftCleared { .. } => "DRIFT_CLEARED",
             Self::Decided { .. } => "APPROVAL_DECIDED",
             Self::StageReleased { .. } => "STAGE_RELEASED",
             Self::ReminderFired { .. } => "REMINDER_FIRED",

@@ -1,8 +1,10 @@
 //! Gates between stages: what must be true before the next stage starts, and what fails it, as named blockers.
 
-use super::state::{CycleState, Decision, Release, Verdict};
+use super::state::{CycleState, Decision, Release, Stage, Verdict};
 use super::work;
+use crate::board::{Lane, Task, TaskState};
 use crate::effect::FactKind;
+use crate::key::TargetKey;
 use crate::names::Sha;
 use crate::plan::{GatedStage, ShaOrigin};
 use crate::ports::store::Fact;
@@ -214,6 +216,13 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
             ));
             continue;
         };
+        if build.build_number.is_none() {
+            found.push(Blocker::new(
+                "build_not_named",
+                format!("the build for {target} has no number; name the one it has in the store"),
+                "MEMBER",
+            ));
+        }
         if !release.plan().sha_origins.contains(&build.origin) {
             let detail = format!(
                 "the build for {target} does not say which commit it was built from ({})",
@@ -231,15 +240,38 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
     }
 }
 
-/// Whether a task's build may be uploaded by a person now.
+/// Store targets whose build nobody can name: there is none, or it has no number.
+pub fn unnamed_builds(release: &Release) -> impl Iterator<Item = TargetKey> {
+    let targets = release.plan().targets.keys().copied();
+    targets.filter(|target| target.is_store() && store_build_number(release, *target).is_none())
+}
+
+/// The number the store knows the target's build by.
 #[must_use]
-pub fn accepts_upload(release: &Release, task: &crate::board::Task) -> bool {
-    work::makes_build(task.key.kind)
-        && !release.terminal()
-        && matches!(
-            task.state,
-            crate::board::TaskState::AwaitingManual { .. }
-                | crate::board::TaskState::Failed { .. }
-                | crate::board::TaskState::Pending
-        )
+pub fn store_build_number(release: &Release, target: TargetKey) -> Option<String> {
+    release
+        .store_build(target)
+        .and_then(|build| build.build_number.clone())
+        .filter(|number| !number.is_empty())
+}
+
+/// Whether a task's build may be uploaded by a person now. A store build that was left out or done by hand may still be
+/// named until its target is shipped: the gate asks for it.
+#[must_use]
+pub fn accepts_upload(release: &Release, task: &Task) -> bool {
+    if !work::makes_build(task.key.kind) || release.terminal() {
+        return false;
+    }
+    match task.state {
+        TaskState::AwaitingManual { .. } | TaskState::Failed { .. } | TaskState::Pending => true,
+        TaskState::Skipped { .. } | TaskState::Completed { .. } => task.key.target.is_some_and(|target| {
+            task.lane == Lane::PreRelease
+                && matches!(release.stage, Stage::PreRelease | Stage::AwaitingDistribution)
+                && store_build_number(release, target).is_none()
+        }),
+        TaskState::Running { .. }
+        | TaskState::AwaitingCallback { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Cancelled => false,
+    }
 }

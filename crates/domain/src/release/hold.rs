@@ -3,7 +3,7 @@
 use super::state::{Release, Stage};
 use crate::board::{Lane, Task};
 use crate::ids::IntegrationId;
-use crate::key::{TaskKey, TaskKind, words};
+use crate::key::{TargetKey, TaskKey, TaskKind, words};
 use crate::plan::{GatedStage, Plan};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,15 @@ pub enum Hold {
         /// Which.
         stage: GatedStage,
     },
+    /// Regression has neither a running round nor a planned one, and no round counts yet; a slot or a round lifts it.
+    AwaitingCycle,
+    /// A vendor has something else than was decided here; a person puts it right and clears it with a reason.
+    Drift {
+        /// Whose lane; none is every lane.
+        target: Option<TargetKey>,
+        /// What is there, and who must do what.
+        sentence: String,
+    },
     /// An operator quarantined it.
     Quarantine {
         /// Why.
@@ -71,6 +80,8 @@ impl Hold {
             Self::TaskFailed { .. } => "TASK_FAILED",
             Self::IntegrationInvalid { .. } => "INTEGRATION_INVALID",
             Self::AwaitingApproval { .. } => "AWAITING_APPROVAL",
+            Self::AwaitingCycle => "AWAITING_CYCLE",
+            Self::Drift { .. } => "DRIFT",
             Self::Quarantine { .. } => "QUARANTINE",
         }
     }
@@ -90,6 +101,8 @@ impl Hold {
                 "the store integration does not work: mend it and verify it".to_owned()
             }
             Self::AwaitingApproval { stage } => format!("{stage} waits for a person to let it start"),
+            Self::AwaitingCycle => "no regression round is planned: start one, or plan a slot".to_owned(),
+            Self::Drift { sentence, .. } => sentence.clone(),
             Self::Quarantine { reason } => {
                 format!("the release is quarantined ({reason}): ask an operator")
             }
@@ -134,8 +147,11 @@ pub fn blocks(plan: &Plan, hold: &Hold, task: &Task) -> bool {
         Hold::IntegrationInvalid { integration } => {
             super::work::integration_of(plan, &task.key) == Some(*integration)
         }
-        // A stage that waits for its approval has no tasks yet.
-        Hold::AwaitingApproval { .. } => false,
+        // A task without target is in every lane.
+        Hold::Drift { target: None, .. } => true,
+        Hold::Drift { target, .. } => task.key.target.is_none() || task.key.target == *target,
+        // What waits for its approval, or for its next round, has no tasks yet.
+        Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => false,
     }
 }
 
@@ -172,6 +188,9 @@ pub fn holds(release: &Release) -> Vec<Hold> {
             all.push(Hold::AwaitingApproval { stage });
         }
     }
+    if super::settle::lacks_cycle(release) {
+        all.push(Hold::AwaitingCycle);
+    }
     all
 }
 
@@ -189,6 +208,10 @@ pub fn is_stopped(release: &Release, scope: Scope) -> bool {
     release.holds.iter().any(|hold| match hold {
         Hold::UserPaused { .. } | Hold::Quarantine { .. } => true,
         Hold::Blocked { scope: reach, .. } => *reach == Scope::Everything || *reach == scope,
-        Hold::TaskFailed { .. } | Hold::IntegrationInvalid { .. } | Hold::AwaitingApproval { .. } => false,
+        Hold::Drift { target, .. } => target.is_none(),
+        Hold::TaskFailed { .. }
+        | Hold::IntegrationInvalid { .. }
+        | Hold::AwaitingApproval { .. }
+        | Hold::AwaitingCycle => false,
     })
 }

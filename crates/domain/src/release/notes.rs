@@ -102,7 +102,7 @@ fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
         ),
         Event::BuildArrived { build } => build_news(build),
         Event::HoldPlaced { hold } => hold_news(hold, "held"),
-        Event::HoldLifted { hold } => hold_news(hold, "no longer held"),
+        Event::HoldLifted { hold } | Event::DriftCleared { hold, .. } => hold_news(hold, "no longer held"),
         Event::Decided { approval } => {
             let word = if approval.decision == Decision::Approved {
                 "approved"
@@ -225,9 +225,11 @@ fn hold_news(hold: &Hold, word: &str) -> Option<News> {
         ),
         Hold::Blocked { by, reason, .. } => format!("blocked by {by}: {reason}"),
         Hold::Quarantine { reason } => format!("quarantined: {reason}"),
-        Hold::TaskFailed { .. } | Hold::IntegrationInvalid { .. } | Hold::AwaitingApproval { .. } => {
-            return None;
-        }
+        Hold::Drift { sentence, .. } => sentence.clone(),
+        Hold::TaskFailed { .. }
+        | Hold::IntegrationInvalid { .. }
+        | Hold::AwaitingApproval { .. }
+        | Hold::AwaitingCycle => return None,
     };
     Some((
         "HOLD_CHANGED",
@@ -361,7 +363,10 @@ fn task_news(release: &Release, event: &TaskEvent) -> Option<News> {
         | TaskEvent::Repeated { .. }
         | TaskEvent::SkipRequested { .. }
         | TaskEvent::Cancelled { .. }
-        | TaskEvent::LateResult { .. } => None,
+        | TaskEvent::LateResult { .. }
+        | TaskEvent::Doubted { .. }
+        | TaskEvent::DoubtDue { .. }
+        | TaskEvent::DoubtSettled { .. } => None,
     }
 }
 

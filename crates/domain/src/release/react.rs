@@ -33,6 +33,7 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::BuildArrived { .. }
         | Event::HoldPlaced { .. }
         | Event::HoldLifted { .. }
+        | Event::DriftCleared { .. }
         | Event::Decided { .. }
         | Event::StageReleased { .. }
         | Event::ReminderFired { .. }
@@ -46,7 +47,7 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::RunCancelled { .. } => Vec::new(),
     };
     reactions.extend(
-        children::tell_holds(before, release, event)
+        children::tell_holds(release, event)
             .into_iter()
             .map(Reaction::Enqueue),
     );
@@ -102,7 +103,10 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
         | TaskEvent::Repeated { .. }
         | TaskEvent::Skipped { .. }
         | TaskEvent::SkipRequested { .. }
-        | TaskEvent::LateResult { .. } => {}
+        | TaskEvent::LateResult { .. }
+        | TaskEvent::Doubted { .. }
+        | TaskEvent::DoubtDue { .. }
+        | TaskEvent::DoubtSettled { .. } => {}
     }
     reactions
 }

@@ -5,7 +5,7 @@ use super::gate::Context;
 use super::state::{Build, Release, Shipment};
 use super::work;
 use crate::board::{self, StepResult, Task, TaskEvent, TaskState};
-use crate::effect::Watched;
+use crate::effect::{Reference, Watched};
 use crate::ids::{BuildId, ReleaseId};
 use crate::key::{EffectKey, TaskKey, TaskKind};
 use crate::plan::ShaOrigin;
@@ -24,6 +24,8 @@ pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Ve
                 .filter(|event| !completes_automation(event))
                 .map(|event| Event::Task { event })
                 .collect();
+            let drifts: Vec<Event> = events.iter().flat_map(|event| doubled(release, event)).collect();
+            events.extend(drifts);
             if let Some(build) = build_of_store(release, report, cx.now) {
                 events.push(Event::BuildArrived { build });
             }
@@ -56,6 +58,51 @@ pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Ve
         | Report::StartRollout { .. }
         | Report::Tick => Vec::new(),
     }
+}
+
+/// Two objects where one was written: a drift on the lane, for a person. What a given-up task left, and what is surplus
+/// once nothing goes on any more, belongs on the clean-up list.
+fn doubled(release: &Release, event: &Event) -> Vec<Event> {
+    let Event::Task {
+        event: TaskEvent::DoubtSettled { key, found },
+    } = event
+    else {
+        return Vec::new();
+    };
+    let given_up = release
+        .board
+        .find(&key.task)
+        .is_some_and(|task| task.state == TaskState::Cancelled);
+    if given_up || release.terminal() {
+        let unknown = |it: &&Reference| !board::is_known(release, key, it);
+        let late = found.iter().filter(unknown).map(|reference| Event::Task {
+            event: TaskEvent::LateResult {
+                key: *key,
+                reference: reference.clone(),
+            },
+        });
+        return late.collect();
+    }
+    let Some((first, surplus)) = found.split_first().filter(|(_, surplus)| !surplus.is_empty()) else {
+        return Vec::new();
+    };
+    let named = |it: &Reference| match &it.url {
+        Some(url) => format!("{} ({url})", it.id),
+        None => it.id.clone(),
+    };
+    let others: Vec<String> = surplus.iter().map(named).collect();
+    let sentence = format!(
+        "{} was done more than once at the vendor: {} and {} stand under one mark; remove or close the surplus there, then \
+         clear the drift and say what was done",
+        key.task,
+        named(first),
+        others.join(", ")
+    );
+    let hold = super::hold::Hold::Drift {
+        target: key.task.target,
+        sentence,
+    };
+    vec![Event::HoldPlaced { hold }]
 }
 
 fn seen(release: &Release, key: &EffectKey, sighting: &Sighting, now: Timestamp) -> Vec<Event> {

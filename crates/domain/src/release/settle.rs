@@ -26,9 +26,12 @@ pub const SLOT_REMINDER_MINUTES: i64 = 60;
 pub fn settle(release: &Release, cx: &Context<'_>) -> Option<Event> {
     let task = |event| Event::Task { event };
     if release.terminal() {
-        return next_start(release, cx.now).map(task);
+        return board::doubt_due(&release.board, cx.now)
+            .or_else(|| next_start(release, cx.now))
+            .map(task);
     }
     reminder(release, cx.now)
+        .or_else(|| board::doubt_due(&release.board, cx.now).map(task))
         .or_else(|| board::overdue(&release.board, cx.now).map(task))
         .or_else(|| verdict(release).map(task))
         .or_else(|| unformed(release).map(task))
@@ -50,28 +53,40 @@ pub fn due_reminders(release: &Release) -> Vec<(String, Timestamp)> {
     if release.stage == Stage::NotStarted
         && let Some(at) = release.draft.kickoff_reminder_at
     {
-        all.push((
-            format!("PRE_KICKOFF_REMINDER/{}", release.draft.kickoff_at.to_rfc3339()),
-            at,
-        ));
+        all.push((kickoff_reminder(release.draft.kickoff_at, at), at));
     }
     if matches!(
         release.stage,
         Stage::Kickoff | Stage::AwaitingRegression | Stage::Regression
     ) {
         for slot in release.slots.values() {
-            let at = slot.at - crate::time::Span::minutes(SLOT_REMINDER_MINUTES);
+            let (reminder, at) = slot_reminder(slot);
             // A slot planned at shorter notice than the reminder's lead has nothing left to remind of.
             if at > release.created_at {
-                all.push((
-                    format!("REGRESSION_KICKOFF_REMINDER/{}/{}", slot.id, slot.at.to_rfc3339()),
-                    at,
-                ));
+                all.push((reminder, at));
             }
         }
     }
     all.retain(|(key, _)| !release.reminders.contains(key));
     all
+}
+
+/// The key of the kickoff's reminder: for which kickoff, and when. An edit of either makes another reminder.
+#[must_use]
+pub fn kickoff_reminder(kickoff_at: Timestamp, at: Timestamp) -> String {
+    format!(
+        "PRE_KICKOFF_REMINDER/{}/{}",
+        kickoff_at.to_rfc3339(),
+        at.to_rfc3339()
+    )
+}
+
+/// The key of a slot's reminder, with the date it is for, and when it is due.
+#[must_use]
+pub fn slot_reminder(slot: &Slot) -> (String, Timestamp) {
+    let at = slot.at - crate::time::Span::minutes(SLOT_REMINDER_MINUTES);
+    let key = format!("REGRESSION_KICKOFF_REMINDER/{}/{}", slot.id, slot.at.to_rfc3339());
+    (key, at)
 }
 
 /// Automation whose totals have been read comes to its verdict.
@@ -145,6 +160,18 @@ fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
                 key,
                 "the plan names no store integration for this target",
             ));
+        }
+        let unnamed = key
+            .target
+            .is_none_or(|target| gate::store_build_number(release, target).is_none());
+        if unnamed {
+            let sentence =
+                "nobody has said which build is submitted: send the release back to PRE_RELEASE and name it";
+            return Some(TaskEvent::Failed {
+                task: key,
+                cause: Cause::new("build_not_named", sentence, Class::NeedsHuman),
+                outcome: Outcome::NotDone,
+            });
         }
         let child = work::submission_aggregate(release, task);
         return Some(TaskEvent::Started {
@@ -341,11 +368,22 @@ fn regression(release: &Release, now: Timestamp) -> Option<Event> {
             now,
         ));
     }
-    let enough = release.plan().allow_zero_cycles
-        || release.cycles.iter().any(|cycle| cycle.state == CycleState::Done);
-    (release.slots.is_empty() && enough).then_some(Event::StageEntered {
+    (release.slots.is_empty() && enough_cycles(release)).then_some(Event::StageEntered {
         stage: Stage::AwaitingPreRelease,
     })
+}
+
+fn enough_cycles(release: &Release) -> bool {
+    release.plan().allow_zero_cycles || release.cycles.iter().any(|cycle| cycle.state == CycleState::Done)
+}
+
+/// Whether regression waits for a round that nothing will start by itself.
+#[must_use]
+pub fn lacks_cycle(release: &Release) -> bool {
+    release.stage == Stage::Regression
+        && release.active_cycle().is_none()
+        && release.slots.is_empty()
+        && !enough_cycles(release)
 }
 
 /// A slot counts as missed when a whole quarter of an hour has passed since its time.
@@ -443,7 +481,8 @@ fn judge(release: &Release, cycle: &Cycle) -> Verdict {
 /// Instants at which something follows by itself. What a hold or an open cycle blocks is not in it.
 #[must_use]
 pub fn agenda(release: &Release) -> Vec<Timestamp> {
-    let mut all: Vec<Timestamp> = Vec::new();
+    // What may stand twice at a vendor is looked for however the release ended.
+    let mut all: Vec<Timestamp> = release.board.doubts_due().collect();
     if release.terminal() || release.stage == Stage::Completed {
         return all;
     }

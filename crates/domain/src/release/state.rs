@@ -305,6 +305,9 @@ pub struct Release {
     /// What earlier attempts left behind.
     #[serde(default)]
     pub rework: Rework,
+    /// The event at which the holds that reach a target's child last changed: a child that knows less is told again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<TargetKey, u64>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the last event happened.
@@ -334,6 +337,7 @@ impl Release {
             shipments: BTreeMap::new(),
             reminders: BTreeSet::new(),
             rework: Rework::default(),
+            told: BTreeMap::new(),
             created_at: at,
             updated_at: at,
         }
@@ -427,8 +431,19 @@ impl Release {
     /// Folds one event. Cannot fail; an event decide never yields leaves the state alone.
     #[must_use]
     pub fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
+        let before = super::children::holds_by_target(&self);
         self.version = self.version.saturating_add(1);
         self.updated_at = at;
+        self.take(event, at);
+        for (target, by) in super::children::holds_by_target(&self) {
+            if before.get(&target).is_some_and(|known| *known != by) {
+                self.told.insert(target, self.version);
+            }
+        }
+        self
+    }
+
+    fn take(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::Created { .. } => {}
             Event::Task { event } => self.evolve_task(event, at),
@@ -489,7 +504,7 @@ impl Release {
             Event::HoldPlaced { hold } => {
                 self.holds.insert(hold.clone());
             }
-            Event::HoldLifted { hold } => {
+            Event::HoldLifted { hold } | Event::DriftCleared { hold, .. } => {
                 self.holds.remove(hold);
             }
             Event::Decided { approval } => self.approvals.push(approval.clone()),
@@ -512,7 +527,6 @@ impl Release {
             Event::Replanned { plan, .. } => self.draft.plan = plan.as_ref().clone(),
             Event::FactChanged { .. } | Event::Archived { .. } | Event::RunCancelled { .. } => {}
         }
-        self
     }
 
     fn note_rework(&mut self, to: GatedStage) {
@@ -547,7 +561,10 @@ impl Release {
             | TaskEvent::Skipped { .. }
             | TaskEvent::SkipRequested { .. }
             | TaskEvent::Cancelled { .. }
-            | TaskEvent::LateResult { .. } => {}
+            | TaskEvent::LateResult { .. }
+            | TaskEvent::Doubted { .. }
+            | TaskEvent::DoubtDue { .. }
+            | TaskEvent::DoubtSettled { .. } => {}
         }
     }
 

@@ -4,9 +4,11 @@ use super::children::{rollout_start, submission_start};
 use super::common::{draft, plan, slot, start};
 use delivr_domain::aggregate::Event;
 use delivr_domain::board::{
-    Begin, Lane, Manual, Output, PlannedTask, Step, StepKind, StepResult, TaskEvent, Wait,
+    Begin, Doubt, Lane, Manual, Output, PlannedTask, Step, StepKind, StepResult, TaskEvent, Wait,
 };
-use delivr_domain::effect::{FactKind, Reference, ReleaseTiming, RunRef, StoreVersion, Topic, Watched};
+use delivr_domain::effect::{
+    FactKind, Operation, Reference, ReleaseTiming, RunRef, StoreVersion, Topic, TrackerWrite, Watched,
+};
 use delivr_domain::ids::{
     BuildId, CycleId, InstallId, IntegrationId, ProfileId, ReleaseId, RolloutId, SlotId, SubmissionId,
 };
@@ -347,6 +349,28 @@ fn task_events() -> Vec<(&'static str, TaskEvent)> {
                 reference: reference(),
             },
         ),
+        (
+            "doubted",
+            TaskEvent::Doubted {
+                doubt: Box::new(Doubt {
+                    key: effect_key(),
+                    integration: id(IntegrationId::from_uuid, 3),
+                    operation: Operation::Tracker(TrackerWrite::CloseTicket {
+                        ticket: text("PROJ-12"),
+                        comment: text("is out"),
+                    }),
+                    due: Some(start() + Span::seconds(400)),
+                }),
+            },
+        ),
+        ("doubt due", TaskEvent::DoubtDue { key: effect_key() }),
+        (
+            "doubt settled",
+            TaskEvent::DoubtSettled {
+                key: effect_key(),
+                found: vec![reference(), Reference::id("PROJ-13")],
+            },
+        ),
     ]
 }
 
@@ -400,6 +424,8 @@ fn holds() -> Vec<(&'static str, Hold)> {
                 stage: GatedStage::PreRelease,
             },
         ),
+        ("hold placed: awaiting cycle", Hold::AwaitingCycle),
+        ("hold placed: drift", drift()),
         (
             "hold placed: quarantine",
             Hold::Quarantine {
@@ -407,6 +433,13 @@ fn holds() -> Vec<(&'static str, Hold)> {
             },
         ),
     ]
+}
+
+fn drift() -> Hold {
+    Hold::Drift {
+        target: Some(ANDROID),
+        sentence: text("PROJ-12 and PROJ-13 stand under one mark; close one"),
+    }
 }
 
 /// Every event of a release.
@@ -493,6 +526,13 @@ pub(crate) fn of_release() -> Vec<Case> {
             },
         ),
         (
+            "drift cleared",
+            E::DriftCleared {
+                hold: drift(),
+                reason: text("closed PROJ-13"),
+            },
+        ),
+        (
             "hold lifted",
             E::HoldLifted {
                 hold: Hold::UserPaused {
@@ -569,7 +609,7 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: Some(text("the rollout is halted")),
                         store_words: Some(text("inProgress")),
                         at: start(),
-                        held: Vec::new(),
+                        held: Held::default(),
                     },
                 },
             },
@@ -588,7 +628,7 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: None,
                         store_words: None,
                         at: start(),
-                        held: held().by,
+                        held: held(),
                     },
                 },
             },

@@ -14,8 +14,8 @@ use delivr_domain::release::hold::Scope;
 use delivr_domain::release::state::{Decision, Verdict};
 use delivr_domain::release::{Command, work};
 use delivr_domain::report::{
-    Cause, ChildState, Class, Outcome as Known, Performed, Report, Resolved, RunProduct, RunResult, RunState,
-    Sighting,
+    Cause, ChildState, Class, Held, Outcome as Known, Performed, Report, Resolved, RunProduct, RunResult,
+    RunState, Sighting,
 };
 use delivr_domain::time::Span;
 /// The ways a skip of something unknown can end.
@@ -148,7 +148,7 @@ pub(crate) fn child(
             blocker: None,
             store_words: None,
             at: subject.now,
-            held: Vec::new(),
+            held: Held::default(),
         },
     }
 }
@@ -255,6 +255,7 @@ pub(crate) fn commands(subject: &Subject) -> Vec<Command> {
             scope: Scope::Everything,
         },
         Command::Unblock,
+        Command::ClearDrift { reason: text() },
         Command::Archive {
             reason: text(),
             close_tickets: false,

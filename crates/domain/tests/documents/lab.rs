@@ -331,7 +331,10 @@ impl Seen {
         };
         match event {
             TaskEvent::Planned { tasks } => return tasks.iter().map(|plan| plan.key).collect(),
-            TaskEvent::LateResult { .. } => return Vec::new(),
+            TaskEvent::LateResult { .. }
+            | TaskEvent::Doubted { .. }
+            | TaskEvent::DoubtDue { .. }
+            | TaskEvent::DoubtSettled { .. } => return Vec::new(),
             TaskEvent::Started { task, steps, .. } => {
                 let of_a_list = !steps.is_empty() && steps.iter().all(|step| step.item.is_some());
                 let steps: Vec<String> = if of_a_list {

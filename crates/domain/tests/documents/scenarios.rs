@@ -4,19 +4,20 @@
 use super::common::{answer, draft, plan, slot, start};
 use super::inputs::{bad_answers, child, commands, looked_up, shipped, task_commands, usual_move};
 use super::lab::{Outcome, Seen, Subject, command_word, task_tag};
-use delivr_domain::aggregate;
+
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::effect::{Effect, Topic};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{TargetKey, TaskKind};
 use delivr_domain::plan::{BuildMode, ChatPlan, GatedStage, MissedSlot, Plan, Purpose};
 use delivr_domain::release::Command;
-use delivr_domain::release::hold::Scope;
+use delivr_domain::release::hold::{Hold, Scope};
 use delivr_domain::release::state::{Decision, Draft, Verdict};
 use delivr_domain::report::{
     Finding, Performed, Report, Resolved, RunProduct, RunState, Sighting, TestTotals,
 };
 use delivr_domain::time::Span;
+use delivr_domain::{aggregate, release};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan with everything on.
@@ -299,7 +300,19 @@ impl Driver {
                     let scope = Scope::Production;
                     copy.command(seen, Command::Block { reason, scope });
                 }
+                Command::ClearDrift { .. } => {
+                    // Without anything to clear, too.
+                    let outcome = copy.clone().command(seen, command.clone());
+                    seen.tried(&word, &column, outcome);
+                    let hold = Hold::Drift {
+                        target: None,
+                        sentence: "T-1 and T-2 stand under one mark".to_owned(),
+                    };
+                    let placed = release::Event::HoldPlaced { hold };
+                    copy.state = copy.state.evolve(&aggregate::Event::Release(placed), copy.now);
+                }
                 Command::Trigger { stage, .. } => {
+                    self.unnamed_build(seen, &informed, *stage);
                     let mut approved = copy.clone();
                     let (stage, decision, comment) = (*stage, Decision::Approved, None);
                     let decide = Command::Decide {
@@ -318,6 +331,30 @@ impl Driver {
             let outcome = copy.command(seen, command);
             seen.tried(&word, &column, outcome);
         }
+    }
+
+    /// The newest build of a store target has no number: no reason passes the gate.
+    fn unnamed_build(&mut self, seen: &mut Seen, subject: &Subject, stage: GatedStage) {
+        let release = subject.release();
+        let store = release.plan().targets.keys().find(|target| target.is_store());
+        let Some(build) = store.and_then(|target| release.store_build(*target)) else {
+            return;
+        };
+        let mut unnamed = build.clone();
+        unnamed.build_number = None;
+        let arrived = release::Event::BuildArrived { build: unnamed };
+        let mut copy = subject.clone();
+        copy.state = copy.state.evolve(&aggregate::Event::Release(arrived), copy.now);
+        copy.tick(seen);
+        let column = copy.release().phase().to_string();
+        let override_reason = Some("ship it".to_owned());
+        let command = Command::Trigger {
+            stage,
+            override_reason,
+        };
+        let word = command_word(&aggregate::Command::Release(command.clone()));
+        let outcome = copy.command(seen, command);
+        seen.tried(&word, &column, outcome);
     }
 
     fn task_commands(&mut self, seen: &mut Seen, subject: &Subject) {

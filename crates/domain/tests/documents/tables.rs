@@ -238,6 +238,11 @@ pub(crate) fn holds(seen: &Seen) -> String {
     samples.push(Hold::AwaitingApproval {
         stage: GatedStage::PreRelease,
     });
+    samples.push(Hold::AwaitingCycle);
+    samples.push(Hold::Drift {
+        target: Some(TargetKey::AndroidPlayStore),
+        sentence: text(),
+    });
     samples.push(Hold::Quarantine { reason: text() });
     for member in source::members(source::HOLD, "Hold") {
         let shown = samples.iter().any(|hold| hold.word() == member.tag());
@@ -268,7 +273,10 @@ pub(crate) fn holds(seen: &Seen) -> String {
          A hold keeps tasks from starting, as far as it reaches.\n\
          Writes under way finish and record their result; a write that has been claimed but not sent is parked.\n\
          No hold keeps anybody from archiving, pausing, halting or rolling back.\n\
-         `TASK_FAILED`, `INTEGRATION_INVALID` and `AWAITING_APPROVAL` follow from the state; the others are placed.\n\n",
+         `TASK_FAILED`, `INTEGRATION_INVALID`, `AWAITING_APPROVAL` and `AWAITING_CYCLE` follow from the state; the others are placed.\n\
+         A release's holds reach its submissions and rollouts as far as they reach the task that ships the target.\n\
+         `DRIFT` is placed when a write whose outcome was once unknown is looked for once more, long after, and stands twice.\n\
+         Nobody places `QUARANTINE` yet.\n\n",
     );
     page.push_str(&table.text());
     let never: Vec<TaskKind> = TaskKind::ALL
@@ -283,7 +291,7 @@ pub(crate) fn holds(seen: &Seen) -> String {
         })
         .collect();
     page.push_str(&format!("\nNo hold ever reaches {}.\n", codes(&never)));
-    let placed: Vec<&str> = ["HOLD_PLACED", "HOLD_LIFTED"]
+    let placed: Vec<&str> = ["HOLD_PLACED", "HOLD_LIFTED", "DRIFT_CLEARED"]
         .into_iter()
         .filter(|word| seen.events.contains(word))
         .collect();
@@ -316,6 +324,11 @@ fn reach(plan: &Plan, hold: &Hold, reached: &[&Task], tasks: &[Task]) -> String 
                     .all(|it| work::integration_of(plan, &it.key) == Some(*integration))
             );
             "those that call the integration".to_owned()
+        }
+        Hold::Drift { target, .. } => {
+            let in_lane = |it: &&Task| it.key.target.is_none() || it.key.target == *target;
+            assert!(reached.iter().all(in_lane));
+            "those of its target, and those without target".to_owned()
         }
         _ => panic!("{} reaches a set of tasks without a name", hold.word()),
     }

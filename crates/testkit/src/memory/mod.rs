@@ -13,7 +13,7 @@ mod unit;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use delivr_domain::ids::InstallId;
-use delivr_domain::key::EffectId;
+use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Store, UnitOfWork};
@@ -98,6 +98,18 @@ impl MemoryStore {
         if let Some(slot) = self.state().effects.get_mut(&effect) {
             slot.document = serde_json::json!({"effect": "NONSENSE"});
             slot.effect = None;
+        }
+    }
+
+    /// Replaces an aggregate's stored state by something that is none.
+    pub fn corrupt_aggregate(&self, id: AggregateId) {
+        self.restore_aggregate(id, serde_json::json!({"aggregate": "NONSENSE"}));
+    }
+
+    /// Puts an aggregate's state where another one lies, as an operator mends a row by hand.
+    pub fn restore_aggregate(&self, id: AggregateId, state: serde_json::Value) {
+        if let Some(row) = self.state().aggregates.get_mut(&id) {
+            row.state = state;
         }
     }
 

@@ -10,7 +10,7 @@ use delivr_app::run_effect::BUDGET;
 use delivr_domain::aggregate::{Aggregate, Event};
 use delivr_domain::board::{StepResult, TaskEvent, TaskState};
 use delivr_domain::effect::Effect;
-use delivr_domain::key::{AggregateId, EffectId};
+use delivr_domain::key::{AggregateId, EffectId, EffectKey};
 use delivr_domain::plan::GatedStage;
 use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
 use delivr_domain::release::gate::{self, Context};
@@ -321,6 +321,9 @@ fn said(event: &Event) -> String {
         TaskEvent::SkipRequested { task, .. } => format!("SKIP REQUESTED {task}"),
         TaskEvent::Cancelled { task } => format!("CANCELLED {task}"),
         TaskEvent::LateResult { key, .. } => format!("LATE {}", key.task),
+        TaskEvent::Doubted { doubt } => format!("DOUBTED {}", doubt.key.task),
+        TaskEvent::DoubtDue { key } => format!("DOUBT DUE {}", key.task),
+        TaskEvent::DoubtSettled { key, found } => format!("DOUBT SETTLED {} {}", key.task, found.len()),
         TaskEvent::Planned { tasks } => format!("PLANNED {}", tasks.len()),
     }
 }
@@ -370,9 +373,11 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
             task.state,
             TaskState::Running { .. } | TaskState::AwaitingCallback { .. }
         );
+        // What is done and looked for once more is no step under way.
+        let under_way = |key: &EffectKey| key.task == task.key && !board.looks_again(key);
         let has = outstanding
             .values()
-            .filter(|effect| effect.key().is_some_and(|key| key.task == task.key))
+            .filter(|effect| effect.key().is_some_and(under_way))
             .count();
         let watched = outstanding
             .values()
@@ -402,6 +407,7 @@ fn rows(shared: &Shared, store: &MemoryStore, id: AggregateId, state: &Aggregate
     for (row, effect) in &outstanding {
         let parked = effect
             .key()
+            .filter(|key| !board.looks_again(key))
             .and_then(|key| board.find(&key.task))
             .is_some_and(|task| task.parked);
         let fits = live.get(row).is_some_and(|it| match it.state {

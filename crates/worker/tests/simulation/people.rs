@@ -243,7 +243,11 @@ impl People {
             match hold {
                 Hold::UserPaused { .. } => say(Command::Resume),
                 Hold::Blocked { .. } => say(Command::Unblock),
+                Hold::Drift { .. } => say(Command::ClearDrift {
+                    reason: "put right".to_owned(),
+                }),
                 Hold::Quarantine { .. }
+                | Hold::AwaitingCycle
                 | Hold::TaskFailed { .. }
                 | Hold::IntegrationInvalid { .. }
                 | Hold::AwaitingApproval { .. } => {}

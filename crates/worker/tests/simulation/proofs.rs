@@ -25,7 +25,7 @@ use delivr_domain::release::command::Command;
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::{Draft, Release, Stage};
 use delivr_domain::release::{Event, catalogue, report, work};
-use delivr_domain::report::{ChildState, Performed, Report, RunProduct};
+use delivr_domain::report::{ChildState, Held, Performed, Report, RunProduct};
 use delivr_domain::time::Span;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
@@ -375,7 +375,7 @@ fn old_news_of_a_child_does_not_replace_new_news() {
             blocker: None,
             store_words: None,
             at: epoch() + Span::seconds(after),
-            held: Vec::new(),
+            held: Held::default(),
         },
     };
     let facts = BTreeMap::new();

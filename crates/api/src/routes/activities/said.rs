@@ -102,6 +102,7 @@ fn release(event: &ReleaseEvent) -> String {
         }
         ReleaseEvent::HoldPlaced { hold } => hold_line("held", hold),
         ReleaseEvent::HoldLifted { hold } => hold_line("no longer held", hold),
+        ReleaseEvent::DriftCleared { reason, .. } => format!("the drift was put right: {reason}"),
         ReleaseEvent::Decided { approval } => with(
             format!("{} {} by {}", approval.stage, approval.decision, approval.by),
             approval.comment.as_deref(),
@@ -154,6 +155,8 @@ fn hold_line(word: &str, hold: &Hold) -> String {
         Hold::TaskFailed { task } => format!("{task} failed"),
         Hold::IntegrationInvalid { integration } => format!("integration {integration} does not work"),
         Hold::AwaitingApproval { stage } => format!("{stage} waits for a person"),
+        Hold::AwaitingCycle => "no regression round is planned".to_owned(),
+        Hold::Drift { sentence, .. } => sentence.clone(),
         Hold::Quarantine { reason } => format!("quarantined: {reason}"),
     };
     format!("{word}: {why}")
@@ -195,5 +198,15 @@ fn task(event: &TaskEvent) -> String {
         TaskEvent::SkipRequested { task, reason } => format!("{task} is left out unless it exists: {reason}"),
         TaskEvent::Cancelled { task } => format!("{task} cancelled"),
         TaskEvent::LateResult { reference, .. } => format!("{} came too late", reference.id),
+        TaskEvent::Doubted { doubt } => {
+            format!(
+                "{} is looked for once more later, whether it was done twice",
+                doubt.key.task
+            )
+        }
+        TaskEvent::DoubtDue { key } => format!("{} is looked for once more", key.task),
+        TaskEvent::DoubtSettled { key, found } => {
+            format!("{} was looked for once more: {} found", key.task, found.len())
+        }
     }
 }

@@ -107,6 +107,16 @@ pub(crate) async fn unblock(cx: Context, _body: Maybe<NothingBody>) -> Answered 
     act(&cx, Command::Unblock).await
 }
 
+/// Lifts its drift: a person has put right at the vendor what was there more than once.
+#[utoipa::path(tag = "Releases", request_body = ReasonBody, responses((status = 200, description = "The release", body = ReleaseView)))]
+#[post("/releases/{releaseId}/clear-drift")]
+pub(crate) async fn clear_drift(cx: Context, body: Body<ReasonBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let Body(body) = body;
+    let reason = body.read()?;
+    act(&cx, Command::ClearDrift { reason }).await
+}
+
 /// Why it is given up, and what is cleaned up.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -32,6 +32,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(actions::resume)
         .service(actions::block)
         .service(actions::unblock)
+        .service(actions::clear_drift)
         .service(actions::archive)
         .service(actions::close)
         .service(actions::reopen)

@@ -316,7 +316,7 @@ fn held(release: &Release, hold: &Hold) -> HoldView {
         }
         Hold::IntegrationInvalid { integration } => view.integration_id = Some(integration.to_string()),
         Hold::AwaitingApproval { stage } => view.stage = Some(stage.word()),
-        Hold::Quarantine { .. } => {}
+        Hold::AwaitingCycle | Hold::Drift { .. } | Hold::Quarantine { .. } => {}
     }
     view
 }
@@ -351,6 +351,11 @@ fn sentences(release: &Release, hold: &Hold) -> (String, String) {
                 trigger_of(*stage)
             ),
         ),
+        Hold::AwaitingCycle => (
+            hold.sentence(),
+            "a regression round, or a slot for one".to_owned(),
+        ),
+        Hold::Drift { sentence, .. } => (sentence.clone(), "clear-drift, saying what was done".to_owned()),
         Hold::Quarantine { reason } => (format!("quarantined: {reason}"), "an operator".to_owned()),
     }
 }

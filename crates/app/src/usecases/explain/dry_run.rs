@@ -218,7 +218,8 @@ impl Rehearsal {
             Effect::Perform { key, .. } | Effect::Resolve { key, .. } => match of.permit(key) {
                 Permit::Write => false,
                 Permit::LookUpOnly => !waits_for_skip(of, key),
-                Permit::Stale => true,
+                // Nothing follows from a look that finds what is there.
+                Permit::LookAgain | Permit::Stale => true,
             },
             Effect::Watch { .. }
             | Effect::Probe { .. }
@@ -344,9 +345,16 @@ impl Rehearsal {
             let lifted = match hold {
                 Hold::UserPaused { .. } => Some(("resume the release", ReleaseCommand::Resume)),
                 Hold::Blocked { .. } => Some(("unblock the release", ReleaseCommand::Unblock)),
+                Hold::Drift { sentence, .. } => Some((
+                    sentence.as_str(),
+                    ReleaseCommand::ClearDrift {
+                        reason: "(put right)".to_owned(),
+                    },
+                )),
                 Hold::TaskFailed { .. }
                 | Hold::IntegrationInvalid { .. }
                 | Hold::AwaitingApproval { .. }
+                | Hold::AwaitingCycle
                 | Hold::Quarantine { .. } => None,
             };
             if let Some((does, command)) = lifted

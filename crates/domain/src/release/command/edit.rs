@@ -2,9 +2,9 @@
 
 use super::{PAST_TOLERANCE_SECONDS, Rejection, cancel_open, illegal};
 use crate::board::{TaskEvent, TaskState};
-use crate::release::catalogue;
 use crate::release::event::{Edit, Event};
 use crate::release::state::{CycleState, Release, Stage};
+use crate::release::{catalogue, settle};
 use crate::time::{Span, Timestamp};
 
 pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -54,7 +54,7 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
         && at <= now
     {
         events.push(Event::ReminderSkipped {
-            reminder: format!("PRE_KICKOFF_REMINDER/{}", draft.kickoff_at.to_rfc3339()),
+            reminder: settle::kickoff_reminder(draft.kickoff_at, at),
         });
     }
     Ok(events)
@@ -85,6 +85,7 @@ pub(super) fn archive(
     reason: &str,
     close_tickets: bool,
     delete_branch: bool,
+    now: Timestamp,
 ) -> Result<Vec<Event>, Rejection> {
     if release.stage == Stage::Completed {
         return illegal(
@@ -96,7 +97,7 @@ pub(super) fn archive(
     let mut events = vec![Event::Archived {
         reason: reason.to_owned(),
     }];
-    events.extend(cancel_open(release.board.iter()));
+    events.extend(cancel_open(release, |_| true, now));
     if let Some(cycle) = release.active_cycle() {
         events.push(Event::CycleEnded {
             cycle: cycle.number,
@@ -119,7 +120,7 @@ pub(super) fn archive(
 
 /// Closes a release as rolled back. A completed one may be: stores take nothing back, so a person says what was done
 /// (a newer version, a removal from sale).
-pub(super) fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejection> {
+pub(super) fn close(release: &Release, reason: &str, now: Timestamp) -> Result<Vec<Event>, Rejection> {
     if !matches!(release.stage, Stage::Distribution | Stage::Completed) {
         return illegal("wrong_stage", "only a release in distribution can be rolled back");
     }
@@ -134,7 +135,7 @@ pub(super) fn close(release: &Release, reason: &str) -> Result<Vec<Event>, Rejec
         );
     }
     nothing_in_store(release)?;
-    let mut events = cancel_open(release.board.iter());
+    let mut events = cancel_open(release, |_| true, now);
     events.push(Event::Archived {
         reason: reason.to_owned(),
     });
