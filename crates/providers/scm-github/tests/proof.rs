@@ -86,12 +86,18 @@ impl Enrolment for GitHub {
         }))
     }
     async fn foreign(&self, write: &str, scene: &Scene<SandboxSide>) {
-        let advance = |action| drop(scene.side.advance(action));
         match write {
-            "create branch" => advance(json!({"action": "push", "branch": "hotfix/1.1.1", "orphan": true})),
-            "create tag" => advance(json!({"action": "set_ref", "ref": "refs/tags/v1.1.1", "sha": "main"})),
+            "create branch" => {
+                let pushed = json!({"action": "push", "branch": "hotfix/1.1.1", "orphan": true});
+                scene.side.advance(pushed);
+            }
+            "create tag" => {
+                let tagged = json!({"action": "set_ref", "ref": "refs/tags/v1.1.1", "sha": "main"});
+                scene.side.advance(tagged);
+            }
             "publish release" => {
-                advance(json!({"action": "add_release", "tag": "v1.1.0", "body": "by hand"}))
+                let made = json!({"action": "add_release", "tag": "v1.1.0", "body": "by hand"});
+                scene.side.advance(made);
             }
             _ => {
                 let Connection::Scm(github) = &scene.connection else {
