@@ -3,18 +3,19 @@
 mod edit;
 mod replan;
 mod rework;
+mod tasks;
 
 use super::event::{Edit, Event};
 use super::gate::{self, Blocker, Context};
 use super::hold::{Hold, Scope};
+use super::settle;
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
-use super::{report, settle};
-use crate::board::{self, Output, Task, TaskEvent, TaskState};
+use crate::board::{self, Task, TaskEvent};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
-use crate::key::{TargetKey, TaskKey, TaskKind, words};
-use crate::plan::{BuildMode, GatedStage, Plan, ShaOrigin};
-use crate::report::{Outcome, RunProduct};
+use crate::key::{TargetKey, TaskKey, words};
+use crate::plan::{BuildMode, GatedStage, Plan};
+use crate::report::RunProduct;
 use crate::time::{Span, Timestamp};
 pub use replan::{PlanChange, changes};
 use serde::{Deserialize, Serialize};
@@ -385,14 +386,14 @@ pub fn decide_command(
                 note: note.clone(),
             }])
         }
-        Command::RetryTask { task, force } => retry(release, task, *force),
-        Command::SkipTask { task, reason } => skip(release, task, reason),
+        Command::RetryTask { task, force } => tasks::retry(release, task, *force),
+        Command::SkipTask { task, reason } => tasks::skip(release, task, reason),
         Command::CompleteTask {
             task,
             reason,
             reference,
-        } => complete(release, task, reason, reference.clone()),
-        Command::UploadBuild { task, product } => upload(release, task, product, cx.now),
+        } => tasks::complete(release, task, reason, reference.clone()),
+        Command::UploadBuild { task, product } => tasks::upload(release, task, product, cx.now),
         Command::ChangeBuildMode { target, mode } => {
             let plan = release
                 .plan()
@@ -635,176 +636,4 @@ fn abandon(release: &Release, number: u16, reason: &str, now: Timestamp) -> Resu
         note: Some(reason.to_owned()),
     });
     Ok(events)
-}
-
-fn failed<'a>(release: &'a Release, key: &TaskKey) -> Result<(&'a Task, Outcome), Rejection> {
-    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
-    match &task.state {
-        TaskState::Failed { outcome, .. } => Ok((task, *outcome)),
-        TaskState::Pending
-        | TaskState::Running { .. }
-        | TaskState::AwaitingCallback { .. }
-        | TaskState::AwaitingManual { .. }
-        | TaskState::AwaitingChild { .. }
-        | TaskState::Completed { .. }
-        | TaskState::Skipped { .. }
-        | TaskState::Cancelled => illegal(
-            "task_not_failed",
-            format!(
-                "{} is {}; only a failed task is tried again",
-                task.key,
-                task.state.word()
-            ),
-        ),
-    }
-}
-
-fn retry(release: &Release, key: &TaskKey, force: Force) -> Result<Vec<Event>, Rejection> {
-    let (task, outcome) = failed(release, key)?;
-    let spent = outcome == Outcome::Spent || (outcome == Outcome::Unknown && force == Force::AcceptDuplicate);
-    let mut events = Vec::new();
-    if spent && key.kind == TaskKind::AutomationRuns {
-        // The run belongs to the task that triggered it: that one runs anew, this one waits for it again.
-        let trigger = TaskKey {
-            kind: TaskKind::TriggerAutomationRuns,
-            ..*key
-        };
-        if let Some(trigger) = release.board.find(&trigger) {
-            events.push(rearm(trigger, true));
-        }
-    }
-    events.push(rearm(task, spent));
-    Ok(events)
-}
-
-fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec<Event>, Rejection> {
-    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
-    let event = match &task.state {
-        TaskState::Failed {
-            outcome: Outcome::Unknown,
-            ..
-        } if task.current().is_some_and(|step| step.kind.row() == "perform") => TaskEvent::SkipRequested {
-            task: *key,
-            reason: reason.to_owned(),
-        },
-        TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {
-            TaskEvent::Skipped {
-                task: *key,
-                reason: reason.to_owned(),
-            }
-        }
-        TaskState::Running { .. }
-        | TaskState::AwaitingCallback { .. }
-        | TaskState::AwaitingChild { .. }
-        | TaskState::Completed { .. }
-        | TaskState::Skipped { .. }
-        | TaskState::Cancelled => {
-            return illegal(
-                "task_not_skippable",
-                format!(
-                    "{key} is {}; only a pending or failed task is skipped",
-                    task.state.word()
-                ),
-            );
-        }
-    };
-    if let Some(what) = indispensable(release, key) {
-        return illegal(
-            "task_needed",
-            format!("{key} cannot be left out: {what}; complete it by hand and name what exists"),
-        );
-    }
-    Ok(vec![Event::Task { event }])
-}
-
-/// Tasks whose result everything after them names.
-fn indispensable(release: &Release, key: &TaskKey) -> Option<&'static str> {
-    if key.kind == TaskKind::ForkBranch && release.branch.is_none() {
-        Some("later steps need the release branch")
-    } else if key.kind == TaskKind::CreateRcTag {
-        Some("the cycle needs its commit")
-    } else if key.kind == TaskKind::CreateReleaseTag {
-        Some("builds and stores need the release tag")
-    } else {
-        None
-    }
-}
-
-fn complete(
-    release: &Release,
-    key: &TaskKey,
-    reason: &str,
-    reference: Option<Reference>,
-) -> Result<Vec<Event>, Rejection> {
-    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
-    match task.state {
-        TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {}
-        TaskState::Running { .. }
-        | TaskState::AwaitingCallback { .. }
-        | TaskState::AwaitingChild { .. }
-        | TaskState::Completed { .. }
-        | TaskState::Skipped { .. }
-        | TaskState::Cancelled => {
-            return illegal(
-                "task_not_open",
-                format!(
-                    "{key} is {}; only a pending, waiting or failed task is completed by hand",
-                    task.state.word()
-                ),
-            );
-        }
-    }
-    if indispensable(release, key).is_some() && reference.is_none() {
-        return Err(Rejection::Unsuitable {
-            pointer: "/reference",
-            sentence: "name the branch or tag that exists".to_owned(),
-        });
-    }
-    if key.kind == TaskKind::SubmitToStore || (key.kind == TaskKind::CreateRcTag && task.done.is_empty()) {
-        return illegal(
-            "task_not_by_hand",
-            format!("{key} cannot be completed by hand; try it again or skip it"),
-        );
-    }
-    Ok(vec![Event::Task {
-        event: TaskEvent::Completed {
-            task: *key,
-            output: Output::ByHand {
-                reason: reason.to_owned(),
-                reference,
-            },
-        },
-    }])
-}
-
-fn upload(
-    release: &Release,
-    key: &TaskKey,
-    product: &RunProduct,
-    now: Timestamp,
-) -> Result<Vec<Event>, Rejection> {
-    let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
-    if !gate::accepts_upload(release, task) {
-        return illegal(
-            "upload_not_expected",
-            format!("{key} is {}; it does not wait for a build", task.state.word()),
-        );
-    }
-    let mut build = report::build(release, task, product, now).ok_or(Rejection::Missing("target"))?;
-    build.origin = if product.sha.is_some() {
-        ShaOrigin::Declared
-    } else {
-        ShaOrigin::Absent
-    };
-    Ok(vec![
-        Event::BuildArrived { build },
-        Event::Task {
-            event: TaskEvent::Completed {
-                task: *key,
-                output: Output::Uploaded {
-                    product: product.clone(),
-                },
-            },
-        },
-    ])
 }
