@@ -273,7 +273,7 @@ impl Stage {
         }
     }
 
-    /// A token of a tenant, which is made if it is new.
+    /// A token of a person of a tenant, which is made if it is new: a service token decides nothing.
     pub fn token(&self, tenant: &str, role: &str) -> String {
         let mut command = self.command(&api_program());
         command.args([
@@ -285,6 +285,8 @@ impl Stage {
             role,
             "--name",
             &format!("{tenant} {role}"),
+            "--person",
+            &format!("{}@{tenant}.example", role.to_lowercase()),
         ]);
         printed(command)
     }
