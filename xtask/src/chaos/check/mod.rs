@@ -176,7 +176,12 @@ fn ended(release: &Stored, rows: &[Row], parents: &BTreeMap<String, String>, fou
     }
     let name = format!("{} {} is {}", release.tenant, release.version, release.phase);
     let belongs = |row: &&Row| row.owner == release.id || parents.get(&row.owner) == Some(&release.id);
-    for row in rows.iter().filter(belongs).filter(|row| row.live()) {
+    let looks = |row: &&Row| row.kind == "PERFORM" && stored::looks_again(&release.state);
+    for row in rows
+        .iter()
+        .filter(belongs)
+        .filter(|row| row.live() && !looks(row))
+    {
         found.illegal.push(format!(
             "{name}, but {} {} {} is {}",
             row.owner_kind,
@@ -198,7 +203,7 @@ fn ended(release: &Stored, rows: &[Row], parents: &BTreeMap<String, String>, fou
                 .push(format!("{name}, but its task {key} was never done"));
         }
     }
-    if release.wakes {
+    if release.wakes && !stored::looks_again(&release.state) {
         found.illegal.push(format!("{name}, but a wake-up is still set"));
     }
 }

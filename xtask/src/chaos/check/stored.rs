@@ -121,6 +121,14 @@ pub(super) fn tasks(state: &Value) -> Vec<(&str, &Value)> {
         .unwrap_or_default()
 }
 
+/// Whether something that was written is looked for once more, because an answer to it was lost: that outlives the end.
+pub(super) fn looks_again(state: &Value) -> bool {
+    state
+        .pointer("/board/doubts")
+        .and_then(Value::as_array)
+        .is_some_and(|doubts| !doubts.is_empty())
+}
+
 pub(super) fn state_word(task: &Value) -> &str {
     task.pointer("/state/state")
         .and_then(Value::as_str)
