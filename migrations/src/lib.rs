@@ -5,6 +5,10 @@
 //! Conventions of the schema: instants are microseconds since 1970 UTC in a BIGINT (exact, indexable, the same in both
 //! databases); JSON is `jsonb` on PostgreSQL and text on SQLite; every row of a tenant has `tenant_id`, and references
 //! between a tenant's rows carry it, so that a row of one tenant can never point at another's.
+//!
+//! Processes of an older version go on working while and after a migration runs: it adds tables, indexes, and columns that
+//! may be left out of an insert. What is to go is first no longer used (one version), and taken away by a later one, which
+//! raises [`WORKS_FROM`]. A test holds every migration against this.
 
 #![allow(
     elided_lifetimes_in_paths,
@@ -16,10 +20,14 @@ mod m20261121_000002_aggregates;
 mod m20261121_000003_queue;
 mod m20261121_000004_people;
 mod m20261121_000005_upkeep;
+mod m20261121_000006_builds;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
 use sea_orm_migration::prelude::*;
+
+/// The newest migration of the oldest version that still works on this schema.
+pub const WORKS_FROM: &str = "m20261121_000001_directory";
 
 /// Applies and reverts the migrations.
 #[derive(Debug)]
@@ -34,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_queue::Migration),
             Box::new(m20261121_000004_people::Migration),
             Box::new(m20261121_000005_upkeep::Migration),
+            Box::new(m20261121_000006_builds::Migration),
         ]
     }
 }

@@ -304,6 +304,14 @@ impl From<StoreError> for Problem {
                     ),
                 )
             }
+            StoreError::Newer { .. } => Self {
+                retry_after: Some(5),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "written_by_newer_version",
+                    "a newer version has changed it, and this process is of an older one: ask again until one of the newer version answers",
+                )
+            },
             StoreError::Unavailable { source } => {
                 tracing::warn!(error = %source, "the database is unavailable");
                 Self {

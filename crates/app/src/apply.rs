@@ -4,8 +4,9 @@
 //! time. A lost race is repeated with the same claim, because stepping is pure; a commit whose answer was lost is repeated
 //! too and finds its row ended by its own attempt.
 
+use crate::stored::{encode_event, encode_state, read_state};
 use crate::usecases::access::SYSTEM;
-use delivr_domain::aggregate::{Aggregate, Command, Event, Input, Stepped};
+use delivr_domain::aggregate::{Aggregate, Command, Input, Stepped};
 use delivr_domain::board::{Permit, Reaction};
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::TenantId;
@@ -20,7 +21,6 @@ use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::Draft;
 use delivr_domain::report::Report;
 use delivr_domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A row that waits without failing ends after this long.
@@ -77,46 +77,6 @@ pub struct Wish<'a> {
     pub expected: Option<u64>,
     /// The answer to remember with the change, if the caller named an idempotency key.
     pub remember: Option<&'a Remember<'a>>,
-}
-
-/// Events are stored in an envelope, so that their format can change without losing old ones.
-#[derive(Debug, Serialize, Deserialize)]
-struct Envelope {
-    format: u8,
-    event: Event,
-}
-
-const FORMAT: u8 = 1;
-
-/// Reads a stored aggregate.
-///
-/// # Errors
-/// `Corrupt` when the stored state is not one.
-pub fn read_state(row: &AggregateRow) -> Result<Aggregate, StoreError> {
-    Aggregate::deserialize(&row.state).map_err(|error| StoreError::Corrupt {
-        what: "aggregate state",
-        why: error.to_string(),
-    })
-}
-
-/// Reads a stored event.
-///
-/// # Errors
-/// `Corrupt` when the stored payload is not one.
-pub fn read_event(stored: &StoredEvent) -> Result<Event, StoreError> {
-    Envelope::deserialize(&stored.payload)
-        .map(|envelope| envelope.event)
-        .map_err(|error| StoreError::Corrupt {
-            what: "event",
-            why: error.to_string(),
-        })
-}
-
-fn encode<T: Serialize>(what: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(value).map_err(|error| StoreError::Corrupt {
-        what,
-        why: error.to_string(),
-    })
 }
 
 /// Applies a person's command.
@@ -397,22 +357,18 @@ async fn write(
         tenant,
         version: state.version(),
         wake_at: state.wake_at(),
-        state: encode("aggregate state", state)?,
+        state: encode_state(state)?,
         projection: state.projection(),
     };
     unit.save(&row, expected).await?;
     let first = expected.unwrap_or(0);
     let mut events = Vec::with_capacity(stepped.events.len());
     for (sequence, event) in (first.saturating_add(1)..).zip(&stepped.events) {
-        let envelope = Envelope {
-            format: FORMAT,
-            event: event.clone(),
-        };
         events.push(StoredEvent {
             owner: id,
             sequence,
             kind: event.word().to_owned(),
-            payload: encode("event", &envelope)?,
+            payload: encode_event(event)?,
             actor: actor.to_owned(),
             at: now,
             position: 0,

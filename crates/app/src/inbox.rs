@@ -45,7 +45,7 @@ pub async fn work_off(store: &dyn Store) -> Result<usize, StoreError> {
 fn finished(delivery: &StoredDelivery, looked: Result<(), StoreError>) -> Result<(), StoreError> {
     match looked {
         Ok(()) => Ok(()),
-        Err(error @ StoreError::Corrupt { .. }) => {
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Newer { .. })) => {
             tracing::error!(
                 delivery.id = %delivery.id, source = %delivery.source, %error,
                 "a delivery prompted nothing, because what it names cannot be read"

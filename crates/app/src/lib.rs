@@ -8,6 +8,7 @@ pub mod apply;
 pub mod connections;
 pub mod inbox;
 pub mod run_effect;
+pub mod stored;
 pub mod usecases;
 
 pub mod vault;

@@ -101,8 +101,34 @@ pub async fn run(app: &App, claimed: Claimed, limits: CallLimits) -> Ran {
             tracing::info!(effect.id = %claimed.row.id, effect.attempt = claimed.row.attempt, "another attempt has taken over");
             Ran::Fenced
         }
+        Err(error @ StoreError::Newer { .. }) => leave_to_newer(app, &claimed, &error).await,
         Err(error) => {
             tracing::warn!(effect.id = %claimed.row.id, error = %error, "the report could not be stored; its lease will run out");
+            Ran::StoreTrouble
+        }
+    }
+}
+
+/// How long a row rests whose owner a newer version has written: long enough for a worker of that version to take it.
+const FOR_NEWER: Duration = Duration::from_secs(5);
+
+/// Gives a row back whose owner a newer version wrote while this one worked on it. What was sent cannot be told to the
+/// owner by us: whoever takes the row looks first and finds it.
+async fn leave_to_newer(app: &App, claimed: &Claimed, why: &StoreError) -> Ran {
+    let Some(claim) = &claimed.claim else {
+        return Ran::PutBack;
+    };
+    let how = PutBack {
+        after: FOR_NEWER,
+        failures: 0,
+        unknown: matches!(claimed.row.effect, Effect::Perform { .. }),
+        trouble: Some(why.to_string()),
+    };
+    match app.store.put_back(claim, &how).await {
+        Ok(()) => Ran::PutBack,
+        Err(StoreError::Fenced) => Ran::Fenced,
+        Err(error) => {
+            tracing::warn!(effect.id = %claimed.row.id, %error, "a row could not be given back; its lease will run out");
             Ran::StoreTrouble
         }
     }
@@ -216,7 +242,7 @@ async fn run_inner(app: &App, claimed: &Claimed, limits: CallLimits) -> Ended {
 /// The state the effect belongs to, read without lock.
 async fn state_of(app: &App, owner: AggregateId) -> Result<Option<Aggregate>, StoreError> {
     match app.store.peek(owner).await? {
-        Some(row) => apply::read_state(&row).map(Some),
+        Some(row) => crate::stored::read_state(&row).map(Some),
         None => Ok(None),
     }
 }
@@ -334,6 +360,7 @@ fn is_vendor_trouble(error: &ProviderError) -> bool {
 fn store_trouble(error: &StoreError) -> Ended {
     let (after, failures) = match error {
         StoreError::Corrupt { .. } => (Duration::from_secs(60), 1),
+        StoreError::Newer { .. } => (FOR_NEWER, 0),
         StoreError::Unavailable { .. }
         | StoreError::Conflict
         | StoreError::Fenced

@@ -13,11 +13,14 @@ mod bench;
 
 use bench::{Bench, Then, begin, now, plan, tenant};
 use delivr_app::connections;
+use delivr_app::stored::read_state;
 use delivr_app::usecases::callbacks;
 use delivr_app::usecases::explain::{Reach, dry_run};
+use delivr_domain::aggregate::Aggregate;
 use delivr_domain::board::TaskState;
-use delivr_domain::key::TaskKind;
+use delivr_domain::key::{AggregateKind, TaskKind};
 use delivr_domain::plan::{Plan, Purpose};
+use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Directory as _, Queue as _};
 use std::sync::Arc;
 
@@ -207,4 +210,21 @@ fn what_was_made_without_doubt_is_not_looked_for_again() {
     bench.later(10_000);
     bench.work();
     assert!(bench.state().holds.is_empty());
+}
+
+#[test]
+fn a_state_is_read_as_what_its_row_says_or_not_at_all() {
+    let bench = Bench::new(plan(), reachable());
+    let row = now(bench.store.peek(bench.release)).unwrap().unwrap();
+    assert!(matches!(read_state(&row), Ok(Aggregate::Release(_))));
+    let mut mistaken = row.clone();
+    mistaken.id.kind = AggregateKind::Rollout;
+    let mut garbled = row.clone();
+    garbled.state = serde_json::json!({"aggregate": "RELEASE"});
+    let mut bare = row;
+    bare.state = serde_json::Value::Null;
+    for wrong in [mistaken, garbled, bare] {
+        let refused = read_state(&wrong).unwrap_err();
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+    }
 }

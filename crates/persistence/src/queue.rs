@@ -248,11 +248,10 @@ impl Queue for SqlStore {
 
     async fn beat(&self, worker: &str) -> Result<(), StoreError> {
         let now = self.time(&self.inner.write).await?;
-        let text = "insert into worker_beats (worker, at) values ($1, $2)
-            on conflict (worker) do update set at = excluded.at";
-        run(&self.inner.write, "heartbeat", text, values![worker, micros(now)])
-            .await
-            .map(drop)
+        let text = "insert into worker_beats (worker, at, build) values ($1, $2, $3)
+            on conflict (worker) do update set at = excluded.at, build = excluded.build";
+        let values = values![worker, micros(now), crate::schema::newest()];
+        run(&self.inner.write, "heartbeat", text, values).await.map(drop)
     }
 
     async fn last_beat(&self) -> Result<Option<Timestamp>, StoreError> {

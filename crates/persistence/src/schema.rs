@@ -1,20 +1,38 @@
 //! Bringing the schema up to date, and asking whether it is.
+//!
+//! Two versions of the program work on one database while an installation is brought up to date. A migration therefore
+//! only adds, and a build works beside migrations it does not know: until one of them takes away what the build needs.
+//! The database says from which build on that is so ([`WORKS_FROM`]).
 
 use crate::connect::{Dialect, SqlStore};
 use crate::error::{meaning, unavailable};
+use crate::sql::{all, micros, one, run, values};
+use chrono::TimeDelta;
 use delivr_domain::ports::error::StoreError;
 use delivr_migrations::{Migrator, MigratorTrait};
 use sea_orm::ConnectionTrait;
+use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager};
 
 /// Key of the advisory lock that migrations run under; any number that nothing else uses.
 const LOCK: i64 = 0x0064_656c_6976_7201;
+
+/// The setting that names the oldest build that still works on the schema, by that build's newest migration.
+const WORKS_FROM: &str = "schema_works_from";
+
+/// A worker that has given no sign of life for this long is taken for ended.
+const ENDED: TimeDelta = TimeDelta::seconds(60);
 
 /// See [`SqlStore::migrate`]. All migrations run in one transaction: either the schema is this build's afterwards, or
 /// it is what it was.
 ///
 /// # Errors
-/// `Unavailable` when the database refuses.
+/// `Unavailable` when the database refuses, when it belongs to a build that this one cannot work beside, and when an
+/// older build still works that could not work beside this one.
 pub async fn migrate(store: &SqlStore) -> Result<(), StoreError> {
+    migrate_to(store, delivr_migrations::WORKS_FROM).await
+}
+
+async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<(), StoreError> {
     // On SQLite BEGIN IMMEDIATE is the lock.
     let unit = store.transaction().await?;
     match store.inner.dialect {
@@ -26,18 +44,128 @@ pub async fn migrate(store: &SqlStore) -> Result<(), StoreError> {
                 .map_err(|error| meaning(error, "schema"))?;
         }
     }
+    let found = Found::read(&unit).await?;
+    if !found.newer.is_empty() {
+        found.must_suit()?;
+        // Nothing is left to do: a newer build has migrated already.
+        return Ok(());
+    }
+    if found.works_from.as_deref().is_some_and(|from| from < works_from) {
+        let now = store.time(&unit).await?;
+        older_must_have_ended(&unit, works_from, micros(now - ENDED)).await?;
+    }
     Migrator::up(&unit, None).await.map_err(unavailable)?;
+    let text = "insert into settings (name, value) values ($1, $2)
+        on conflict (name) do update set value = excluded.value where settings.value < excluded.value";
+    run(&unit, "setting", text, values![WORKS_FROM, works_from]).await?;
     unit.commit().await.map_err(unavailable)
 }
 
-/// Whether the database answers and its schema is this build's.
+/// Whether the database answers and its schema is one that this build works on.
 pub(crate) async fn ready(store: &SqlStore) -> Result<(), StoreError> {
-    let pending = Migrator::get_pending_migrations_read_only(&store.inner.read)
-        .await
-        .map_err(unavailable)?;
-    if pending.is_empty() {
-        Ok(())
-    } else {
-        Err(unavailable(format!("{} migrations are pending", pending.len())))
+    Found::read(&store.inner.read).await?.must_suit()
+}
+
+/// The newest migration of this build: what it is named by.
+pub(crate) fn newest() -> String {
+    let names = Migrator::migrations();
+    names.last().map(|it| it.name().to_owned()).unwrap_or_default()
+}
+
+/// What a database says of its schema.
+#[derive(Debug)]
+struct Found {
+    /// Migrations of this build that have not run.
+    pending: usize,
+    /// Migrations that have run and that this build does not know.
+    newer: Vec<String>,
+    /// See [`WORKS_FROM`]; none where no build has said it.
+    works_from: Option<String>,
+}
+
+impl Found {
+    async fn read<'a, C>(on: &'a C) -> Result<Self, StoreError>
+    where
+        C: ConnectionTrait,
+        &'a C: IntoSchemaManagerConnection<'a>,
+    {
+        let known: Vec<String> = Migrator::migrations()
+            .iter()
+            .map(|it| it.name().to_owned())
+            .collect();
+        let manager = SchemaManager::new(on);
+        if !manager.has_table("seaql_migrations").await.map_err(unavailable)? {
+            return Ok(Self {
+                pending: known.len(),
+                newer: Vec::new(),
+                works_from: None,
+            });
+        }
+        let mut applied = Vec::new();
+        for row in all(
+            on,
+            "migration",
+            "select version from seaql_migrations",
+            Vec::new(),
+        )
+        .await?
+        {
+            applied.push(row.text("version")?);
+        }
+        let works_from = if applied.is_empty() {
+            None
+        } else {
+            let text = "select value from settings where name = $1";
+            let row = one(on, "setting", text, values![WORKS_FROM]).await?;
+            row.map(|row| row.text("value")).transpose()?
+        };
+        Ok(Self {
+            pending: known.iter().filter(|name| !applied.contains(name)).count(),
+            newer: applied.into_iter().filter(|name| !known.contains(name)).collect(),
+            works_from,
+        })
     }
+
+    fn must_suit(&self) -> Result<(), StoreError> {
+        let mine = newest();
+        if self.pending > 0 {
+            return Err(unavailable(if self.newer.is_empty() {
+                format!("{} migrations are pending", self.pending)
+            } else {
+                format!(
+                    "the schema is of another line of versions: it has {}, and lacks {} migrations of this one",
+                    self.newer.join(", "),
+                    self.pending
+                )
+            }));
+        }
+        match &self.works_from {
+            Some(from) if *from > mine => Err(unavailable(format!(
+                "the schema works with versions from {from} on, and this one is of {mine}: start a newer version"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Refuses to take away what a living worker of an older version needs.
+async fn older_must_have_ended<C: ConnectionTrait>(
+    on: &C,
+    works_from: &str,
+    since: i64,
+) -> Result<(), StoreError> {
+    let text =
+        "select worker from worker_beats where at > $1 and (build is null or build < $2) order by worker";
+    let mut older = Vec::new();
+    for row in all(on, "heartbeat", text, values![since, works_from]).await? {
+        older.push(row.text("worker")?);
+    }
+    if older.is_empty() {
+        return Ok(());
+    }
+    Err(unavailable(format!(
+        "workers of an older version could not go on with this schema: end {} and start again after {} s",
+        older.join(", "),
+        ENDED.num_seconds()
+    )))
 }

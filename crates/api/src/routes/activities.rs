@@ -13,7 +13,7 @@ use crate::query::Query;
 use crate::routes::releases::load::{find, limit};
 use actix_web::get;
 use chrono::{DateTime, Utc};
-use delivr_app::apply::read_event;
+use delivr_app::stored::read_event;
 use delivr_domain::ports::store::StoredEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -11,7 +11,7 @@ use crate::routes::releases::tasks::{EffectView, effects};
 use crate::routes::submissions::{RetryBody, StepView, steps};
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
-use delivr_app::apply::read_state;
+use delivr_app::stored::show_state;
 use delivr_app::usecases::access::Role;
 use delivr_domain::aggregate::{Aggregate, Command};
 use delivr_domain::ids::RolloutId;
@@ -118,7 +118,7 @@ async fn find(cx: &Context) -> Result<(AggregateRow, Box<Rollout>), Problem> {
         .read(cx.tenant(), id(cx)?)
         .await?
         .ok_or_else(missing)?;
-    match read_state(&row)? {
+    match show_state(&row)? {
         Aggregate::Rollout(it) => Ok((row, it)),
         Aggregate::Release(_) | Aggregate::Submission(_) => Err(missing()),
     }

@@ -10,7 +10,7 @@ use crate::routes::releases::load::{Success, act_on};
 use crate::routes::releases::tasks::{EffectView, effects};
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
-use delivr_app::apply::read_state;
+use delivr_app::stored::show_state;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::aggregate::{Aggregate, Command};
@@ -144,7 +144,7 @@ async fn find(cx: &Context) -> Result<(AggregateRow, Box<Submission>), Problem> 
         .read(cx.tenant(), id(cx)?)
         .await?
         .ok_or_else(missing)?;
-    match read_state(&row)? {
+    match show_state(&row)? {
         Aggregate::Submission(it) => Ok((row, it)),
         Aggregate::Release(_) | Aggregate::Rollout(_) => Err(missing()),
     }

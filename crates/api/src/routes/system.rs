@@ -70,7 +70,8 @@ pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
         | StoreError::Fenced
         | StoreError::Duplicate(_)
         | StoreError::Reference(_)
-        | StoreError::Corrupt { .. }) => Problem::from(other),
+        | StoreError::Corrupt { .. }
+        | StoreError::Newer { .. }) => Problem::from(other),
     })?;
     let last_worker_at = store.last_beat().await?;
     let seen = match last_worker_at {

@@ -4,9 +4,9 @@ use super::integrations::by_key;
 use super::limit::within;
 use super::plan::Refusal;
 use crate::App;
-use crate::apply::read_state;
 use crate::connections::ConnectError;
 use crate::run_effect::read_fact;
+use crate::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::effect::{Effect, FactKind, Reference};
 use delivr_domain::ids::{ReleaseId, TenantId};
@@ -51,7 +51,7 @@ pub async fn find(
     let Some(row) = app.store.read(tenant, id).await? else {
         return Ok(None);
     };
-    match read_state(&row)? {
+    match show_state(&row)? {
         Aggregate::Release(release) => Ok(Some((row, release))),
         Aggregate::Submission(_) | Aggregate::Rollout(_) => Ok(None),
     }

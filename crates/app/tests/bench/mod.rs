@@ -378,7 +378,7 @@ impl Bench {
 
     pub fn state(&self) -> Box<Release> {
         let row = now(self.store.peek(self.release)).unwrap().unwrap();
-        match apply::read_state(&row).unwrap() {
+        match delivr_app::stored::read_state(&row).unwrap() {
             Aggregate::Release(release) => release,
             other => panic!("not a release: {other:?}"),
         }

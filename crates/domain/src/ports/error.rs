@@ -194,6 +194,17 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A stored value was written by a newer version of the program. It is whole, but not ours to read or change: what
+    /// this version does not know would be lost by writing it back.
+    #[error(
+        "stored {what} was written by a newer version (format {format}); processes of that version work on it"
+    )]
+    Newer {
+        /// Table or column.
+        what: &'static str,
+        /// The format it is in.
+        format: u64,
+    },
     /// The database cannot be reached or refuses; whether a commit took effect is unknown.
     #[error("the database is unavailable")]
     Unavailable {

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::routes::rollouts::{RolloutView, rollout};
 use crate::routes::submissions::{SubmissionView, submission};
 use actix_web::get;
-use delivr_app::apply::read_state;
+use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::release::Release;
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub(crate) async fn read(cx: Context) -> Answered {
     let mut submissions = Vec::new();
     let mut rollouts = Vec::new();
     for row in &rows {
-        match read_state(row)? {
+        match show_state(row)? {
             Aggregate::Submission(it) => submissions.push(it),
             Aggregate::Rollout(it) => rollouts.push(it),
             Aggregate::Release(_) => {}

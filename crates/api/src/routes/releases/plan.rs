@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
-use delivr_app::apply::read_state;
+use delivr_app::stored::show_state;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::create::{self, Replan};
 use delivr_app::usecases::explain::{Line, Reach, dry_run};
@@ -87,7 +87,7 @@ async fn children(cx: &Context, release: &Release) -> Result<Vec<Aggregate>, Pro
         .store
         .children(cx.tenant(), release.draft.id.uuid())
         .await?;
-    Ok(rows.iter().map(read_state).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(show_state).collect::<Result<_, _>>()?)
 }
 
 /// What is still to come, by stepping the same machine forward on assumed successes. Nothing is stored and no vendor is

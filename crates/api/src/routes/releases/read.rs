@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use actix_web::{delete, get, patch};
 use chrono::{DateTime, Utc};
-use delivr_app::apply::read_state;
+use delivr_app::stored::show_state;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::aggregate::{Aggregate, Command};
@@ -83,7 +83,7 @@ pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
     let listed = cx.app.store.releases(cx.tenant(), &filter, &page).await?;
     let mut items = Vec::with_capacity(listed.items.len());
     for row in &listed.items {
-        if let Aggregate::Release(it) = read_state(row)? {
+        if let Aggregate::Release(it) = show_state(row)? {
             items.push(release(&it, Include::default(), sweep, &[]));
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{CreateError, NewRelease, WantedTarget};
 use crate::App;
-use crate::apply::read_state;
+use crate::stored::show_state;
 use crate::usecases::integrations::{self, IntegrationError};
 use crate::usecases::plan::{Capabilities, ChosenTarget, NamedPipeline, Refusal};
 use crate::usecases::profile::{self, Settings};
@@ -232,7 +232,7 @@ pub async fn releases_of(
     loop {
         let listed = app.store.releases(tenant, &filter, &page).await?;
         for row in &listed.items {
-            if let Aggregate::Release(release) = read_state(row)? {
+            if let Aggregate::Release(release) = show_state(row)? {
                 all.push(release);
             }
         }

@@ -1,7 +1,8 @@
 //! What a command would come to: the same step that `apply` takes, on what is stored now, with nothing written.
 
 use crate::App;
-use crate::apply::{ApplyError, Wish, read_state};
+use crate::apply::{ApplyError, Wish};
+use crate::stored::read_state;
 use delivr_domain::aggregate::{Input, Stepped};
 use delivr_domain::effect::Effect;
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
