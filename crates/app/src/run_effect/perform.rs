@@ -475,7 +475,7 @@ pub(super) async fn message(
                 return posted(found.into_iter().next(), "adopted");
             }
             Ok(Lookup::Found(_)) => {}
-            Ok(Lookup::Unsure) => return back(Duration::from_secs(3), "look-up unsure"),
+            Ok(Lookup::Unsure) => return message_unsure(claimed.now, since, row.give_up_at),
             Ok(Lookup::Foreign(sentence)) => return given_up(sentence),
             Err(error) => return message_failure(app, claimed, &error, integration, false),
         }
@@ -517,6 +517,17 @@ fn given_up(detail: String) -> Ended {
     }
 }
 
+/// A look-up that cannot tell is asked again, less often the longer it lasts, and not for ever: a message that is told a
+/// day late helps nobody, and one told twice is worse than one not told.
+fn message_unsure(now: Timestamp, since: Timestamp, give_up_at: Timestamp) -> Ended {
+    if now >= give_up_at {
+        return given_up("delivery unknown: the look-up gave no certain answer for a day".to_owned());
+    }
+    let waited = (now - since).to_std().unwrap_or_default();
+    let after = (waited / 4).clamp(Duration::from_secs(3), Duration::from_secs(300));
+    back(after, "look-up unsure")
+}
+
 fn message_failure(
     app: &App,
     claimed: &Claimed,
@@ -555,6 +566,24 @@ mod tests {
         assert_eq!(quiet_until(Some(at(100)), by_name, None), None);
         assert_eq!(quiet_until(Some(at(100)), by_mark, None), Some(at(140)));
         assert_eq!(quiet_until(None, by_mark, None), None);
+    }
+
+    #[test]
+    fn an_unsure_look_up_for_a_message_is_asked_seldom_and_not_for_ever() {
+        let day = 24 * 60 * 60;
+        let (mut now, mut asked) = (0, 0);
+        while let Verdict::Back(how) = message_unsure(at(now), at(0), at(day)).verdict {
+            assert_eq!(how.failures, 0, "it is nobody's failure");
+            now += i64::try_from(how.after.as_secs()).unwrap();
+            asked += 1;
+        }
+        assert!((day..day + 300).contains(&now), "{now}");
+        assert!(asked < 400, "{asked}");
+        let ended = message_unsure(at(day), at(0), at(day));
+        assert!(
+            matches!(ended.verdict, Verdict::End(RowEnd::Dead)),
+            "a person sees it in the log of messages"
+        );
     }
 
     #[test]
