@@ -42,10 +42,47 @@ macro_rules! on_both {
 on_both! {
     sqlite_tells_what_waits, postgres_tells_what_waits => what_waits_is_told;
     sqlite_lists_messages, postgres_lists_messages => messages_are_listed_and_sent_again;
-    sqlite_forgets_what_ended, postgres_forgets_what_ended => what_ended_is_forgotten;
-    sqlite_keeps_what_lives, postgres_keeps_what_lives => what_lives_is_kept;
     sqlite_tells_strays, postgres_tells_strays => strays_are_told;
-    sqlite_forgets_once, postgres_forgets_once => several_forget_at_once;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_forgets_what_ended() {
+    let (url, directory) = sqlite_url();
+    what_ended_is_forgotten(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_forgets_what_ended() {
+    on_postgres(
+        |server| async move { what_ended_is_forgotten(open(server.fresh().unwrap(), None).await).await },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_keeps_what_lives() {
+    let (url, directory) = sqlite_url();
+    what_lives_is_kept(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_keeps_what_lives() {
+    on_postgres(|server| async move { what_lives_is_kept(open(server.fresh().unwrap(), None).await).await })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_forgets_once() {
+    let (url, directory) = sqlite_url();
+    several_forget_at_once(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_forgets_once() {
+    on_postgres(
+        |server| async move { several_forget_at_once(open(server.fresh().unwrap(), None).await).await },
+    )
+    .await;
 }
 
 fn child(kind: AggregateKind, name: &str) -> AggregateId {
