@@ -44,7 +44,9 @@ pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
     if let Some(server) = &postgres {
         environment.push(("DELIVR_TEST_POSTGRES_URL", server.url().into()));
     }
-    if let Some(specs) = specifications()? {
+    let specs = specifications()?;
+    let described = specs.is_some();
+    if let Some(specs) = specs {
         environment.push(("DELIVR_SPECS", specs));
     } else {
         skipped.push("vendors' API descriptions: none found (DELIVR_SPECS names their folder)".to_owned());
@@ -80,7 +82,12 @@ pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
     drop(postgres);
     chaos(server, &mut skipped, &mut total, &mut broken)?;
 
-    report(&log, skipped, total)?;
+    let checked = report(&log, skipped, total)?;
+    if described && !checked.iter().any(|line| line.contains(PUBLISHED)) {
+        broken.push(
+            "the comparison with the vendors' descriptions, which are here and were not used,".to_owned(),
+        );
+    }
     if !broken.is_empty() {
         bail!("{} failed", broken.join(" and "));
     }
@@ -122,8 +129,11 @@ fn specifications() -> Result<Option<OsString>> {
     Ok(beside.filter(|folder| folder.is_dir()).map(Into::into))
 }
 
-/// What the log says, each line once, then the closing line.
-fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<()> {
+/// What a line says of exchanges that were held against a vendor's own description.
+const PUBLISHED: &str = " against the published ";
+
+/// What the log says, each line once, then the closing line; gives what was checked.
+fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<BTreeSet<String>> {
     let text = match std::fs::read_to_string(log) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -136,7 +146,7 @@ fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<()> {
         }
     }
     say("");
-    for line in checked {
+    for line in &checked {
         say(format!("CHECKED: {line}"));
     }
     for line in &skipped {
@@ -148,7 +158,7 @@ fn report(log: &Path, mut skipped: Vec<String>, total: Tally) -> Result<()> {
         total.failed,
         skipped.len()
     ));
-    Ok(())
+    Ok(checked)
 }
 
 /// The log's skips and checks, each once and in order.

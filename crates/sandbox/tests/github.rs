@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Bench, Description, Signer, hmac_hex, jwt, now, receiver};
+use common::{Bench, Description, Signer, hmac_hex, jwt, now, receiver, tell_checked};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -107,24 +107,8 @@ impl Hub {
     }
 
     /// Says how much was held against the description.
-    fn report(&self, what: &str) {
-        use std::io::Write as _;
-        let line = match self.description.as_ref().map(|it| it.checked.get()) {
-            Some(count) => {
-                assert!(count > 0);
-                format!("CHECKED: GitHub's description: {count} answers of the simulator ({what})")
-            }
-            None => "SKIPPED: github.json is absent (DELIVR_SPECS names the folder)".to_owned(),
-        };
-        eprintln!("{line}");
-        if let Some(log) = std::env::var_os("DELIVR_SKIP_LOG") {
-            let mut log = std::fs::OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(log)
-                .unwrap();
-            writeln!(log, "{line}").unwrap();
-        }
+    fn report(&self) {
+        tell_checked("github.json", self.description.as_ref());
     }
 }
 
@@ -180,7 +164,7 @@ async fn refs_are_made_once_moved_forward_and_deleted() {
     let (_, body, _) = hub.send(Method::POST, "/git/refs", Some(held)).await;
     assert!(message(&body).contains("rule violations"));
     assert_eq!(hub.bench.duplicates().await, 0);
-    hub.report("refs");
+    hub.report();
 }
 
 #[tokio::test]
@@ -208,7 +192,7 @@ async fn annotated_tags_are_objects_of_their_own_and_equal_ones_are_the_same() {
         .request(Method::POST, "/jenkins/job/android-prod/buildWithParameters");
     let trigger = trigger.basic_auth("delivr", Some("sandbox-token")).form(&form);
     assert_eq!(trigger.send().await.unwrap().status().as_u16(), 201);
-    hub.report("tags");
+    hub.report();
 }
 
 #[tokio::test]
@@ -241,7 +225,7 @@ async fn comparisons_come_in_pages_oldest_first() {
     let list = hub.get("/commits?sha=topic&per_page=100", "*commit").await;
     assert_eq!(list[0]["commit"]["message"], "Change 120 of topic");
     hub.get("/commits/topic", "commit").await;
-    hub.report("comparisons");
+    hub.report();
 }
 
 #[tokio::test]
@@ -291,7 +275,7 @@ async fn a_tag_has_one_published_release_but_any_number_of_drafts() {
     let text = notes["body"].as_str().unwrap();
     assert!(text.contains("Gift cards by @"), "{text}");
     assert!(!text.contains("bare"), "{text}");
-    hub.report("releases");
+    hub.report();
 }
 
 #[tokio::test]
@@ -340,7 +324,7 @@ async fn a_pull_request_is_opened_once_and_merged_when_its_state_allows() {
     let (status, _, _) = hub.send(Method::POST, "/merges", Some(again)).await;
     assert_eq!(status, 204, "merged already");
     assert_eq!(hub.bench.duplicates().await, 0);
-    hub.report("pull requests");
+    hub.report();
 }
 
 #[tokio::test]
@@ -402,7 +386,7 @@ async fn the_app_gets_tokens_that_end() {
         .await;
     let (status, body, _) = hub.send_as(token, Method::GET, REPO, None).await;
     assert_eq!((status, message(&body)), (401, "Bad credentials"));
-    hub.report("GitHub App");
+    hub.report();
 }
 
 #[tokio::test]
@@ -452,7 +436,7 @@ async fn limits_permissions_and_names_are_told_as_github_tells_them() {
     assert_eq!(hub.send(Method::POST, "/git/refs", Some(new)).await.0, 307);
     hub.advance("revoke_credentials", json!({})).await;
     assert_eq!(hub.send(Method::GET, "", None).await.0, 401);
-    hub.report("limits and permissions");
+    hub.report();
 }
 
 #[tokio::test]

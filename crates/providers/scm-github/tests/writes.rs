@@ -117,7 +117,7 @@ async fn a_release_goes_from_branch_to_merge_back_as_the_description_says() {
     bench.assert_no_duplicates();
     log(&if description.is_some() {
         assert!(checked > 30);
-        format!("CHECKED: GitHub's description: {checked} exchanges of scm-github")
+        format!("CHECKED: {checked} exchanges, scm-github against the published github.json")
     } else {
         "SKIPPED: github.json is absent (DELIVR_SPECS names the folder)".to_owned()
     });

@@ -168,6 +168,23 @@ impl Description {
     }
 }
 
+/// Says to the test run how many answers were held against a vendor's published description, or that it is not there.
+pub(crate) fn tell_checked(file: &str, description: Option<&Description>) {
+    use std::io::Write as _;
+    let line = match description.map(|it| it.checked.get()) {
+        Some(count) => {
+            assert!(count > 0, "nothing was held against {file}");
+            format!("CHECKED: {count} exchanges, the simulator against the published {file}")
+        }
+        None => format!("SKIPPED: {file} is absent (DELIVR_SPECS names the folder)"),
+    };
+    eprintln!("{line}");
+    if let Some(log) = std::env::var_os("DELIVR_SKIP_LOG") {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(log);
+        log.unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
+
 /// Checks a body against a schema and names every fault.
 pub(crate) fn check(schema: &Value, name: &str, body: &Value) {
     let validator = jsonschema::validator_for(schema).unwrap();
