@@ -21,7 +21,6 @@ mod m20261121_000003_queue;
 mod m20261121_000004_people;
 mod m20261121_000005_upkeep;
 mod m20261121_000006_builds;
-mod m20261121_000007_leases;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -44,7 +43,6 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_people::Migration),
             Box::new(m20261121_000005_upkeep::Migration),
             Box::new(m20261121_000006_builds::Migration),
-            Box::new(m20261121_000007_leases::Migration),
         ]
     }
 }

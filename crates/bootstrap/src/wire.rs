@@ -104,9 +104,7 @@ pub fn tls(settings: &Settings) -> anyhow::Result<Option<rustls::ServerConfig>> 
 /// # Errors
 /// When the key ring, the allowed hosts or the certificates are not usable.
 pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result<App> {
-    // Every process of the installation sees the same leases.
-    let deps = deps(settings)?.with_leases(Arc::new(store.clone()));
-    let registry = delivr_providers_all::registry(&deps)?;
+    let registry = delivr_providers_all::registry(&deps(settings)?)?;
     Ok(App {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),

@@ -18,7 +18,6 @@ mod error;
 mod history;
 mod inbox;
 mod integrations;
-mod leases;
 mod parts;
 mod queue;
 mod schema;

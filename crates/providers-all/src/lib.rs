@@ -11,6 +11,7 @@ pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
     Registry::new([
         delivr_scm_git::descriptor(deps),
         delivr_scm_github::descriptor(deps),
+        delivr_cicd_github_actions::descriptor(deps),
         delivr_cicd_jenkins::descriptor(deps),
         delivr_pm_jira::descriptor(deps),
         delivr_comm_slack::descriptor(deps),

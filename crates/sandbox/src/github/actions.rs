@@ -124,7 +124,8 @@ pub(super) fn perform(
             hub.record = on.then(Vec::new);
             Ok(json!({"exchanges": kept}))
         }
-        other => Err(format!("no action of github is called {other}")),
+        other => super::run_actions::perform(hub, ctx, other, args)
+            .unwrap_or_else(|| Err(format!("no action of github is called {other}"))),
     }
 }
 

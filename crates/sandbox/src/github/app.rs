@@ -134,7 +134,7 @@ fn permissions(ctx: &Context) -> Value {
     if ctx.access(NAME).forbidden {
         json!({"contents": "read", "metadata": "read"})
     } else {
-        json!({"contents": "write", "pull_requests": "write", "metadata": "read"})
+        json!({"actions": "write", "contents": "write", "pull_requests": "write", "metadata": "read"})
     }
 }
 

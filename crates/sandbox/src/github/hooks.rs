@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::git::ZERO;
+use super::runs::Run;
 use super::state::{GitHub, NAME, Pull, Release};
 use super::views::LOGIN;
 use crate::hooks::signature;
@@ -11,6 +12,20 @@ use crate::world::Context;
 impl GitHub {
     fn base(ctx: &Context) -> String {
         format!("{}/{NAME}", ctx.base)
+    }
+
+    /// `workflow_run`: requested, in progress or completed.
+    pub(super) fn notify_run(&mut self, ctx: &mut Context, action: &str, run: &Run) {
+        if ctx.receivers(NAME).is_empty() {
+            // Thousands of runs are made at once at times.
+            return;
+        }
+        let base = Self::base(ctx);
+        let views = self.views(&base);
+        let workflow = self.actions.workflows.iter().find(|it| it.id == run.workflow);
+        let body = json!({"action": action, "workflow_run": views.run(self, run),
+                          "workflow": workflow.map(|it| views.workflow(it)), "organization": views.organization()});
+        self.notify(ctx, "workflow_run", body);
     }
 
     /// Sends an event to every receiver.

@@ -1,5 +1,5 @@
-//! GitHub's REST API below one repository, `acme/shop`: refs, commits, comparisons, releases, pull requests, tokens of
-//! a GitHub App, rate limits, rulesets, signed webhooks. Answers have the shape of GitHub's published description.
+//! GitHub's REST API below one repository, `acme/shop`: refs, commits, comparisons, releases, pull requests, workflows and
+//! their runs, tokens of a GitHub App, rate limits, rulesets, signed webhooks. Answers have the shape of GitHub's published description.
 
 mod actions;
 mod app;
@@ -8,8 +8,13 @@ mod git;
 mod hooks;
 mod pulls;
 mod releases;
+mod run_actions;
+mod run_moves;
+mod run_views;
+mod runs;
 mod state;
 mod views;
+mod workflows;
 
 use serde_json::{Value, json};
 
@@ -33,7 +38,7 @@ impl Vendor for GitHub {
     }
 
     fn operation(&self, call: &Call) -> &'static str {
-        let parts = call.parts();
+        let parts = below(call);
         let rest = match parts.as_slice() {
             ["app", "installations", _, "access_tokens"] => return "installation_token",
             ["app", ..] => return "installation",
@@ -67,6 +72,17 @@ impl Vendor for GitHub {
             ("PATCH", ["pulls", _]) => "update_pull",
             ("PUT", ["pulls", _, "merge"]) => "merge_pull",
             ("POST", ["merges"]) => "merge",
+            ("GET", ["contents", ..]) => "get_contents",
+            ("GET", ["actions", "workflows"]) => "list_workflows",
+            ("GET", ["actions", "workflows", _]) => "get_workflow",
+            ("POST", ["actions", "workflows", _, "dispatches"]) => "dispatch",
+            ("GET", ["actions", "workflows", _, "runs"] | ["actions", "runs"]) => "list_runs",
+            ("GET", ["actions", "runs", _]) => "get_run",
+            ("GET", ["actions", "runs", _, "jobs"]) => "list_jobs",
+            ("GET", ["actions", "runs", _, "artifacts"]) => "list_artifacts",
+            ("POST", ["actions", "runs", _, "cancel" | "force-cancel"]) => "cancel_run",
+            ("POST", ["actions", "runs", _, "rerun"]) => "rerun",
+            ("GET", ["actions", "artifacts", ..]) => "artifact",
             _ => "other",
         }
     }
@@ -87,6 +103,7 @@ impl Vendor for GitHub {
 
     fn tick(&mut self, ctx: &mut Context) {
         self.begin(ctx);
+        self.move_runs(ctx);
     }
 
     fn credentials(&self, base: &str) -> Value {
@@ -97,6 +114,11 @@ impl Vendor for GitHub {
             "classic": {"token": app::CLASSIC},
             "app": {"appId": app::APP_ID.to_string(), "installationId": app::INSTALLATION.to_string(),
                     "privateKeyPem": app::KEY_PEM, "webhookSecret": "sandbox-webhook-secret"},
+            "actions": {
+                "key": "github-actions",
+                "config": {"baseUrl": base, "owner": OWNER, "repository": self.repo},
+                "credentials": {"token": app::TOKEN, "webhookSecret": "sandbox-webhook-secret"},
+            },
         })
     }
 
@@ -120,6 +142,15 @@ fn version(call: &Call) -> &str {
     call.header("x-github-api-version").unwrap_or("2022-11-28")
 }
 
+/// The path, without the `/api/v3` of an Enterprise Server.
+fn below(call: &Call) -> Vec<&str> {
+    let parts = call.parts();
+    match parts.as_slice() {
+        ["api", "v3", rest @ ..] => rest.to_vec(),
+        _ => parts,
+    }
+}
+
 impl GitHub {
     fn answer(&mut self, ctx: &mut Context, call: &Call) -> Outcome {
         if call.header("user-agent").is_none_or(str::is_empty) {
@@ -130,7 +161,13 @@ impl GitHub {
         if !["2022-11-28", "2026-03-10"].contains(&version(call)) {
             return Err(refused(410, "The requested API version is not supported."));
         }
-        let parts = call.parts();
+        let parts = below(call);
+        if let ("GET", ["blob", "artifacts", _]) = (call.method.as_str(), parts.as_slice()) {
+            // What a short-lived link leads to: an archive of nothing.
+            let mut archive = b"PK\x05\x06".to_vec();
+            archive.resize(22, 0);
+            return Ok(Answer::bytes(200, "application/zip", archive));
+        }
         if let ("GET", [OWNER, _, ..]) = (call.method.as_str(), parts.as_slice()) {
             let page = format!("<html><body><h1>{}</h1></body></html>", parts.join(" / "));
             return Ok(Answer::html(200, &page));
@@ -207,7 +244,12 @@ impl GitHub {
                     "Resource not accessible by personal access token"
                 }
             };
-            return Err(refused(403, words).header("x-accepted-github-permissions", "contents=write"));
+            let permission = if rest.first() == Some(&"actions") {
+                "actions=write"
+            } else {
+                "contents=write"
+            };
+            return Err(refused(403, words).header("x-accepted-github-permissions", permission));
         }
         let views = self.views(&call.base);
         match (method, rest) {
@@ -225,6 +267,8 @@ impl GitHub {
             (_, ["releases", rest @ ..]) => self.release_route(ctx, call, method, rest),
             (_, ["pulls", rest @ ..]) => self.pull_route(ctx, call, method, rest),
             ("POST", ["merges"]) => self.merge_branches(ctx, call),
+            ("GET", ["contents", path @ ..]) => self.contents(call, &path.join("/")),
+            (_, ["actions", rest @ ..]) => self.actions_route(ctx, call, method, rest),
             _ => Err(not_found()),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
+use super::runs::Actions;
 use crate::world::Context;
 
 pub(crate) const NAME: &str = "github";
@@ -87,6 +88,8 @@ pub(crate) struct GitHub {
     pub(super) refs: BTreeMap<String, String>,
     pub(super) releases: Vec<Release>,
     pub(super) pulls: Vec<Pull>,
+    /// Workflows and their runs.
+    pub(super) actions: Actions,
     pub(super) tokens: Vec<Token>,
     /// Refs that a ruleset keeps from being made, moved or deleted.
     pub(super) protected: BTreeSet<String>,
@@ -126,6 +129,7 @@ impl GitHub {
             refs: BTreeMap::new(),
             releases: Vec::new(),
             pulls: Vec::new(),
+            actions: Actions::new(),
             tokens: Vec::new(),
             protected: BTreeSet::new(),
             reviewed: BTreeSet::new(),

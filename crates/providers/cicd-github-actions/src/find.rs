@@ -1,0 +1,117 @@
+//! Finding the run that an earlier try started.
+
+use crate::api::{Actions, Listed};
+use crate::errors::fail;
+use crate::wire::{Run, Runs};
+use delivr_domain::effect::Reference;
+use delivr_domain::names::Sha;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::vendor::Lookup;
+use delivr_domain::time::Span;
+
+/// How far back runs are looked for, in days. A step is tried for a day, a restored database is some days old at most.
+const DAYS: i64 = 30;
+
+/// The file name of a job, which may be given with its folder.
+///
+/// # Errors
+/// When it is no workflow file's name.
+pub(crate) fn file_of<'a>(operation: &'static str, job: &'a str) -> Result<&'a str, ProviderError> {
+    let file = job.strip_prefix(".github/workflows/").unwrap_or(job);
+    let named = file.ends_with(".yml") || file.ends_with(".yaml");
+    if named && !file.contains('/') {
+        return Ok(file);
+    }
+    Err(fail(
+        operation,
+        ProviderErrorKind::Misconfigured,
+        format!("`{job}` is no workflow; name its file in .github/workflows, e.g. release.yml"),
+    ))
+}
+
+/// What a run is called here.
+pub(crate) fn reference(run: &Run, job: &str) -> Reference {
+    Reference::id(run.id.to_string())
+        .at(run.page())
+        .with("job", job)
+        .with("number", run.number())
+}
+
+impl Actions {
+    /// Dispatched runs of a workflow, newest first; of one commit alone where that is asked for.
+    pub(crate) async fn runs(
+        &self,
+        operation: &'static str,
+        job: &str,
+        sha: Option<&Sha>,
+    ) -> Result<Listed<Run>, ProviderError> {
+        let file = file_of(operation, job)?;
+        let since = self.clock.now() - Span::days(DAYS);
+        let since = format!(">={}", since.format("%Y-%m-%dT%H:%M:%SZ"));
+        let mut ask = self
+            .client
+            .get(operation, &["actions", "workflows", file, "runs"])
+            .query(&[("event", "workflow_dispatch"), ("created", &since)]);
+        if let Some(sha) = sha {
+            ask = ask.query(&[("head_sha", sha.as_str())]);
+        }
+        let read = |page: Runs| (page.workflow_runs, page.total_count);
+        self.client.pages(ask, read).await
+    }
+
+    /// Every run whose name shows the key. Neither branch nor commit narrows the search: a run that started at another
+    /// commit than it should have is ours all the same, and must not be started a second time.
+    pub(crate) async fn by_key(
+        &self,
+        operation: &'static str,
+        job: &str,
+        key: &str,
+    ) -> Result<Listed<Run>, ProviderError> {
+        let mut listed = self.runs(operation, job, None).await?;
+        listed.items.retain(|run| run.shows(key));
+        Ok(listed)
+    }
+
+    /// What stands under a key.
+    pub(crate) async fn look_up(&self, job: &str, key: &str, sha: &Sha) -> Result<Lookup, ProviderError> {
+        let listed = self.by_key("find_run", job, key).await?;
+        if listed.items.is_empty() && !listed.complete {
+            // What GitHub does not show may be ours.
+            return Ok(Lookup::Unsure);
+        }
+        if let Some(other) = listed.items.iter().find(|run| is_elsewhere(run, sha)) {
+            return Ok(Lookup::Foreign(elsewhere(other, sha)));
+        }
+        Ok(Lookup::Found(
+            listed.items.iter().map(|run| reference(run, job)).collect(),
+        ))
+    }
+
+    /// The degraded way: without a key in their names, any dispatched run of the commit may be ours or not.
+    pub(crate) async fn look_through_window(&self, job: &str, sha: &Sha) -> Result<Lookup, ProviderError> {
+        let listed = self.runs("find_run", job, Some(sha)).await?;
+        Ok(if listed.items.is_empty() && listed.complete {
+            Lookup::Found(Vec::new())
+        } else {
+            Lookup::Unsure
+        })
+    }
+}
+
+/// Whether a run is known to be of another commit.
+pub(crate) fn is_elsewhere(run: &Run, sha: &Sha) -> bool {
+    run.head_sha
+        .as_deref()
+        .is_some_and(|head| !head.eq_ignore_ascii_case(sha.as_str()))
+}
+
+/// What to tell a person about it.
+pub(crate) fn elsewhere(run: &Run, sha: &Sha) -> String {
+    format!(
+        "run {} was started for this step, but at commit {} instead of {sha}: the branch or tag was moved meanwhile; stop \
+         the run ({}), set the ref right, and run it anew",
+        run.run_number,
+        run.head_sha.as_deref().unwrap_or("unknown"),
+        run.html_url
+    )
+}
