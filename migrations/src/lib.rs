@@ -21,6 +21,7 @@ mod m20261121_000003_queue;
 mod m20261121_000004_people;
 mod m20261121_000005_upkeep;
 mod m20261121_000006_builds;
+mod m20261121_000007_leases;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_people::Migration),
             Box::new(m20261121_000005_upkeep::Migration),
             Box::new(m20261121_000006_builds::Migration),
+            Box::new(m20261121_000007_leases::Migration),
         ]
     }
 }

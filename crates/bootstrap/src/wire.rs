@@ -104,7 +104,9 @@ pub fn tls(settings: &Settings) -> anyhow::Result<Option<rustls::ServerConfig>> 
 /// # Errors
 /// When the key ring, the allowed hosts or the certificates are not usable.
 pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result<App> {
-    let registry = delivr_providers_all::registry(&deps(settings)?)?;
+    // Every process of the installation sees the same leases.
+    let deps = deps(settings)?.with_leases(Arc::new(store.clone()));
+    let registry = delivr_providers_all::registry(&deps)?;
     Ok(App {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),

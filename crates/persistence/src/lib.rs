@@ -18,6 +18,7 @@ mod error;
 mod history;
 mod inbox;
 mod integrations;
+mod leases;
 mod parts;
 mod queue;
 mod schema;

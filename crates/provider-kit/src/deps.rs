@@ -4,6 +4,7 @@ use crate::address::AddressPolicy;
 use crate::http::{HttpClient, HttpSettings};
 use async_trait::async_trait;
 use delivr_domain::ports::clock::{Clock, Monotonic};
+use delivr_domain::ports::lease::{Leases, LocalLeases};
 use delivr_domain::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +19,8 @@ pub struct Deps {
     pub http: HttpClient,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Who of all our processes may touch a thing at a vendor now.
+    pub leases: Arc<dyn Leases>,
     /// Below this folder `file` URLs of git repositories are allowed (`DELIVR_GIT_FILE_ROOT`); none allows none.
     pub git_file_root: Option<PathBuf>,
     /// Where providers keep what they can fetch again (git mirrors).
@@ -50,10 +53,18 @@ impl Deps {
         Ok(Self {
             http: HttpClient::new(policy.clone(), settings, clock.clone())?,
             policy,
+            leases: Arc::new(LocalLeases::new(clock.clone())),
             clock,
             git_file_root,
             cache_dir,
         })
+    }
+
+    /// The same with leases that hold over all processes of the installation. Without, they hold within this one.
+    #[must_use]
+    pub fn with_leases(mut self, leases: Arc<dyn Leases>) -> Self {
+        self.leases = leases;
+        self
     }
 
     /// For tests: this machine's addresses are allowed, time is real, git files and caches lie below the folder.

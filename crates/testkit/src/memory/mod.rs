@@ -6,6 +6,7 @@
 //! faster and the commit is a [`StoreError::Conflict`] or what the change itself says.
 
 mod directory;
+mod leases;
 mod queue;
 mod state;
 mod unit;
@@ -16,6 +17,7 @@ use delivr_domain::ids::InstallId;
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::lease::LeaseTable;
 use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
 use state::State;
@@ -39,6 +41,7 @@ pub struct Backup(Arc<State>);
 struct Inner {
     state: Mutex<Arc<State>>,
     bell: Mutex<Bell>,
+    leases: Mutex<LeaseTable>,
     clock: Arc<dyn Clock>,
     offset: AtomicI64,
     install: InstallId,
@@ -81,6 +84,7 @@ impl MemoryStore {
             inner: Arc::new(Inner {
                 state: Mutex::default(),
                 bell: Mutex::new(Bell::default()),
+                leases: Mutex::default(),
                 clock,
                 offset: AtomicI64::new(0),
                 install: InstallId::derived(&[b"memory"]),
