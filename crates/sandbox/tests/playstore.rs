@@ -530,6 +530,92 @@ async fn reviews_may_fail_and_running_ones_are_guarded() {
 }
 
 #[tokio::test]
+async fn people_and_other_tools_work_on_the_same_app() {
+    let account = Account::start().await;
+    account.add_bundle(110).await;
+    account.add_bundle(120).await;
+    let act = async |action: Value| {
+        let mut action = action;
+        action["vendor"] = json!("playstore");
+        account.bench.advance(action).await
+    };
+    // A change in the Console ends open edits, is published at once and is no effect of ours.
+    let edit = account.edit().await;
+    let theirs = json!([{"versionCodes": ["110"], "status": "completed"}]);
+    act(json!({"action": "console_track", "releases": theirs})).await;
+    assert_eq!(account.life("production").await, ["110:PUBLISHED"]);
+    assert_eq!(account.put(&edit, staged("120", 0.1)).await.0, 400);
+    assert_eq!(account.bench.journal().await["effects"], json!([]));
+    // One that waits for an operation comes just before it, once.
+    let change =
+        json!({"action": "console_track", "releases": [{"versionCodes": ["120"], "status": "completed"}]});
+    act(json!({"action": "meanwhile", "operation": "validate", "do": change})).await;
+    let edit = account.edit().await;
+    let validate = format!("{SHOP}/edits/{edit}:validate");
+    assert_eq!(account.send(Method::POST, &validate, None).await.0, 400);
+    assert_eq!(account.life("production").await, ["120:PUBLISHED"]);
+    // A refusal is given once, in Google's form.
+    act(
+        json!({"action": "refuse", "operation": "insert_edit", "code": 403, "status": "PERMISSION_DENIED",
+        "reason": "projectNotLinked", "message": "not linked"}),
+    )
+    .await;
+    let refused = account.send(Method::POST, &format!("{SHOP}/edits"), None).await;
+    assert_eq!((refused.0, message(&refused)), (403, "not linked".to_owned()));
+    assert_eq!(refused.1["error"]["errors"][0]["reason"], "projectNotLinked");
+    // Close to each other, two inserts get one edit, even when it has come to its end.
+    let first = account.edit().await;
+    act(json!({"action": "same_edit", "ms": 60_000})).await;
+    let second = account.edit().await;
+    assert_eq!(first, second);
+    let path = format!("{SHOP}/edits/{first}");
+    assert_eq!(account.send(Method::DELETE, &path, None).await.0, 204);
+    let third = account.edit().await;
+    assert_eq!(first, third);
+    let gone = account.send(Method::GET, &path, None).await;
+    assert_eq!(message(&gone), "This Edit has been deleted.");
+}
+
+#[tokio::test]
+async fn tracks_bundles_and_settings_have_their_rules() {
+    let account = Account::start().await;
+    let act = async |action: Value| {
+        let mut action = action;
+        action["vendor"] = json!("playstore");
+        account.bench.advance(action).await
+    };
+    act(json!({"action": "add_track", "track": "wear:production"})).await;
+    act(json!({"action": "add_bundle", "versionCode": 110, "processing": true})).await;
+    let edit = account.edit().await;
+    let path = format!("{SHOP}/edits/{edit}/tracks/wear:production");
+    account.ok(Method::GET, &path, None, "Track").await;
+    let early = account.put(&edit, staged("110", 0.1)).await;
+    assert_eq!(
+        message(&early),
+        "The bundle of version code 110 is still being processed."
+    );
+    let bundles = format!("{SHOP}/edits/{edit}/bundles");
+    let listed = account
+        .ok(Method::GET, &bundles, None, "BundlesListResponse")
+        .await;
+    assert_eq!(listed["bundles"].as_array().unwrap().len(), 1);
+    account.add_bundle(110).await;
+    let with = |priority: u8, country: &str| {
+        json!([{"versionCodes": ["110"], "status": "inProgress", "userFraction": 0.1, "inAppUpdatePriority": priority,
+            "countryTargeting": {"countries": [country]}}, {"versionCodes": ["100"], "status": "completed"}])
+    };
+    let wrong = account.roll(with(3, "Germany"), "").await;
+    assert_eq!(message(&wrong), "The country code 'Germany' is not valid.");
+    assert_eq!(account.roll(with(3, "DE"), "").await.0, 200);
+    act(json!({"action": "approve"})).await;
+    let late = account.roll(with(4, "DE"), "").await;
+    assert!(message(&late).contains("in-app update priority"), "{late:?}");
+    act(json!({"action": "without_lifecycle"})).await;
+    let path = format!("{SHOP}/tracks/production/releases");
+    assert_eq!(account.send(Method::GET, &path, None).await.0, 404);
+}
+
+#[tokio::test]
 async fn uploads_count_when_committed_and_a_lost_commit_is_done() {
     let account = Account::start().await;
     let upload = async |edit: &str, code: i64| {

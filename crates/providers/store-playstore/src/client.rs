@@ -1,4 +1,4 @@
-//! Edits: the working copies through which Google Play is read and changed (vendor-apis 18.2).
+//! The calls of Google Play's publishing API (vendor-apis 18.2 to 18.6).
 
 use crate::auth::Tokens;
 use crate::track::Release;
@@ -25,10 +25,39 @@ struct Edit {
     id: String,
 }
 
+/// A track and what is on it.
 #[derive(Debug, Deserialize)]
-struct Track {
+pub(crate) struct Track {
+    /// Its name.
     #[serde(default)]
-    releases: Vec<Release>,
+    pub(crate) track: String,
+    /// All that is active on it.
+    #[serde(default)]
+    pub(crate) releases: Vec<Release>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tracks {
+    #[serde(default)]
+    tracks: Vec<Track>,
+}
+
+/// What a commit does to changes that are in review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InReview {
+    /// It is refused.
+    Stays,
+    /// Their review is cancelled, and they are sent anew together with the edit.
+    Cancelled,
+}
+
+/// A release as its lifecycle is told, without an edit.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    /// The lifecycle's word.
+    pub(crate) word: String,
+    /// Its version codes.
+    pub(crate) codes: Vec<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,15 +128,16 @@ impl Client {
         Ok(self.quiet(call).await?.decode::<Edit>()?.id)
     }
 
-    /// Throws an edit away. Best effort: one that stays expires by itself.
-    pub(crate) async fn discard(&self, operation: &'static str, edit: &str) {
+    /// Throws an edit away; whether Google says that it is at its end. One that stays expires by itself.
+    pub(crate) async fn discard(&self, operation: &'static str, edit: &str) -> bool {
         let Ok(url) = self.url(operation, &format!("edits/{edit}")) else {
-            return;
+            return false;
         };
-        // A failure leaves an edit that nobody sees.
-        let _left_to_expire = self
-            .send(Call::new(PROVIDER, operation, Method::DELETE, url).reads())
-            .await;
+        let call = Call::new(PROVIDER, operation, Method::DELETE, url).reads();
+        match self.quiet(call).await {
+            Ok(_) => true,
+            Err(error) => error.kind == ProviderErrorKind::NotFound || errors::edit_is_gone(&error),
+        }
     }
 
     /// Releases of a track in an edit.
@@ -125,7 +155,18 @@ impl Client {
             .releases)
     }
 
-    /// Version codes of all bundles.
+    /// All tracks in an edit, those without releases included.
+    pub(crate) async fn tracks(
+        &self,
+        operation: &'static str,
+        edit: &str,
+    ) -> Result<Vec<Track>, ProviderError> {
+        let url = self.url(operation, &format!("edits/{edit}/tracks"))?;
+        let all: Tracks = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
+        Ok(all.tracks)
+    }
+
+    /// Version codes of all bundles that are processed.
     pub(crate) async fn bundles(
         &self,
         operation: &'static str,
@@ -146,9 +187,15 @@ impl Client {
     ) -> Result<(), ProviderError> {
         let url = self.url(operation, &format!("edits/{edit}/tracks/{track}"))?;
         let call = Call::new(PROVIDER, operation, Method::PUT, url);
-        self.quiet(call.json(json!({"track": track, "releases": releases})))
-            .await
-            .map(drop)
+        let put = self.quiet(call.json(json!({"track": track, "releases": releases})));
+        put.await.map(drop).map_err(errors::of_change)
+    }
+
+    /// Has Google try an edit without committing it.
+    pub(crate) async fn validate(&self, operation: &'static str, edit: &str) -> Result<(), ProviderError> {
+        let url = self.url(operation, &format!("edits/{edit}:validate"))?;
+        let tried = self.quiet(Call::post(PROVIDER, operation, url)).await;
+        tried.map(drop).map_err(errors::of_change)
     }
 
     /// Makes the edit real: the only call that changes anything, so the only one that may leave a doubt.
@@ -156,19 +203,45 @@ impl Client {
         &self,
         operation: &'static str,
         edit: &str,
+        reviews: InReview,
         unsent: bool,
     ) -> Result<(), ProviderError> {
         let mut url = self.url(operation, &format!("edits/{edit}:commit"))?;
-        // Without it Google silently cancels a running review.
+        // Left out, Google silently cancels a running review.
+        let behaviour = match reviews {
+            InReview::Stays => "ERROR_IF_IN_REVIEW",
+            InReview::Cancelled => "CANCEL_IN_REVIEW_AND_SUBMIT",
+        };
         url.query_pairs_mut()
-            .append_pair("changesInReviewBehavior", "ERROR_IF_IN_REVIEW");
+            .append_pair("changesInReviewBehavior", behaviour);
         if unsent {
             url.query_pairs_mut()
                 .append_pair("changesNotSentForReview", "true");
         }
         let answer = self.send(Call::post(PROVIDER, operation, url)).await?;
         // The body repeats the edit; a page in its place means that the commit never reached Google.
-        errors::accepted(answer)?.decode::<Edit>().map(drop)
+        let accepted = errors::accepted(answer).map_err(errors::of_change)?;
+        accepted.decode::<Edit>().map(drop)
+    }
+
+    /// Releases of a track with the state of their review, which needs no edit; none where the API does not tell it.
+    pub(crate) async fn lifecycles(
+        &self,
+        operation: &'static str,
+        track: &str,
+    ) -> Result<Option<Vec<Lifecycle>>, ProviderError> {
+        let url = self.url(operation, &format!("tracks/{track}/releases"))?;
+        let all: Summaries = match self.quiet(Call::get(PROVIDER, operation, url)).await {
+            Ok(answer) => answer.decode()?,
+            // The list is new; where it is missing, the track itself must do.
+            Err(error) if error.kind == ProviderErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let releases = all.releases.into_iter().map(|it| Lifecycle {
+            codes: it.active_artifacts.iter().filter_map(code_of).collect(),
+            word: it.release_lifecycle_state,
+        });
+        Ok(Some(releases.collect()))
     }
 
     /// The lifecycle word of a version code on a track; none where the API does not tell it.
@@ -178,19 +251,9 @@ impl Client {
         track: &str,
         code: i64,
     ) -> Result<Option<String>, ProviderError> {
-        let url = self.url(operation, &format!("tracks/{track}/releases"))?;
-        let all: Summaries = match self.quiet(Call::get(PROVIDER, operation, url)).await {
-            Ok(answer) => answer.decode()?,
-            // The list is new; where it is missing, the track itself must do.
-            Err(error) if error.kind == ProviderErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let has = |it: &Summary| it.active_artifacts.iter().any(|one| code_of(one) == Some(code));
-        Ok(all
-            .releases
-            .into_iter()
-            .find(has)
-            .map(|it| it.release_lifecycle_state))
+        let all = self.lifecycles(operation, track).await?.unwrap_or_default();
+        let ours = all.into_iter().find(|it| it.codes.contains(&code));
+        Ok(ours.map(|it| it.word))
     }
 }
 

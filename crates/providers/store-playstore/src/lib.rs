@@ -1,17 +1,21 @@
 //! Google Play as a `Storefront`: one release on one track, staged, halted, resumed and completed.
 //!
-//! Every write opens a fresh edit, reads the track and commits only what is not yet so; the track's state recognises
-//! earlier work. The domain uses `Submit` and `ChangeRollout`; version, build and notes travel with `Submit`.
+//! Every write opens a fresh edit under the app's lease, reads the track and commits only what is not yet so; the
+//! track's state recognises earlier work. The domain uses `Submit` and `ChangeRollout`; version, build and notes travel with `Submit`.
 
 mod auth;
 mod client;
 mod config;
+mod edit;
 mod errors;
 mod notes;
+mod review;
 mod store;
 mod track;
+mod writing;
 
 use crate::client::Client;
+use crate::edit::Desk;
 use crate::store::App;
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
 use delivr_provider_kit::{Deps, schema};
@@ -36,7 +40,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
             "notes": {"maxLength": 500, "perLocale": true},
             "reviewState": "native", "rollout": "percent", "pause": false, "resume": true, "complete": true,
             "halt": true, "setExposure": true, "canLower": false, "withdraw": false, "manualRelease": false,
-            "scheduledRelease": false, "upload": false, "webhooks": false,
+            "scheduledRelease": false, "upload": false, "webhooks": false, "promote": true, "drift": true,
         }),
         connect: Arc::new(move |config, credentials| connect(&deps, config, credentials)),
         webhook: None,
@@ -45,6 +49,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
 
 fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Connection, ConfigError> {
     let (config, tokens) = config::read(deps, config, credentials)?;
+    let settings = config.settings();
     let client = Client {
         http: deps.http.clone(),
         base: schema::base_url(&deps.policy, "baseUrl", &config.base_url)?,
@@ -52,7 +57,10 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
         package: config.package_name,
     };
     Ok(Connection::Store(Arc::new(App {
-        client,
+        desk: Desk::new(client, deps.leases.clone(), deps.clock.clone()),
         track: config.track,
+        upload_track: config.upload_track,
+        settings,
+        halt_cancels_review: config.halt_cancels_review,
     })))
 }

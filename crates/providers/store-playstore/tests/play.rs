@@ -269,7 +269,11 @@ async fn a_release_is_reviewed_staged_raised_halted_resumed_and_completed() {
         .unwrap_err();
     assert_eq!(
         (early.kind, early.certainty),
-        (ProviderErrorKind::Precondition, Certainty::NotDone)
+        (ProviderErrorKind::Conflict, Certainty::NotDone)
+    );
+    assert!(
+        early.sentence.contains("version code 101 on production"),
+        "{early}"
     );
     bench.advance(json!({"action": "approve"}));
     assert_eq!(bench.review().await, ReviewWord::Live);

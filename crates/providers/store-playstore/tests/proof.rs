@@ -9,6 +9,7 @@
 
 use delivr_domain::effect::{Operation, ReleaseTiming, RolloutChange, StoreVersion, StoreWrite};
 use delivr_domain::ports::provider::{Connection, Descriptor};
+use delivr_domain::ports::vendor::Storefront;
 use delivr_provider_kit::Deps;
 use delivr_provider_proof::{
     Bench, Enrolment, Foreign, SandboxSide, Scene, Work, Write, async_trait, contract,
@@ -39,12 +40,27 @@ fn change(change: RolloutChange) -> StoreWrite {
     }
 }
 
-async fn make(scene: &Scene<SandboxSide>, write: StoreWrite) {
+fn store(scene: &Scene<SandboxSide>) -> &dyn Storefront {
     let Connection::Store(store) = &scene.connection else {
         panic!("not a store");
     };
-    store.create(&scene.other, &write).await.unwrap();
+    store.as_ref()
+}
+
+async fn make(scene: &Scene<SandboxSide>, write: StoreWrite) {
+    store(scene).create(&scene.other, &write).await.unwrap();
     scene.side.advance(json!({"action": "approve"}));
+}
+
+/// Somebody ships a later build in the Console.
+async fn later(scene: &Scene<SandboxSide>) {
+    scene
+        .side
+        .advance(json!({"action": "add_bundle", "versionCode": 103, "version": "1.2.0"}));
+    let releases = json!([{"versionCodes": ["103"], "status": "completed"}]);
+    scene
+        .side
+        .advance(json!({"action": "console_track", "releases": releases}));
 }
 
 struct Play;
@@ -64,6 +80,7 @@ impl Enrolment for Play {
         vec![
             Write::new("submit staged", "commit", Foreign::Made),
             Write::new("submit to all", "commit", Foreign::Made),
+            Write::new("submit, sent by hand", "commit", Foreign::Made),
             Write::new("raise exposure", "commit", Foreign::Made),
             Write::new("halt rollout", "commit", Foreign::Made),
             Write::new("resume rollout", "commit", Foreign::Made),
@@ -76,10 +93,22 @@ impl Enrolment for Play {
                 .side
                 .advance(json!({"action": "add_bundle", "versionCode": code, "version": "1.1.0"}));
         }
-        if !write.starts_with("submit") {
-            make(scene, submit("101", 500)).await;
+        match write {
+            // What a person rejected lets Google take later changes only unsent.
+            "submit, sent by hand" => {
+                store(scene)
+                    .create(&scene.other, &submit("101", 500))
+                    .await
+                    .unwrap();
+                scene.side.advance(json!({"action": "reject"}));
+                let halt = change(RolloutChange::Halt);
+                store(scene).create(&scene.other, &halt).await.unwrap();
+            }
+            "submit staged" | "submit to all" => {}
+            _ => make(scene, submit("101", 500)).await,
         }
         Work::Write(Operation::Store(match write {
+            "submit, sent by hand" => submit("102", 500),
             "submit staged" => submit("101", 500),
             "submit to all" => submit("101", 10_000),
             "raise exposure" => change(RolloutChange::SetExposure { bps: 2_000 }),
@@ -95,6 +124,7 @@ impl Enrolment for Play {
         match write {
             // Somebody ships a later build by hand.
             "submit staged" | "submit to all" => make(scene, submit("102", 500)).await,
+            "submit, sent by hand" => later(scene).await,
             // Somebody halts it.
             "raise exposure" | "complete rollout" => make(scene, change(RolloutChange::Halt)).await,
             // Somebody ships a later build to everybody, which takes ours off the track.

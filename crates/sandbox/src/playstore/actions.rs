@@ -75,10 +75,55 @@ pub(crate) fn perform(
                 .and_then(Value::as_i64)
                 .ok_or("`versionCode` is missing")?;
             let version = text("version").unwrap_or("1.0.0");
-            match store.deliver(ctx, package, version, code) {
-                true => Ok(json!({"versionCode": code})),
-                false => Err(format!("version code {code} has already been used")),
+            let processing = args.get("processing").and_then(Value::as_bool).unwrap_or(false);
+            if !processing && store.finish_processing(package, code) {
+                return Ok(json!({"versionCode": code}));
             }
+            if !store.deliver(ctx, package, version, code) {
+                return Err(format!("version code {code} has already been used"));
+            }
+            store.set_processing(package, code, processing);
+            Ok(json!({"versionCode": code}))
+        }
+        "console_track" => super::console::change_track(store, ctx, args),
+        "meanwhile" => {
+            let operation = text("operation").ok_or("`operation` is missing")?.to_owned();
+            let action = args.get("do").cloned().ok_or("`do` is missing")?;
+            store.meanwhile.push((operation, action));
+            Ok(json!({"waiting": store.meanwhile.len()}))
+        }
+        "refuse" => {
+            let operation = text("operation").ok_or("`operation` is missing")?.to_owned();
+            store.refusals.push((operation, args.clone()));
+            Ok(json!({"waiting": store.refusals.len()}))
+        }
+        "add_track" => {
+            let track = text("track").ok_or("`track` is missing")?.to_owned();
+            let name = package.unwrap_or("com.example.shop");
+            if let Some(app) = store.apps.get_mut(name) {
+                app.tracks.entry(track.clone()).or_default();
+            }
+            Ok(json!({"track": track}))
+        }
+        "same_edit" => {
+            store.same_edit_ms = args.get("ms").and_then(Value::as_i64).unwrap_or(-1);
+            Ok(json!({"ms": store.same_edit_ms}))
+        }
+        "without_lifecycle" => {
+            store.without_lifecycle = on;
+            Ok(json!({"without": on}))
+        }
+        "show_track" => {
+            let app = store.apps.get(package.unwrap_or("com.example.shop"));
+            let releases = app.map(|app| app.releases(text("track").unwrap_or("production")));
+            Ok(json!({"releases": releases.unwrap_or_default()}))
+        }
+        "open_edits" => {
+            let open = store
+                .edits
+                .iter()
+                .filter(|edit| edit.end.is_none() && edit.expiry > now);
+            Ok(json!({"open": open.count()}))
         }
         "console_change" => {
             // Any change in the Console ends the open edits.

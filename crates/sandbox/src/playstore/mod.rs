@@ -1,6 +1,8 @@
 //! Google Play's publishing API: tokens, edits, bundles, tracks, reviews.
 
 mod actions;
+mod commit;
+mod console;
 mod edits;
 mod errors;
 mod rules;
@@ -64,6 +66,11 @@ impl Vendor for PlayStore {
     }
 
     fn handle(&mut self, ctx: &mut Context, call: &Call) -> Answer {
+        let operation = self.operation(call);
+        if let Some(refusal) = self.refusal(operation) {
+            return refusal;
+        }
+        self.let_others_act(ctx, operation);
         let parts = call.parts();
         let outcome = match parts.as_slice() {
             ["token"] => self.grant(ctx, call),
@@ -214,10 +221,7 @@ impl PlayStore {
             ("DELETE", _, ["edits", edit]) => self.delete_edit(ctx, package, edit),
             ("POST", _, ["edits", edit]) => match edit_and_verb(edit) {
                 (edit, "commit") => self.commit(ctx, call, package, edit),
-                (edit, "validate") => {
-                    let edit = self.edit(ctx, package, edit)?;
-                    Ok(Answer::json(200, &edit.view()))
-                }
+                (edit, "validate") => self.validate(ctx, package, edit),
                 _ => nothing(),
             },
             ("GET", _, ["edits", edit, "bundles"]) => self.list_bundles(ctx, package, edit),

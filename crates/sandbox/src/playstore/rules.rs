@@ -22,10 +22,19 @@ pub(crate) fn check_releases(app: &App, edit: &Edit, track: &str, releases: &[Re
             .chain(&edit.bundles)
             .any(|bundle| bundle.code.to_string() == code)
     };
+    let processing = |code: &str| {
+        let mut bundles = app.bundles.iter();
+        bundles.any(|bundle| bundle.processing && bundle.code.to_string() == code)
+    };
     for release in releases {
         check_release(app, release)?;
         if let Some(code) = release.version_codes.iter().find(|code| !known(code)) {
             return Err(invalid(&format!("Version code {code} does not exist.")));
+        }
+        if let Some(code) = release.version_codes.iter().find(|code| processing(code)) {
+            return Err(invalid(&format!(
+                "The bundle of version code {code} is still being processed."
+            )));
         }
         let kind = match release.status {
             Status::Completed => "completed",
@@ -49,6 +58,11 @@ pub(crate) fn check_releases(app: &App, edit: &Edit, track: &str, releases: &[Re
             .iter()
             .find(|one| one.version_codes == release.version_codes);
         let fresh = same.is_none_or(|one| one.status == Status::Draft);
+        if !fresh && same.is_some_and(|one| one.in_app_update_priority != release.in_app_update_priority) {
+            return Err(invalid(
+                "The in-app update priority cannot be updated once the release is rolled out.",
+            ));
+        }
         match (release.status, same.map(|one| one.status)) {
             (Status::InProgress, Some(Status::Completed)) => {
                 return Err(invalid("Fully released can not be staged."));
@@ -112,6 +126,12 @@ fn check_release(app: &App, release: &Release) -> Outcome<()> {
         .is_some_and(|priority| priority > 5)
     {
         return Err(invalid("The in-app update priority must be between 0 and 5."));
+    }
+    let countries = release.country_targeting.iter().flat_map(|it| &it.countries);
+    for country in countries {
+        if country.len() != 2 || !country.chars().all(|it| it.is_ascii_uppercase()) {
+            return Err(invalid(&format!("The country code '{country}' is not valid.")));
+        }
     }
     for note in &release.release_notes {
         if !LANGUAGES.contains(&note.language.as_str()) {

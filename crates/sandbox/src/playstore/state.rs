@@ -103,6 +103,8 @@ impl Release {
 #[derive(Debug, Clone)]
 pub(crate) struct Bundle {
     pub(crate) code: i64,
+    /// Uploaded, not ready for use.
+    pub(crate) processing: bool,
     pub(crate) sha1: String,
     pub(crate) sha256: String,
 }
@@ -112,6 +114,7 @@ impl Bundle {
         let sha1 = hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, content).as_ref());
         Self {
             code,
+            processing: false,
             sha1,
             sha256: hex(digest::digest(&digest::SHA256, content).as_ref()),
         }
@@ -186,6 +189,16 @@ pub(crate) struct PlayStore {
     /// Access token to the instant it expires.
     pub(crate) tokens: BTreeMap<String, i64>,
     pub(crate) token_seconds: i64,
+    /// Inserts this close to the one before get its edit again.
+    pub(crate) same_edit_ms: i64,
+    /// The edit inserted last, and when.
+    pub(crate) latest_edit: Option<(String, i64)>,
+    /// The list of releases with the state of their review does not exist.
+    pub(crate) without_lifecycle: bool,
+    /// What other people do in the Console, just before a call of the operation.
+    pub(crate) meanwhile: Vec<(String, Value)>,
+    /// How calls of an operation are refused next.
+    pub(crate) refusals: Vec<(String, Value)>,
 }
 
 fn first_release(name: &str, code: i64) -> Committed {
@@ -241,6 +254,11 @@ impl PlayStore {
             edits: Vec::new(),
             tokens: BTreeMap::new(),
             token_seconds: 3599,
+            same_edit_ms: -1,
+            latest_edit: None,
+            without_lifecycle: false,
+            meanwhile: Vec::new(),
+            refusals: Vec::new(),
         }
     }
 

@@ -1,0 +1,211 @@
+//! Edits, one at a time per app over all our processes.
+//!
+//! An edit is a working copy of the whole app. A commit of anybody ends all other edits of the app, so a read, a change
+//! and a commit within one edit are atomic against everybody. Against ourselves that is not enough: opening an edit ends
+//! the account's edit before it, so that each look would end somebody's write; and two that are opened within seconds
+//! may be one and the same, so that one would commit the other's half-done change. Hence the lease: whoever opens an
+//! edit holds the app's lease and notes the edit there. A successor of one that died, or was overtaken, ends the noted
+//! edit before anything else, so that nothing of it can be committed any more.
+
+use crate::client::{Client, InReview, Track};
+use crate::track::Release;
+use crate::{PROVIDER, errors};
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::lease::{Lease, Leases, Taking};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the lease is held without a word: longer than one call takes, so that it never ends under one.
+const SPAN: Duration = Duration::from_secs(30);
+/// How long the lease is waited for within one call of the engine, and how often it is asked for.
+const PATIENCE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long to wait before an edit is opened anew: two inserts close to each other may get the same one.
+const ANEW: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+
+const BUSY: &str =
+    "Another change of this app in Google Play is under way here; this one follows as soon as it has ended.";
+const OVERTAKEN: &str =
+    "Something more urgent changed the app in Google Play meanwhile; this is tried again after it.";
+const CROWDED: &str = "Somebody else keeps changing the app in Google Play (a person in Play Console, or another tool); it is tried again \
+     with their changes.";
+
+/// The place where edits of one app are opened.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) client: Client,
+    pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Name of the lease.
+    name: String,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Desk({})", self.name)
+    }
+}
+
+/// An open edit. It must be left, or it stays until it expires and its lease until that runs out.
+#[derive(Debug)]
+pub(crate) struct Edit<'a> {
+    desk: &'a Desk,
+    operation: &'static str,
+    lease: Lease,
+    id: String,
+}
+
+impl Desk {
+    /// Of the client's app and account: Google keeps the edits of two accounts apart.
+    pub(crate) fn new(client: Client, leases: Arc<dyn Leases>, clock: Arc<dyn Clock>) -> Self {
+        let name = format!("{PROVIDER} {} {}", client.package, client.tokens.email);
+        Self {
+            client,
+            leases,
+            clock,
+            name,
+        }
+    }
+
+    /// Opens an edit as soon as nobody else of us has one open, or at once.
+    pub(crate) async fn open(&self, operation: &'static str, how: Taking) -> Result<Edit<'_>, ProviderError> {
+        // Who cannot log in shall not keep others waiting.
+        self.client.tokens.current().await?;
+        let lease = self.lease(operation, how).await?;
+        match self.fresh(operation, &lease).await {
+            Ok(id) => Ok(Edit {
+                desk: self,
+                operation,
+                lease,
+                id,
+            }),
+            Err(failed) => {
+                self.give_back(&lease).await;
+                Err(failed)
+            }
+        }
+    }
+
+    /// Waits before an edit is opened anew, because somebody else's change ended the one before. An error when that
+    /// happened often enough for one call.
+    pub(crate) async fn anew(
+        &self,
+        operation: &'static str,
+        times: usize,
+        gone: ProviderError,
+    ) -> Result<(), ProviderError> {
+        let Some(pause) = ANEW.get(times) else {
+            return Err(errors::not_now(operation, CROWDED, Some(gone)));
+        };
+        self.clock.sleep_until(self.clock.monotonic().plus(*pause)).await;
+        Ok(())
+    }
+
+    async fn lease(&self, operation: &'static str, how: Taking) -> Result<Lease, ProviderError> {
+        for _ in 0..PATIENCE {
+            let taken = self.leases.take(&self.name, how, SPAN).await;
+            if let Some(lease) = taken.map_err(|error| trouble(operation, error))? {
+                return Ok(lease);
+            }
+            self.clock.sleep_until(self.clock.monotonic().plus(PAUSE)).await;
+        }
+        Err(errors::not_now(operation, BUSY, None))
+    }
+
+    /// An edit with nothing of anybody in it.
+    async fn fresh(&self, operation: &'static str, lease: &Lease) -> Result<String, ProviderError> {
+        if let Some(left) = lease.left() {
+            let _ended = self.client.discard(operation, left).await;
+        }
+        let id = self.client.open(operation).await?;
+        if lease.left() == Some(id.as_str()) {
+            // Still the one that was left behind, with whatever was put into it.
+            let _ended = self.client.discard(operation, &id).await;
+            return Err(errors::not_now(operation, BUSY, None));
+        }
+        self.keep(operation, lease, &id).await?;
+        Ok(id)
+    }
+
+    async fn keep(&self, operation: &'static str, lease: &Lease, edit: &str) -> Result<(), ProviderError> {
+        let kept = self.leases.keep(lease, SPAN, Some(edit)).await;
+        kept.map_err(|error| trouble(operation, error))
+    }
+
+    async fn give_back(&self, lease: &Lease) {
+        // One that cannot be given back runs out.
+        let _runs_out = self.leases.give_back(lease).await;
+    }
+}
+
+/// Trouble with the lease: nothing was sent that counts.
+fn trouble(operation: &'static str, error: StoreError) -> ProviderError {
+    if matches!(error, StoreError::Fenced) {
+        return errors::not_now(operation, OVERTAKEN, None);
+    }
+    let mut failed = ProviderError::new(
+        PROVIDER,
+        operation,
+        ProviderErrorKind::Unavailable,
+        "Who may change the app in Google Play could not be read from our own database; it is tried again.",
+    )
+    .certain(Certainty::NotDone);
+    failed.source = Some(Box::new(error));
+    failed
+}
+
+impl Edit<'_> {
+    /// Releases of a track.
+    pub(crate) async fn track(&self, track: &str) -> Result<Vec<Release>, ProviderError> {
+        self.desk.client.track(self.operation, &self.id, track).await
+    }
+
+    /// All tracks.
+    pub(crate) async fn tracks(&self) -> Result<Vec<Track>, ProviderError> {
+        self.desk.client.tracks(self.operation, &self.id).await
+    }
+
+    /// Version codes of the bundles.
+    pub(crate) async fn bundles(&self) -> Result<Vec<i64>, ProviderError> {
+        self.desk.client.bundles(self.operation, &self.id).await
+    }
+
+    /// Puts releases on a track.
+    pub(crate) async fn put(&self, track: &str, releases: &[Release]) -> Result<(), ProviderError> {
+        // Nothing of ours may come into an edit that somebody else of us has taken over.
+        self.held().await?;
+        let client = &self.desk.client;
+        client.put(self.operation, &self.id, track, releases).await
+    }
+
+    /// Has Google try it.
+    pub(crate) async fn validate(&self) -> Result<(), ProviderError> {
+        self.desk.client.validate(self.operation, &self.id).await
+    }
+
+    /// Makes it real.
+    pub(crate) async fn commit(&self, reviews: InReview, unsent: bool) -> Result<(), ProviderError> {
+        self.held().await?;
+        let client = &self.desk.client;
+        client.commit(self.operation, &self.id, reviews, unsent).await
+    }
+
+    async fn held(&self) -> Result<(), ProviderError> {
+        self.desk.keep(self.operation, &self.lease, &self.id).await
+    }
+
+    /// Throws it away and lets the next one in. In doubt about a commit that gets no answer, the next one is let in only
+    /// when Google says that the edit is at its end: a commit still on its way is done before whatever follows, or never.
+    pub(crate) async fn leave(self, in_doubt: bool) {
+        let ended = self.desk.client.discard(self.operation, &self.id).await;
+        if ended || !in_doubt {
+            self.desk.give_back(&self.lease).await;
+        }
+    }
+
+    /// Lets the next one in; a commit has used the edit up.
+    pub(crate) async fn committed(self) {
+        self.desk.give_back(&self.lease).await;
+    }
+}
