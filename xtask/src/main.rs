@@ -1,8 +1,10 @@
-//! The project's own command line: `cargo xtask demo`, `chaos`, `test`, `ci`, `docs`, `new-provider`.
+//! The project's own command line: `cargo xtask demo`, `chaos`, `test`, `bench`, `ci`, `docs`,
+//! `new-provider`.
 //!
 //! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
 //! never reach into the product's crates: what it knows, it knows through `cargo`, files and the public HTTP API.
 
+mod bench;
 mod chaos;
 mod ci;
 mod demo;
@@ -34,6 +36,8 @@ enum Command {
     Chaos(chaos::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
+    /// Measure throughput, reaction, waiting, latencies and memory; a benchmark, not a test.
+    Bench(bench::Args),
     /// Run the whole pipeline: format, lints, docs, licences, generated files, demo, tests.
     Ci,
     /// Write or check the documents that are generated from the code.
@@ -47,6 +51,7 @@ fn main() -> Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Test => test::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Ci => ci::run(),
         Command::Docs(args) => docs::run(&args),
         Command::NewProvider(args) => new_provider::run(&args),

@@ -14,14 +14,25 @@ pub(crate) struct Postgres {
     programs: PathBuf,
     data: PathBuf,
     port: u16,
+    /// Settings it was started with, for the next start.
+    options: String,
 }
 
 impl Postgres {
-    /// Makes a cluster and starts a server on it.
+    /// Makes a cluster and starts a server on it. Durability is not what tests prove: a crash of the machine ends the
+    /// test run as well.
     ///
     /// # Errors
     /// Says what is missing; the caller names it as the reason of a skip.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with("-c fsync=off -c max_connections=300")
+    }
+
+    /// The same with these settings of the server.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub(crate) fn start_with(options: &str) -> Result<Self> {
         let programs = programs().context("initdb and pg_ctl are not installed")?;
         let made = Command::new("mktemp");
         let folder = text(as_owner(made).args(["-d", "-t", "delivr-pg-XXXXXX"]))?;
@@ -29,6 +40,7 @@ impl Postgres {
             programs,
             data: PathBuf::from(folder.trim()),
             port: free_port()?,
+            options: options.to_owned(),
         };
         let initdb = Command::new(server.programs.join("initdb"));
         let mut initdb = as_owner(initdb);
@@ -41,10 +53,9 @@ impl Postgres {
     }
 
     fn begin(&self) -> Result<()> {
-        // Durability is not what these tests prove: a crash of the machine ends the test run as well.
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300",
-            self.port
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {}",
+            self.port, self.options
         );
         let mut start = self.control();
         start

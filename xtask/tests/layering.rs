@@ -73,6 +73,20 @@ const MAY: &[(&str, &[&str], &[&str])] = &[
             "sandbox",
         ],
     ),
+    // Measures the product as it is put together; nothing depends on it.
+    (
+        "bench",
+        &[
+            "domain",
+            "app",
+            "persistence",
+            "bootstrap",
+            "provider-kit",
+            "worker",
+            "api",
+        ],
+        &[],
+    ),
     // Drives the product from outside; its tests compile what `new-provider` writes against the ports.
     ("xtask", &["sandbox"], &["domain", "provider-kit"]),
 ];
@@ -83,7 +97,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("sea-orm", &["persistence", "migrations"]),
     ("sea-orm-migration", &["persistence", "migrations"]),
     // xtask's chaos reads the database behind the product's back: what it checks must not tell it what is there.
-    ("sqlx", &["persistence", "xtask"]),
+    // The bench's raw rate is the product's statements without the product.
+    ("sqlx", &["persistence", "xtask", "bench"]),
     (
         "actix-web",
         &["api", "web", "bootstrap", "sandbox", "testkit", "xtask"],
@@ -102,7 +117,10 @@ const PLACES: &[(&str, &[&str])] = &[
             "xtask",
         ],
     ),
-    ("anyhow", &["api", "worker", "bootstrap", "sandbox", "xtask"]),
+    (
+        "anyhow",
+        &["api", "worker", "bootstrap", "sandbox", "xtask", "bench"],
+    ),
 ];
 
 /// The pure domain's whole diet.
