@@ -22,6 +22,7 @@ mod m20261121_000004_people;
 mod m20261121_000005_upkeep;
 mod m20261121_000006_builds;
 mod m20261121_000007_leases;
+mod m20261121_000009_lists;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_upkeep::Migration),
             Box::new(m20261121_000006_builds::Migration),
             Box::new(m20261121_000007_leases::Migration),
+            Box::new(m20261121_000009_lists::Migration),
         ]
     }
 }

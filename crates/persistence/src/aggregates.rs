@@ -1,15 +1,15 @@
 //! Aggregates: the state as JSON with its version, the columns to find it by, and the rows derived from it.
 
-use crate::history;
+use crate::history::{self, Change};
 use crate::parts;
-use crate::sql::{Row, all, document, one, opt_micros, places, run, stored, values};
+use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, run, stored as count, values};
+use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{
-    AggregateRow, BuildRow, CycleRow, Listed, Page, Projection, ReleaseFilter, TargetRow, TaskRow,
-};
+use delivr_domain::ports::store::{AggregateRow, Listed, Page, Projection, ReleaseFilter};
 use sea_orm::{ConnectionTrait, Value};
+use serde::Deserialize as _;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -33,6 +33,10 @@ const fn duplicate(kind: AggregateKind) -> &'static str {
         AggregateKind::Rollout => "release of the rollout",
     }
 }
+
+/// The columns that [`read`] reads: all but the text that is only searched.
+const READ: &str = "id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id, version_text,
+    terminal, created_at, kickoff_at, target_date, integrations";
 
 fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
     Ok(AggregateRow {
@@ -65,27 +69,26 @@ fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
     })
 }
 
-/// Reads the derived rows of releases into them; the others have none.
-async fn complete<C: ConnectionTrait>(on: &C, rows: &mut [AggregateRow]) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = rows
-        .iter()
-        .filter(|row| row.id.kind == AggregateKind::Release)
-        .map(|row| row.id.id)
-        .collect();
-    let mut tasks = parts::read::<TaskRow, C>(on, &ids).await?;
-    let mut cycles = parts::read::<CycleRow, C>(on, &ids).await?;
-    let mut builds = parts::read::<BuildRow, C>(on, &ids).await?;
-    let mut targets = parts::read::<TargetRow, C>(on, &ids).await?;
-    for row in rows
-        .iter_mut()
-        .filter(|row| row.id.kind == AggregateKind::Release)
-    {
-        row.projection.tasks = tasks.remove(&row.id.id).unwrap_or_default();
-        row.projection.cycles = cycles.remove(&row.id.id).unwrap_or_default();
-        row.projection.builds = builds.remove(&row.id.id).unwrap_or_default();
-        row.projection.targets = targets.remove(&row.id.id).unwrap_or_default();
+/// Reads the derived rows of a release into it; the others have none.
+async fn complete<C: ConnectionTrait>(on: &C, row: &mut AggregateRow) -> Result<(), StoreError> {
+    match row.id.kind {
+        AggregateKind::Release => {
+            let id = row.id.id;
+            row.projection.tasks = parts::read(on, id).await?;
+            row.projection.cycles = parts::read(on, id).await?;
+            row.projection.builds = parts::read(on, id).await?;
+            row.projection.targets = parts::read(on, id).await?;
+            Ok(())
+        }
+        AggregateKind::Submission | AggregateKind::Rollout => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether derived rows are read too. Nothing but a person's look needs them: the state says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    Read,
+    Left,
 }
 
 /// One aggregate, of one tenant or of any; `lock` is appended to the query.
@@ -93,6 +96,7 @@ pub(crate) async fn load<C: ConnectionTrait>(
     on: &C,
     id: AggregateId,
     tenant: Option<TenantId>,
+    parts: Parts,
     lock: &str,
 ) -> Result<Option<AggregateRow>, StoreError> {
     let mut values = values![id.id];
@@ -101,13 +105,14 @@ pub(crate) async fn load<C: ConnectionTrait>(
         scope = " and tenant_id = $2";
         values.push(Value::from(tenant.uuid()));
     }
-    let text = format!("select * from {} where id = $1{scope} {lock}", table(id.kind));
+    let text = format!("select {READ} from {} where id = $1{scope} {lock}", table(id.kind));
     let Some(row) = one(on, WHAT, &text, values).await? else {
         return Ok(None);
     };
-    let mut rows = [read(&row, id.kind)?];
-    complete(on, &mut rows).await?;
-    let [row] = rows;
+    let mut row = read(&row, id.kind)?;
+    if parts == Parts::Read {
+        complete(on, &mut row).await?;
+    }
     Ok(Some(row))
 }
 
@@ -132,8 +137,92 @@ const COLUMNS: [&str; 17] = [
     "search",
 ];
 
-/// Writes an aggregate with its columns and derived rows. See the port's `save`.
+/// What stands in the database before a save.
+pub(crate) struct Stored {
+    status: String,
+    phase: String,
+    /// Integrations that the release holds on to; none where that is not known.
+    held: Option<BTreeSet<Uuid>>,
+    /// The derived rows; none where they are not known.
+    parts: Option<Projection>,
+}
+
+impl Stored {
+    /// What follows from a row that was loaded: derived rows are a function of the state, and whoever changes that
+    /// function in a new version migrates what is stored.
+    pub(crate) fn of(row: &AggregateRow) -> Self {
+        let parts = match row.id.kind {
+            AggregateKind::Release => Aggregate::deserialize(&row.state).ok().map(|it| it.projection()),
+            AggregateKind::Submission | AggregateKind::Rollout => None,
+        };
+        Self {
+            status: row.projection.status.clone(),
+            phase: row.projection.phase.clone(),
+            // Of a state that cannot be read nothing is concluded.
+            held: parts.is_some().then(|| holds(&row.projection)),
+            parts,
+        }
+    }
+
+    /// What stands there of an aggregate that was not loaded.
+    async fn find<C: ConnectionTrait>(on: &C, id: AggregateId) -> Result<Option<Self>, StoreError> {
+        let text = format!("select status, phase from {} where id = $1", table(id.kind));
+        let Some(row) = one(on, WHAT, &text, values![id.id]).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            status: row.text("status")?,
+            phase: row.text("phase")?,
+            held: None,
+            parts: None,
+        }))
+    }
+}
+
+/// Integrations that must not be deleted under a release: one that is over holds on to none.
+fn holds(it: &Projection) -> BTreeSet<Uuid> {
+    if it.terminal {
+        BTreeSet::new()
+    } else {
+        it.integrations.iter().map(|id| id.uuid()).collect()
+    }
+}
+
+/// Writes an aggregate with its columns and derived rows. See the port's `save`. `stored` is what was loaded in this
+/// transaction, if it was.
 pub(crate) async fn save<C: ConnectionTrait>(
+    on: &C,
+    row: &AggregateRow,
+    expected: Option<u64>,
+    stored: Option<Stored>,
+) -> Result<(), StoreError> {
+    let before = match (expected, stored) {
+        (None, _) => None,
+        (Some(_), Some(stored)) => Some(stored),
+        (Some(_), None) => Stored::find(on, row.id).await?,
+    };
+    write(on, row, expected).await?;
+    let it = &row.projection;
+    let changes = [
+        Change {
+            field: "status",
+            old: before.as_ref().map(|old| old.status.as_str()),
+            new: &it.status,
+        },
+        Change {
+            field: "phase",
+            old: before.as_ref().map(|old| old.phase.as_str()),
+            new: &it.phase,
+        },
+    ];
+    history::changes(on, row, &changes).await?;
+    match row.id.kind {
+        AggregateKind::Release => save_parts(on, row, expected, before).await,
+        AggregateKind::Submission | AggregateKind::Rollout => Ok(()),
+    }
+}
+
+async fn write<C: ConnectionTrait>(
     on: &C,
     row: &AggregateRow,
     expected: Option<u64>,
@@ -144,7 +233,7 @@ pub(crate) async fn save<C: ConnectionTrait>(
     let mut values = values![
         row.id.id,
         row.tenant.uuid(),
-        stored(row.version),
+        count(row.version),
         opt_micros(row.wake_at),
         row.state.clone(),
         it.key.as_str(),
@@ -161,7 +250,6 @@ pub(crate) async fn save<C: ConnectionTrait>(
         search_text(it),
         opt_micros(it.created_at),
     ];
-    let mut before = None;
     let written = match expected {
         None => {
             let text = format!(
@@ -172,8 +260,6 @@ pub(crate) async fn save<C: ConnectionTrait>(
             run(on, what, &text, values).await?
         }
         Some(expected) => {
-            let text = format!("select status, phase from {name} where id = $1");
-            before = one(on, WHAT, &text, values![row.id.id]).await?;
             let sets: Vec<String> = COLUMNS
                 .iter()
                 .zip(1..)
@@ -184,58 +270,72 @@ pub(crate) async fn save<C: ConnectionTrait>(
                 "update {name} set {}, created_at = $18 where id = $1 and tenant_id = $2 and version = $19",
                 sets.join(", ")
             );
-            values.push(Value::from(stored(expected)));
+            values.push(Value::from(count(expected)));
             run(on, what, &text, values).await?
         }
     };
     if written == 0 {
         return Err(StoreError::Conflict);
     }
-    let (status, phase) = match &before {
-        Some(old) => (Some(old.text("status")?), Some(old.text("phase")?)),
-        None => (None, None),
-    };
-    history::change(on, row, "status", status, &it.status).await?;
-    history::change(on, row, "phase", phase, &it.phase).await?;
-    match row.id.kind {
-        AggregateKind::Release => save_parts(on, row).await,
-        AggregateKind::Submission | AggregateKind::Rollout => Ok(()),
-    }
+    Ok(())
 }
 
-async fn save_parts<C: ConnectionTrait>(on: &C, row: &AggregateRow) -> Result<(), StoreError> {
+async fn save_parts<C: ConnectionTrait>(
+    on: &C,
+    row: &AggregateRow,
+    expected: Option<u64>,
+    before: Option<Stored>,
+) -> Result<(), StoreError> {
     let (tenant, release) = (row.tenant.uuid(), row.id.id);
-    parts::sync(on, tenant, release, &row.projection.tasks).await?;
-    parts::sync(on, tenant, release, &row.projection.cycles).await?;
-    parts::sync(on, tenant, release, &row.projection.builds).await?;
-    parts::sync(on, tenant, release, &row.projection.targets).await?;
-    // A release that is over holds on to no integration.
-    let wanted: BTreeSet<Uuid> = if row.projection.terminal {
-        BTreeSet::new()
-    } else {
-        row.projection.integrations.iter().map(|id| id.uuid()).collect()
+    let (held, parts) = match (expected, before) {
+        // A new one has nothing yet.
+        (None, _) => (Some(BTreeSet::new()), Some(Projection::default())),
+        (Some(_), Some(before)) => (before.held, before.parts),
+        (Some(_), None) => (None, None),
     };
-    let text = "select integration_id from release_integrations where release_id = $1";
-    let held: Result<BTreeSet<Uuid>, StoreError> = all(on, "release integration", text, values![release])
-        .await?
-        .iter()
-        .map(|row| row.uuid("integration_id"))
-        .collect();
-    let held = held?;
-    for id in held.difference(&wanted) {
-        let text = "delete from release_integrations where release_id = $1 and integration_id = $2";
-        run(on, "release integration", text, values![release, *id]).await?;
+    let (old, new) = (parts.as_ref(), &row.projection);
+    parts::sync(on, tenant, release, old.map(|it| it.tasks.as_slice()), &new.tasks).await?;
+    parts::sync(on, tenant, release, old.map(|it| it.cycles.as_slice()), &new.cycles).await?;
+    parts::sync(on, tenant, release, old.map(|it| it.builds.as_slice()), &new.builds).await?;
+    parts::sync(on, tenant, release, old.map(|it| it.targets.as_slice()), &new.targets).await?;
+    hold(on, tenant, release, held, &holds(new)).await
+}
+
+/// Makes the release hold on to the integrations wanted, and to no others.
+async fn hold<C: ConnectionTrait>(
+    on: &C,
+    tenant: Uuid,
+    release: Uuid,
+    held: Option<BTreeSet<Uuid>>,
+    wanted: &BTreeSet<Uuid>,
+) -> Result<(), StoreError> {
+    let held = match held {
+        Some(held) => held,
+        None => {
+            let text = "select integration_id from release_integrations where release_id = $1";
+            let rows = all(on, "release integration", text, values![release]).await?;
+            let held: Result<_, StoreError> = rows.iter().map(|row| row.uuid("integration_id")).collect();
+            held?
+        }
+    };
+    let gone: Vec<Value> = held.difference(wanted).map(|id| Value::from(*id)).collect();
+    if !gone.is_empty() {
+        let text = format!(
+            "delete from release_integrations where release_id = $1 and integration_id in ({})",
+            places(2, gone.len())
+        );
+        let mut values = values![release];
+        values.extend(gone);
+        run(on, "release integration", &text, values).await?;
     }
-    for id in wanted.difference(&held) {
-        let text =
-            "insert into release_integrations (release_id, tenant_id, integration_id) values ($1, $2, $3)";
-        run(
-            on,
-            "integration of the release",
-            text,
-            values![release, tenant, *id],
-        )
-        .await?;
+    let new: Vec<Uuid> = wanted.difference(&held).copied().collect();
+    if !new.is_empty() {
+        let text = format!(
+            "insert into release_integrations (release_id, tenant_id, integration_id) values {}",
+            rows_of_places(0, new.len(), 3)
+        );
+        let values = new.iter().flat_map(|id| values![release, tenant, *id]).collect();
+        run(on, "integration of the release", &text, values).await?;
     }
     Ok(())
 }
@@ -265,20 +365,23 @@ pub(crate) async fn list<C: ConnectionTrait>(
     filter: &ReleaseFilter,
     page: &Page,
 ) -> Result<Listed<AggregateRow>, StoreError> {
-    let mut text = String::from("select * from releases where tenant_id = $1");
     let mut values = values![tenant.uuid()];
+    // A service's list has an index of its own; whether the service is the tenant's is asked of the rows themselves.
+    let (mut conditions, mut of_rows) = (String::from("tenant_id = $1"), "");
+    if let Some(service) = filter.service {
+        values.push(Value::from(service.uuid()));
+        conditions = String::from("parent_id = $2");
+        of_rows = " and parent_id = $2";
+    }
     let mut narrow = |condition: &str, value: Value| {
         values.push(value);
-        text.push_str(&condition.replace('?', &format!("${}", values.len())));
+        conditions.push_str(&condition.replace('?', &format!("${}", values.len())));
     };
     if let Some(status) = &filter.status {
         narrow(" and status = ?", Value::from(status.as_str()));
     }
     if let Some(phase) = &filter.phase {
         narrow(" and phase = ?", Value::from(phase.as_str()));
-    }
-    if let Some(service) = filter.service {
-        narrow(" and parent_id = ?", Value::from(service.uuid()));
     }
     if let Some(wanted) = &filter.text {
         narrow(" and search like ? escape '\\'", Value::from(pattern(wanted)));
@@ -295,6 +398,12 @@ pub(crate) async fn list<C: ConnectionTrait>(
     }
     let limit = page.limit.clamp(1, MOST);
     narrow(" order by number desc limit ?", Value::from(i64::from(limit) + 1));
+    // What fits is found in the index of lists alone; states are read for this page only.
+    let text = format!(
+        "select {READ} from releases where tenant_id = $1
+            and number in (select number from releases where {conditions}){of_rows}
+        order by number desc"
+    );
     let rows = all(on, WHAT, &text, values).await?;
     let more = rows.len() > usize::from(limit);
     let items: Result<Vec<AggregateRow>, StoreError> = rows
@@ -302,8 +411,7 @@ pub(crate) async fn list<C: ConnectionTrait>(
         .take(usize::from(limit))
         .map(|row| read(row, AggregateKind::Release))
         .collect();
-    let mut items = items?;
-    complete(on, &mut items).await?;
+    let items = items?;
     let next = items
         .last()
         .filter(|_last| more)
@@ -320,7 +428,7 @@ pub(crate) async fn children<C: ConnectionTrait>(
     let mut found = Vec::new();
     for kind in [AggregateKind::Submission, AggregateKind::Rollout] {
         let text = format!(
-            "select * from {} where tenant_id = $1 and parent_id = $2",
+            "select {READ} from {} where tenant_id = $1 and parent_id = $2",
             table(kind)
         );
         for row in all(on, WHAT, &text, values![tenant.uuid(), release]).await? {

@@ -83,7 +83,7 @@ pub(crate) struct Inner {
     /// The readers on SQLite; the same pool on PostgreSQL.
     pub(crate) read: DatabaseConnection,
     clock: Arc<dyn Clock>,
-    offset: Arc<AtomicI64>,
+    pub(crate) offset: Arc<AtomicI64>,
     pub(crate) wake: Wake,
     /// The tenant this process served last, for the round robin of claims.
     pub(crate) served: Mutex<Option<Uuid>>,

@@ -1,6 +1,7 @@
 //! A tenant's things: the port's directory, each method a call of the module that knows the table.
 
 use crate::connect::SqlStore;
+use crate::aggregates::Parts;
 use crate::{aggregates, effects, history, inbox, integrations, services, tenants};
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
@@ -160,10 +161,10 @@ impl Directory for SqlStore {
         services::insert_profile(self, profile).await
     }
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        aggregates::load(&self.inner.read, id, Some(tenant), "").await
+        aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read, "").await
     }
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        aggregates::load(&self.inner.read, id, None, "").await
+        aggregates::load(&self.inner.read, id, None, Parts::Left, "").await
     }
     async fn releases(
         &self,

@@ -1,6 +1,6 @@
 //! Rows of the effects queue: writing, re-arming, ending, reading.
 
-use crate::sql::{Row, after, all, document, one, run, values};
+use crate::sql::{Row, after, all, document, one, places, run, values};
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
@@ -42,39 +42,61 @@ fn every_seconds(effect: &Effect) -> i64 {
     }
 }
 
-/// Inserts the effect's row or re-arms an ended or parked one; a READY or CLAIMED row is left alone. One statement, so
-/// that two of them never race between looking and writing.
+/// An effect to be enqueued, with its spans from the database's now.
+pub(crate) struct Enqueued {
+    pub(crate) tenant: TenantId,
+    pub(crate) effect: Effect,
+    pub(crate) wait: Duration,
+    pub(crate) give_up_after: Duration,
+}
+
+/// Columns written by [`enqueue`] from values; state, attempt and failures are the same for all.
+const WRITTEN: usize = 11;
+/// Most rows written by one statement.
+const AT_ONCE: usize = 500;
+
+/// Inserts the effects' rows or re-arms ended or parked ones; READY or CLAIMED rows are left alone. One statement, so
+/// that two of them never race between looking and writing. No effect may be named twice.
 pub(crate) async fn enqueue<C: ConnectionTrait>(
     on: &C,
-    tenant: TenantId,
-    effect: &Effect,
+    effects: &[Enqueued],
     now: Timestamp,
-    wait: Duration,
-    give_up_after: Duration,
 ) -> Result<(), StoreError> {
-    let owner = effect.owner();
-    let text = "insert into effects (id, tenant_id, owner_kind, owner_id, kind, correlation, integration_id,
-            every_seconds, effect, state, due_at, attempt, failures, give_up_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'READY', $10, 0, 0, $11)
-        on conflict (id) do update set
-            integration_id = excluded.integration_id, every_seconds = excluded.every_seconds,
-            effect = excluded.effect, state = 'READY', due_at = excluded.due_at, failures = 0,
-            give_up_at = excluded.give_up_at, lease_until = null, worker = null, trouble = null
-        where effects.state in ('DONE', 'DEAD', 'PARKED') and effects.tenant_id = excluded.tenant_id";
-    let values = values![
-        effect.id().uuid(),
-        tenant.uuid(),
-        owner.kind.word(),
-        owner.id,
-        effect.word(),
-        effect.key().map(delivr_domain::key::EffectKey::short),
-        effect.integration().map(IntegrationId::uuid),
-        every_seconds(effect),
-        document(EFFECT, effect)?,
-        after(now, wait),
-        after(now, give_up_after),
-    ];
-    run(on, "tenant of an effect", text, values).await.map(drop)
+    for some in effects.chunks(AT_ONCE) {
+        let rows: Vec<String> = (0..some.len())
+            .map(|row| format!("({}, 'READY', 0, 0)", places(1 + row * WRITTEN, WRITTEN)))
+            .collect();
+        let text = format!(
+            "insert into effects (id, tenant_id, owner_kind, owner_id, kind, correlation, integration_id,
+                every_seconds, effect, due_at, give_up_at, state, attempt, failures)
+            values {}
+            on conflict (id) do update set
+                integration_id = excluded.integration_id, every_seconds = excluded.every_seconds,
+                effect = excluded.effect, state = 'READY', due_at = excluded.due_at, failures = 0,
+                give_up_at = excluded.give_up_at, lease_until = null, worker = null, trouble = null
+            where effects.state in ('DONE', 'DEAD', 'PARKED') and effects.tenant_id = excluded.tenant_id",
+            rows.join(", ")
+        );
+        let mut values = Vec::with_capacity(some.len() * WRITTEN);
+        for one in some {
+            let owner = one.effect.owner();
+            values.extend(values![
+                one.effect.id().uuid(),
+                one.tenant.uuid(),
+                owner.kind.word(),
+                owner.id,
+                one.effect.word(),
+                one.effect.key().map(delivr_domain::key::EffectKey::short),
+                one.effect.integration().map(IntegrationId::uuid),
+                every_seconds(&one.effect),
+                document(EFFECT, &one.effect)?,
+                after(now, one.wait),
+                after(now, one.give_up_after),
+            ]);
+        }
+        run(on, "tenant of an effect", &text, values).await?;
+    }
+    Ok(())
 }
 
 /// Ends a READY or PARKED row without result.

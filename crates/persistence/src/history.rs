@@ -2,7 +2,7 @@
 
 use crate::aggregates::of_owner;
 use crate::connect::Dialect;
-use crate::sql::{Row, all, micros, one, run, stored, values};
+use crate::sql::{Row, all, micros, one, rows_of_places, run, stored, values};
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::AggregateId;
@@ -30,6 +30,9 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
     })
 }
 
+/// Most events written by one statement: SQLite takes 32 766 values.
+const AT_ONCE: usize = 500;
+
 /// Writes events. On PostgreSQL a sequence gives out numbers when rows are written, but readers see them when they
 /// are committed: without the lock a reader could see position 8, remember it, and miss 7 which commits later. The
 /// lock is held from here to the end of the transaction, so this comes last in it.
@@ -47,23 +50,28 @@ pub(crate) async fn append<C: ConnectionTrait>(
             run(on, WHAT, "select pg_advisory_xact_lock($1)", values![LOCK]).await?;
         }
     }
-    for (tenant, event) in events {
-        let text =
+    for some in events.chunks(AT_ONCE) {
+        let text = format!(
             "insert into state_history (tenant_id, owner_kind, owner_id, sequence, kind, payload, actor, at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let values = values![
-            tenant.uuid(),
-            event.owner.kind.word(),
-            event.owner.id,
-            stored(event.sequence),
-            event.kind.as_str(),
-            event.payload.clone(),
-            event.actor.as_str(),
-            micros(event.at),
-        ];
-        match run(on, WHAT, text, values).await {
-            Ok(_one) => {}
-            // Somebody else appended this number: the aggregate is not the one that was loaded.
+            values {}",
+            rows_of_places(0, some.len(), 8)
+        );
+        let mut values = Vec::with_capacity(some.len() * 8);
+        for (tenant, event) in some {
+            values.extend(values![
+                tenant.uuid(),
+                event.owner.kind.word(),
+                event.owner.id,
+                stored(event.sequence),
+                event.kind.as_str(),
+                event.payload.clone(),
+                event.actor.as_str(),
+                micros(event.at),
+            ]);
+        }
+        match run(on, WHAT, &text, values).await {
+            Ok(_all) => {}
+            // Somebody else appended one of these numbers: the aggregate is not the one that was loaded.
             Err(StoreError::Duplicate(_)) => return Err(StoreError::Conflict),
             Err(error) => return Err(error),
         }
@@ -71,30 +79,42 @@ pub(crate) async fn append<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Records what a save changed in a column, under the number of the last event folded into it.
-pub(crate) async fn change<C: ConnectionTrait>(
+/// A column that people see, before and after a save.
+pub(crate) struct Change<'a> {
+    pub(crate) field: &'static str,
+    pub(crate) old: Option<&'a str>,
+    pub(crate) new: &'a str,
+}
+
+/// Records what a save changed in the columns people see, under the number of the last event folded into it.
+pub(crate) async fn changes<C: ConnectionTrait>(
     on: &C,
     row: &AggregateRow,
-    field: &str,
-    old: Option<String>,
-    new: &str,
+    changes: &[Change<'_>],
 ) -> Result<(), StoreError> {
-    if old.as_deref() == Some(new) {
+    let made: Vec<&Change<'_>> = changes.iter().filter(|it| it.old != Some(it.new)).collect();
+    if made.is_empty() {
         return Ok(());
     }
-    let text = "insert into state_history_items (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        on conflict (owner_kind, owner_id, sequence, field) do update set new_value = excluded.new_value";
-    let values = values![
-        row.tenant.uuid(),
-        row.id.kind.word(),
-        row.id.id,
-        stored(row.version),
-        field,
-        old,
-        new,
-    ];
-    run(on, "history item", text, values).await.map(drop)
+    let text = format!(
+        "insert into state_history_items (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value)
+        values {}
+        on conflict (owner_kind, owner_id, sequence, field) do update set new_value = excluded.new_value",
+        rows_of_places(0, made.len(), 7)
+    );
+    let mut values = Vec::new();
+    for change in made {
+        values.extend(values![
+            row.tenant.uuid(),
+            row.id.kind.word(),
+            row.id.id,
+            stored(row.version),
+            change.field,
+            change.old,
+            change.new,
+        ]);
+    }
+    run(on, "history item", &text, values).await.map(drop)
 }
 
 /// Events of an aggregate after a number, oldest first.

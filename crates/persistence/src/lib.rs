@@ -11,6 +11,7 @@
 
 mod aggregates;
 mod backup;
+mod claim;
 mod connect;
 mod directory;
 mod effects;

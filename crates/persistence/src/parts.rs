@@ -1,10 +1,10 @@
 //! Rows derived from a release's state: tasks, cycles, builds, targets. A save writes those that changed.
 
-use crate::sql::{Row, all, places, run, values};
+use crate::sql::{Row, all, places, rows_of_places, run, values};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{BuildRow, CycleRow, TargetRow, TaskRow};
 use sea_orm::{ConnectionTrait, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// A kind of row that belongs to a release.
@@ -138,70 +138,98 @@ impl Part for TargetRow {
     }
 }
 
-/// The rows of some releases, in the order they were saved in.
-pub(crate) async fn read<P: Part, C: ConnectionTrait>(
-    on: &C,
-    releases: &[Uuid],
-) -> Result<BTreeMap<Uuid, Vec<P>>, StoreError> {
-    let mut found: BTreeMap<Uuid, Vec<P>> = BTreeMap::new();
-    if releases.is_empty() {
-        return Ok(found);
-    }
-    let text = format!(
-        "select * from {} where release_id in ({}) order by ordinal",
-        P::TABLE,
-        places(1, releases.len())
-    );
-    let values = releases.iter().map(|id| Value::from(*id)).collect();
-    for row in all(on, P::TABLE, &text, values).await? {
-        found
-            .entry(row.uuid("release_id")?)
-            .or_default()
-            .push(P::read(&row)?);
-    }
-    Ok(found)
+/// The rows of a release, in the order they were saved in.
+pub(crate) async fn read<P: Part, C: ConnectionTrait>(on: &C, release: Uuid) -> Result<Vec<P>, StoreError> {
+    let text = format!("select * from {} where release_id = $1 order by ordinal", P::TABLE);
+    let rows = all(on, P::TABLE, &text, values![release]).await?;
+    rows.iter().map(P::read).collect()
 }
 
-/// Makes the stored rows of a release those wanted: writes what is new or differs, deletes what is gone.
+/// Most rows written by one statement: SQLite takes 32 766 values, PostgreSQL 65 535.
+const AT_ONCE: usize = 500;
+
+/// Makes the rows of a release those wanted: writes what is new or differs, deletes what is gone. `stored` are the rows
+/// there are, where the caller knows them; else they are read.
 pub(crate) async fn sync<P: Part, C: ConnectionTrait>(
     on: &C,
     tenant: Uuid,
     release: Uuid,
+    stored: Option<&[P]>,
     wanted: &[P],
 ) -> Result<(), StoreError> {
-    let stored: Vec<P> = read(on, &[release]).await?.remove(&release).unwrap_or_default();
+    let read_now;
+    let stored = match stored {
+        Some(stored) => stored,
+        None => {
+            read_now = read(on, release).await?;
+            &read_now
+        }
+    };
     let kept: BTreeSet<String> = wanted.iter().map(P::name).collect();
-    let name = P::COLUMNS.first().copied().unwrap_or("id");
-    let mut gone = false;
-    for old in stored.iter().filter(|old| !kept.contains(&old.name())) {
-        gone = true;
-        let text = format!("delete from {} where release_id = $1 and {name} = $2", P::TABLE);
+    let gone: Vec<&P> = stored.iter().filter(|old| !kept.contains(&old.name())).collect();
+    delete(on, release, &gone).await?;
+    // After a deletion the ordinals may have a gap: then every row is written with its new one.
+    let same = |place: usize, new: &P| gone.is_empty() && stored.get(place) == Some(new);
+    let changed: Vec<(usize, &P)> = wanted
+        .iter()
+        .enumerate()
+        .filter(|(place, new)| !same(*place, new))
+        .collect();
+    for some in changed.chunks(AT_ONCE) {
+        write(on, tenant, release, some).await?;
+    }
+    Ok(())
+}
+
+/// The column that identifies a row within its release.
+fn name<P: Part>() -> &'static str {
+    P::COLUMNS.first().copied().unwrap_or("id")
+}
+
+async fn delete<P: Part, C: ConnectionTrait>(on: &C, release: Uuid, gone: &[&P]) -> Result<(), StoreError> {
+    for some in gone.chunks(AT_ONCE) {
+        let text = format!(
+            "delete from {} where release_id = $1 and {} in ({})",
+            P::TABLE,
+            name::<P>(),
+            places(2, some.len())
+        );
         let mut values = values![release];
-        values.extend(old.values().into_iter().take(1));
+        values.extend(some.iter().filter_map(|old| old.values().into_iter().next()));
         run(on, P::TABLE, &text, values).await?;
     }
+    Ok(())
+}
+
+/// Writes rows with their ordinals, in one statement.
+async fn write<P: Part, C: ConnectionTrait>(
+    on: &C,
+    tenant: Uuid,
+    release: Uuid,
+    rows: &[(usize, &P)],
+) -> Result<(), StoreError> {
     let updates: Vec<String> = P::COLUMNS
         .iter()
         .skip(1)
         .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     let text = format!(
-        "insert into {} (release_id, tenant_id, ordinal, {}) values ({})
-        on conflict (release_id, {name}) do update set ordinal = excluded.ordinal, {}",
+        "insert into {} (release_id, tenant_id, ordinal, {}) values {}
+        on conflict (release_id, {}) do update set ordinal = excluded.ordinal, {}",
         P::TABLE,
         P::COLUMNS.join(", "),
-        places(1, P::COLUMNS.len() + 3),
+        rows_of_places(0, rows.len(), P::COLUMNS.len() + 3),
+        name::<P>(),
         updates.join(", ")
     );
-    for (place, new) in wanted.iter().enumerate() {
-        // After a deletion the ordinals may have a gap: then every row is written with its new one.
-        if !gone && stored.get(place) == Some(new) {
-            continue;
-        }
-        let ordinal = i64::try_from(place).unwrap_or(i64::MAX);
-        let mut values = values![release, tenant, ordinal];
-        values.extend(new.values());
-        run(on, P::TABLE, &text, values).await?;
+    let mut values = Vec::new();
+    for (place, row) in rows {
+        values.extend(values![
+            release,
+            tenant,
+            i64::try_from(*place).unwrap_or(i64::MAX)
+        ]);
+        values.extend(row.values());
     }
-    Ok(())
+    run(on, P::TABLE, &text, values).await.map(drop)
 }

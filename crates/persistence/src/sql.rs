@@ -221,3 +221,22 @@ pub(crate) fn places(from: usize, count: usize) -> String {
     let all: Vec<String> = (from..from + count).map(|place| format!("${place}")).collect();
     all.join(", ")
 }
+
+/// `($1, $2), ($3, $4), ...`: places for so many rows of so many values, beginning after the values before them.
+pub(crate) fn rows_of_places(before: usize, rows: usize, values: usize) -> String {
+    let all: Vec<String> = (0..rows)
+        .map(|row| format!("({})", places(before + 1 + row * values, values)))
+        .collect();
+    all.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_through() {
+        assert_eq!(rows_of_places(1, 2, 2), "($2, $3), ($4, $5)");
+        assert_eq!(rows_of_places(0, 1, 3), "($1, $2, $3)");
+    }
+}

@@ -1,8 +1,8 @@
 //! One transaction. Dropping it rolls back.
 
-use crate::aggregates;
+use crate::aggregates::{self, Parts, Stored};
 use crate::connect::{Dialect, SqlStore};
-use crate::effects;
+use crate::effects::{self, Enqueued};
 use crate::error::meaning;
 use crate::history;
 use crate::inbox;
@@ -27,6 +27,12 @@ pub(crate) struct SqlUnit<'a> {
     transaction: DatabaseTransaction,
     /// Written at the commit: see [`history::append`].
     events: Vec<(TenantId, StoredEvent)>,
+    /// Effects to be enqueued, in one statement, before anything that could touch their rows.
+    effects: Vec<Enqueued>,
+    /// What stood in the database when an aggregate was loaded for this change.
+    loaded: BTreeMap<AggregateId, Stored>,
+    /// The database's time, once it was asked for.
+    now: Option<Timestamp>,
     /// Whether somebody may have work after the commit.
     wakes: bool,
 }
@@ -37,8 +43,31 @@ impl<'a> SqlUnit<'a> {
             store,
             transaction,
             events: Vec::new(),
+            effects: Vec::new(),
+            loaded: BTreeMap::new(),
+            now: None,
             wakes: false,
         }
+    }
+
+    /// The database's time, asked for once: what a transaction writes carries one time.
+    async fn time(&mut self) -> Result<Timestamp, StoreError> {
+        if let Some(now) = self.now {
+            return Ok(now);
+        }
+        let now = self.store.time(&self.transaction).await?;
+        self.now = Some(now);
+        Ok(now)
+    }
+
+    /// Writes the effects that were kept.
+    async fn enqueue_kept(&mut self) -> Result<(), StoreError> {
+        if self.effects.is_empty() {
+            return Ok(());
+        }
+        let now = self.time().await?;
+        let kept = std::mem::take(&mut self.effects);
+        effects::enqueue(&self.transaction, &kept, now).await
     }
 }
 
@@ -50,12 +79,17 @@ impl UnitOfWork for SqlUnit<'_> {
             // Excludes other writers; rows that merely refer to this one (a submission being born) do not wait.
             Dialect::Postgres => "for no key update",
         };
-        aggregates::load(&self.transaction, id, None, lock).await
+        let row = aggregates::load(&self.transaction, id, None, Parts::Left, lock).await?;
+        if let Some(row) = &row {
+            self.loaded.insert(id, Stored::of(row));
+        }
+        Ok(row)
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
         // A new agenda may be due before what waiters wait for.
         self.wakes |= row.wake_at.is_some();
-        aggregates::save(&self.transaction, row, expected).await
+        let stored = self.loaded.remove(&row.id);
+        aggregates::save(&self.transaction, row, expected, stored).await
     }
     async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
         self.events
@@ -63,6 +97,7 @@ impl UnitOfWork for SqlUnit<'_> {
         Ok(())
     }
     async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
+        self.enqueue_kept().await?;
         effects::finish(&self.transaction, claim, end).await
     }
     async fn enqueue(
@@ -73,10 +108,19 @@ impl UnitOfWork for SqlUnit<'_> {
         give_up_after: Duration,
     ) -> Result<(), StoreError> {
         self.wakes = true;
-        let now = self.store.time(&self.transaction).await?;
-        effects::enqueue(&self.transaction, tenant, effect, now, after, give_up_after).await
+        if self.effects.iter().any(|kept| kept.effect.id() == effect.id()) {
+            self.enqueue_kept().await?;
+        }
+        self.effects.push(Enqueued {
+            tenant,
+            effect: effect.clone(),
+            wait: after,
+            give_up_after,
+        });
+        Ok(())
     }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
+        self.enqueue_kept().await?;
         effects::end(&self.transaction, effect).await
     }
     async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
@@ -108,21 +152,23 @@ impl UnitOfWork for SqlUnit<'_> {
         key: &str,
         answer: &StoredAnswer,
     ) -> Result<(), StoreError> {
-        let now = self.store.time(&self.transaction).await?;
+        let now = self.time().await?;
         inbox::put_answer(&self.transaction, tenant, key, answer, now).await
     }
     async fn finish_delivery(&mut self, id: DeliveryId) -> Result<(), StoreError> {
         inbox::finish(&self.transaction, id).await
     }
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
-        self.store.time(&self.transaction).await
+        self.time().await
     }
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.enqueue_kept().await?;
         let Self {
             store,
             transaction,
             events,
             wakes,
+            ..
         } = *self;
         history::append(&transaction, store.inner.dialect, &events).await?;
         match store.inner.dialect {
@@ -143,7 +189,10 @@ impl UnitOfWork for SqlUnit<'_> {
             .await
             .map_err(|error| meaning(error, "transaction"))?;
         if wakes {
-            store.inner.wake.ring();
+            match store.inner.dialect {
+                Dialect::Sqlite => store.inner.wake.ring(),
+                Dialect::Postgres => store.inner.wake.ring_unless_told(),
+            }
         }
         Ok(())
     }

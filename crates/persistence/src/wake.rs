@@ -5,7 +5,7 @@ use sea_orm::DatabaseConnection;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -19,8 +19,53 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Wakes the workers of this process.
 pub(crate) struct Wake {
-    bell: Arc<Notify>,
+    bell: Arc<Bell>,
     source: Source,
+}
+
+/// Rings for everybody who waits; when nobody does, for whoever waits next: a commit between a worker's empty claim and
+/// its wait must not be slept through. Who has been woken is not woken again by the same ring, since each wake-up costs a
+/// look at the database.
+#[derive(Debug, Default)]
+struct Bell {
+    notify: Notify,
+    waiting: AtomicUsize,
+    /// Whether the server tells this process of its own commits too.
+    told: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            self.notify.notify_one();
+        } else {
+            // Reaches everybody whose wait has begun, also before it was looked at for the first time.
+            self.notify.notify_waiters();
+        }
+    }
+
+    async fn rung(&self) {
+        // Listens before it is counted: a ring in between is kept for it.
+        let rung = self.notify.notified();
+        let _waiter = Waiter::new(&self.waiting);
+        rung.await;
+    }
+}
+
+/// One who waits; not any more when this is dropped.
+struct Waiter<'a>(&'a AtomicUsize);
+
+impl<'a> Waiter<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 enum Source {
@@ -40,13 +85,13 @@ impl Wake {
             seen: AtomicI64::new(-1),
         };
         Self {
-            bell: Arc::new(Notify::new()),
+            bell: Arc::default(),
             source,
         }
     }
 
     pub(crate) async fn of_server(pool: PgPool) -> Self {
-        let bell = Arc::new(Notify::new());
+        let bell: Arc<Bell> = Arc::default();
         // The first LISTEN is awaited here, so that nothing committed after `connect` is missed; if it fails, the task
         // tries again.
         let first = listen(&pool).await.ok();
@@ -59,15 +104,20 @@ impl Wake {
 
     /// Something may be due now.
     pub(crate) fn ring(&self) {
-        // Everybody who waits, and, when nobody does, whoever asks next: a commit between a worker's empty claim and
-        // its wait must not be slept through.
-        self.bell.notify_waiters();
-        self.bell.notify_one();
+        self.bell.ring();
+    }
+
+    /// Something of this process that the server was asked to tell everybody has been committed. While the server tells
+    /// us too, that is enough.
+    pub(crate) fn ring_unless_told(&self) {
+        if !self.bell.told.load(Ordering::SeqCst) {
+            self.bell.ring();
+        }
     }
 
     /// Returns when the bell rings or the span is over.
     pub(crate) async fn wait(&self, at_most: Duration) {
-        let rung = self.bell.notified();
+        let rung = self.bell.rung();
         match &self.source {
             Source::Server(_) => {
                 let _elapsed = tokio::time::timeout(at_most, rung).await;
@@ -76,7 +126,7 @@ impl Wake {
                 tokio::select! {
                     () = rung => {}
                     () = tokio::time::sleep(at_most) => {}
-                    () = changed(watch, seen) => self.bell.notify_waiters(),
+                    () = changed(watch, seen) => self.bell.notify.notify_waiters(),
                 }
             }
         }
@@ -115,14 +165,12 @@ async fn listen(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
 }
 
 /// Rings for every notification, and once for every reconnect, since what came in between is lost.
-async fn keep_listening(pool: PgPool, mut listener: Option<PgListener>, bell: Arc<Notify>) {
+async fn keep_listening(pool: PgPool, mut listener: Option<PgListener>, bell: Arc<Bell>) {
     loop {
+        bell.told.store(listener.is_some(), Ordering::SeqCst);
         if let Some(open) = &mut listener {
             match open.try_recv().await {
-                Ok(_message_or_reconnect) => {
-                    bell.notify_waiters();
-                    bell.notify_one();
-                }
+                Ok(_message_or_reconnect) => bell.ring(),
                 Err(error) => {
                     tracing::warn!(%error, "listening for work failed; workers poll until it works again");
                     listener = None;
@@ -131,6 +179,27 @@ async fn keep_listening(pool: PgPool, mut listener: Option<PgListener>, bell: Ar
         } else {
             tokio::time::sleep(REST).await;
             listener = listen(&pool).await.ok();
+            // What came in between is lost.
+            bell.ring();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_ring_that_nobody_hears_is_kept_and_one_that_is_heard_is_not() {
+        let bell = Bell::default();
+        bell.ring();
+        bell.rung().await;
+        let mut waiting = std::pin::pin!(bell.rung());
+        assert!((&mut waiting).now_or_never().is_none());
+        bell.ring();
+        waiting.await;
+        let mut again = std::pin::pin!(bell.rung());
+        assert!((&mut again).now_or_never().is_none());
     }
 }

@@ -2,7 +2,7 @@
 //! thousand releases as with ten.
 
 use crate::connect::{Dialect, SqlStore};
-use crate::queue::{EVERYBODY, stops};
+use crate::claim::{EVERYBODY, stops};
 use crate::sql::{all, micros, one, values};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::time::Timestamp;

@@ -9,7 +9,7 @@ use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    BuildRow, CycleRow, Fact, Finished, RowEnd, RowState, StoredAnswer, StoredDelivery, TargetRow, TaskRow,
+    AggregateRow, BuildRow, CycleRow, Fact, Finished, RowEnd, RowState, StoredAnswer, StoredDelivery, TargetRow, TaskRow,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -156,9 +156,20 @@ pub async fn an_aggregate_comes_back_as_it_was_saved(subject: &dyn Subject) {
         subject.store().read(tenant, row.id).await.unwrap().as_ref(),
         Some(&row)
     );
-    assert_eq!(subject.store().peek(row.id).await.unwrap().as_ref(), Some(&row));
+    // Whoever asks for the machine needs the state alone, and may get no more.
+    let peeked = subject.store().peek(row.id).await.unwrap().unwrap();
+    assert_eq!(without_parts(peeked), without_parts(row.clone()));
     let mut unit = subject.store().begin().await.unwrap();
-    assert_eq!(unit.load_for_update(row.id).await.unwrap().as_ref(), Some(&row));
+    let loaded = unit.load_for_update(row.id).await.unwrap().unwrap();
+    assert_eq!(without_parts(loaded), without_parts(row));
+}
+
+fn without_parts(mut row: AggregateRow) -> AggregateRow {
+    row.projection.tasks.clear();
+    row.projection.cycles.clear();
+    row.projection.builds.clear();
+    row.projection.targets.clear();
+    row
 }
 
 /// Derived rows are added, changed, moved and removed with the saves.
@@ -185,7 +196,7 @@ pub async fn derived_rows_follow_the_state(subject: &dyn Subject) {
         unit.save(&row, Some(before)).await.unwrap();
         unit.commit().await.unwrap();
         assert_eq!(
-            subject.store().peek(row.id).await.unwrap().as_ref(),
+            subject.store().read(tenant, row.id).await.unwrap().as_ref(),
             Some(&row),
             "{wanted:?}"
         );
