@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Deliveries worked off in one go.
-const AT_ONCE: u16 = 32;
+pub const AT_ONCE: u16 = 32;
 
 /// What is kept of a delivery: the payload of a [`StoredDelivery`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -75,25 +75,30 @@ pub struct Worker {
 /// How long an aggregate is left alone after its agenda could not be worked on: it stays due meanwhile.
 const DAMAGED: Duration = Duration::from_secs(60);
 
-/// Whether a sweep found anything: then more may be due right now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Busy {
-    Yes,
-    No,
-}
+/// Effects that end within this span of each other make room for one claim together.
+const GATHER: Duration = Duration::from_millis(3);
+/// How soon agendas and deliveries are looked at again while every slot is taken. Nothing can be claimed then, so the
+/// bell, which every report rings, is not listened to.
+const FULL: Duration = Duration::from_millis(50);
+/// Agendas that are worked on in one sweep, at most.
+const TICKS: u16 = 64;
 
-/// What a sweep found.
-#[derive(Debug)]
+/// What a sweep did.
+#[derive(Debug, Default)]
 struct Pass {
-    busy: Busy,
     claimed: Vec<Claimed>,
+    /// More may be due than the free slots could take: whoever ends makes room for it.
+    crowded: bool,
+    /// More may be due that needs no slot.
+    more: bool,
 }
 
-impl Pass {
-    const IDLE: Self = Self {
-        busy: Busy::No,
-        claimed: Vec::new(),
-    };
+/// What ended a wait.
+enum Woken {
+    /// Something under way has ended.
+    Ended(Option<(Option<IntegrationId>, Ran)>),
+    /// There may be work, or it is time to look.
+    Rung,
 }
 
 /// Lets what is under way go on while the worker itself waits for something. Both may need the same connection to the
@@ -169,34 +174,74 @@ impl Worker {
                 swept = now;
                 alongside(&mut running, &mut ended, self.beat()).await;
             }
-            if pass.busy == Busy::Yes {
-                // More may be due right now: only look at what has finished meanwhile, do not wait.
-                while let Some(Some(one)) = running.next().now_or_never() {
-                    ended.push(one);
-                }
-                self.note(&mut limits, ended);
-                // A stop that is heard here is heard once: it must not be asked for again below.
+            let full = self.is_full(&running);
+            let until = if pass.more {
+                now
+            } else if full {
+                now.plus(FULL)
+            } else {
+                let at_most = alongside(&mut running, &mut ended, self.until_next_due()).await;
+                self.app.clock.monotonic().plus(at_most)
+            };
+            let crowded = pass.crowded || full;
+            let room = crowded && !ended.is_empty();
+            self.note(&mut limits, ended);
+            if pass.more || room {
+                // Look again at once. A stop that is heard here is heard once: it must not be asked for again below.
                 if (&mut stop).now_or_never().is_some() {
                     break;
                 }
                 continue;
             }
-            let at_most = alongside(&mut running, &mut ended, self.until_next_due()).await;
-            let more_room = !ended.is_empty();
-            self.note(&mut limits, ended);
-            if more_room && free == 0 {
-                continue;
-            }
-            let idle = self.idle(&mut running, at_most).boxed();
-            match select(idle, &mut stop).await {
-                Either::Left((one, _)) => self.note(&mut limits, one),
-                Either::Right(((), idle)) => {
-                    drop(idle);
-                    break;
-                }
+            if !self.wait(&mut running, &mut limits, &mut stop, crowded, until).await {
+                break;
             }
         }
         self.drain(running).await;
+    }
+
+    /// Waits until there may be something to claim; false when it is time to stop. What ends makes no look necessary
+    /// unless something waits for its room: what its report enqueued rings the bell.
+    async fn wait(
+        &self,
+        running: &mut FuturesUnordered<Running<'_>>,
+        limits: &mut Limits,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+        crowded: bool,
+        until: Monotonic,
+    ) -> bool {
+        loop {
+            let idle = self.idle(running, until).boxed();
+            let woken = match select(idle, &mut *stop).await {
+                Either::Left((woken, _)) => woken,
+                Either::Right(((), _)) => return false,
+            };
+            match woken {
+                Woken::Rung => return true,
+                Woken::Ended(one) => {
+                    self.note(limits, one);
+                    if crowded {
+                        let others = self.gather(running).await;
+                        self.note(limits, others);
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what ends close together, up to half of the slots: one claim then fills them all, instead of one each.
+    async fn gather(&self, running: &mut FuturesUnordered<Running<'_>>) -> Vec<(Option<IntegrationId>, Ran)> {
+        let mut ended = Vec::new();
+        let half = usize::from(self.settings.concurrency) / 2;
+        while running.len() > half {
+            let pause = pin!(self.app.clock.sleep_until(self.app.clock.monotonic().plus(GATHER)));
+            match select(running.next(), pause).await {
+                Either::Left((one, _)) => ended.extend(one),
+                Either::Right(_) => break,
+            }
+        }
+        ended
     }
 
     fn note(&self, limits: &mut Limits, ended: impl IntoIterator<Item = (Option<IntegrationId>, Ran)>) {
@@ -205,20 +250,25 @@ impl Worker {
         }
     }
 
+    fn is_full(&self, running: &FuturesUnordered<Running<'_>>) -> bool {
+        running.len() >= usize::from(self.settings.concurrency)
+    }
+
     /// Waits for the next thing: something under way ends, or something becomes due.
-    async fn idle(
-        &self,
-        running: &mut FuturesUnordered<Running<'_>>,
-        at_most: Duration,
-    ) -> Option<(Option<IntegrationId>, Ran)> {
-        let waiting = pin!(self.app.store.wait_for_work(at_most));
+    async fn idle(&self, running: &mut FuturesUnordered<Running<'_>>, until: Monotonic) -> Woken {
+        let waiting = if self.is_full(running) {
+            self.app.clock.sleep_until(until).boxed()
+        } else {
+            let left = until.0.saturating_sub(self.app.clock.monotonic().0);
+            self.app.store.wait_for_work(left).boxed()
+        };
         if running.is_empty() {
             waiting.await;
-            return None;
+            return Woken::Rung;
         }
         match select(running.next(), waiting).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right(((), _)) => None,
+            Either::Left((ended, _)) => Woken::Ended(ended),
+            Either::Right(((), _)) => Woken::Rung,
         }
     }
 
@@ -278,28 +328,32 @@ impl Worker {
     /// One sweep: agendas, what came in, then as many claims as there are free slots.
     async fn pass(&self, limits: &Limits, free: usize) -> Pass {
         // Trouble with one of the three must not keep the others from their work.
-        let ticked = match self.tick().await {
-            Ok(ticked) => ticked > 0,
-            Err(error) => self.trouble(&error).busy == Busy::Yes,
-        };
-        let prompted = match inbox::work_off(self.app.store.as_ref()).await {
-            Ok(deliveries) => deliveries > 0,
-            Err(error) => self.trouble(&error).busy == Busy::Yes,
-        };
+        let ticked = self.or_trouble(self.tick().await);
+        let prompted = self.or_trouble(inbox::work_off(self.app.store.as_ref()).await);
+        let more = ticked >= usize::from(TICKS) || prompted >= usize::from(inbox::AT_ONCE);
         if free == 0 {
-            return Pass::IDLE;
+            return Pass {
+                more,
+                crowded: true,
+                claimed: Vec::new(),
+            };
         }
-        match self.claim(limits, u16::try_from(free).unwrap_or(u16::MAX)).await {
-            Ok(claimed) => Pass {
-                busy: if ticked || prompted || !claimed.is_empty() {
-                    Busy::Yes
-                } else {
-                    Busy::No
-                },
-                claimed,
-            },
-            Err(error) => self.trouble(&error),
+        let limited = !limits.closed(self.app.clock.monotonic()).is_empty();
+        let claimed = self.claim(limits, u16::try_from(free).unwrap_or(u16::MAX)).await;
+        let claimed = self.or_trouble(claimed);
+        Pass {
+            crowded: limited || claimed.len() >= free,
+            more,
+            claimed,
         }
+    }
+
+    /// What was found, or nothing where the store does not answer.
+    fn or_trouble<T: Default>(&self, found: Result<T, StoreError>) -> T {
+        found.unwrap_or_else(|error| {
+            self.trouble(&error);
+            T::default()
+        })
     }
 
     fn show(&self, claims: usize) {
@@ -313,10 +367,9 @@ impl Worker {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64()
     }
 
-    fn trouble(&self, error: &StoreError) -> Pass {
+    fn trouble(&self, error: &StoreError) {
         tracing::error!(worker = %self.settings.name, error = %error, "the store does not answer; trying again");
         metrics::counter!("delivr_worker_store_errors_total").increment(1);
-        Pass::IDLE
     }
 
     async fn run_one(&self, claimed: Claimed) -> (Option<IntegrationId>, Ran) {
@@ -375,7 +428,7 @@ impl Worker {
     /// # Errors
     /// When the store fails.
     pub async fn tick(&self) -> Result<usize, StoreError> {
-        let due = self.app.store.due_aggregates(64).await?;
+        let due = self.app.store.due_aggregates(TICKS).await?;
         let mut changed = 0;
         for (id, _) in due {
             if self.is_left_alone(id) {
