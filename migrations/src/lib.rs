@@ -23,6 +23,7 @@ mod m20261121_000005_upkeep;
 mod m20261121_000006_builds;
 mod m20261121_000007_leases;
 mod m20261121_000009_lists;
+mod m20261121_000010_line;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_builds::Migration),
             Box::new(m20261121_000007_leases::Migration),
             Box::new(m20261121_000009_lists::Migration),
+            Box::new(m20261121_000010_line::Migration),
         ]
     }
 }

@@ -14,7 +14,7 @@ use delivr_domain::key::{AggregateId, AggregateKind, EffectKey};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, Claim, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::release::command::Rejection;
 use delivr_domain::release::gate::Context;
@@ -204,6 +204,16 @@ pub struct Delivery<'a> {
     pub tenant: Option<TenantId>,
 }
 
+/// The line about an attempt, and whose it is.
+pub type Line<'a> = (TenantId, &'a AttemptRecord);
+
+async fn write_down(unit: &mut dyn UnitOfWork, attempt: Option<Line<'_>>) -> Result<(), StoreError> {
+    match attempt {
+        Some((tenant, record)) => unit.record_attempt(tenant, record).await,
+        None => Ok(()),
+    }
+}
+
 /// Applies a report. Never rejected; an unknown receiver only ends the claim.
 ///
 /// # Errors
@@ -213,9 +223,22 @@ pub async fn report(
     clock: &dyn Clock,
     delivery: &Delivery<'_>,
 ) -> Result<Reported, StoreError> {
+    report_of(store, clock, delivery, None).await
+}
+
+/// Applies the report of an attempt, with the line about it in the same transaction.
+///
+/// # Errors
+/// See [`report`].
+pub async fn report_of(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    delivery: &Delivery<'_>,
+    attempt: Option<Line<'_>>,
+) -> Result<Reported, StoreError> {
     let mut races = 0;
     loop {
-        match try_report(store, clock, delivery).await {
+        match try_report(store, clock, delivery, attempt).await {
             Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
             // The commit's answer may have been lost: with a claim the repetition finds out by its own attempt.
             Err(StoreError::Unavailable { source }) if races < 2 && delivery.claim.is_some() => {
@@ -231,6 +254,7 @@ async fn try_report(
     store: &dyn Store,
     clock: &dyn Clock,
     delivery: &Delivery<'_>,
+    attempt: Option<Line<'_>>,
 ) -> Result<Reported, StoreError> {
     let mut unit = store.begin().await?;
     let row = unit.load_for_update(delivery.to).await?;
@@ -239,6 +263,7 @@ async fn try_report(
     {
         return Ok(Reported::Changed);
     }
+    write_down(unit.as_mut(), attempt).await?;
     let changed_fact = match &delivery.fact {
         Some((kind, fact)) => unit.put_fact(delivery.to, *kind, fact).await?,
         None => false,
@@ -317,9 +342,15 @@ async fn try_report(
 ///
 /// # Errors
 /// See [`StoreError`].
-pub async fn finish_only(store: &dyn Store, claim: &Claim, end: RowEnd) -> Result<(), StoreError> {
+pub async fn finish_only(
+    store: &dyn Store,
+    claim: &Claim,
+    end: RowEnd,
+    attempt: Option<Line<'_>>,
+) -> Result<(), StoreError> {
     let mut unit = store.begin().await?;
     if unit.finish(claim, end).await? == Finished::Now {
+        write_down(unit.as_mut(), attempt).await?;
         unit.commit().await?;
     }
     Ok(())
@@ -329,7 +360,12 @@ pub async fn finish_only(store: &dyn Store, claim: &Claim, end: RowEnd) -> Resul
 ///
 /// # Errors
 /// See [`StoreError`].
-pub async fn finish_stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> Result<bool, StoreError> {
+pub async fn finish_stale(
+    store: &dyn Store,
+    claim: &Claim,
+    key: &EffectKey,
+    attempt: Option<Line<'_>>,
+) -> Result<bool, StoreError> {
     let mut unit = store.begin().await?;
     let row = unit.load_for_update(key.owner).await?;
     let state = row.as_ref().map(read_state).transpose()?;
@@ -337,6 +373,7 @@ pub async fn finish_stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> 
         return Ok(false);
     }
     if unit.finish(claim, RowEnd::Dead).await? == Finished::Now {
+        write_down(unit.as_mut(), attempt).await?;
         unit.commit().await?;
     }
     Ok(true)

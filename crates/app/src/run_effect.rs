@@ -88,9 +88,19 @@ pub struct CallLimits {
 pub async fn run(app: &App, claimed: Claimed, limits: CallLimits) -> Ran {
     let ended = run_inner(app, &claimed, limits).await;
     let trouble = ended.vendor_trouble;
-    record(app, &claimed, &ended).await;
-    match close(app, &claimed, ended.verdict).await {
-        Ok(ran) => {
+    let mut line = line(app, &claimed, &ended);
+    // What goes back may be taken up again before anything else is written.
+    if matches!(ended.verdict, Verdict::Back(_))
+        && let Some(line) = line.take()
+    {
+        record(app, &claimed, &line).await;
+    }
+    let closed = close(app, &claimed, ended.verdict, line.as_ref()).await;
+    if let (Some(line), Ok((_, false)) | Err(_)) = (&line, &closed) {
+        record(app, &claimed, line).await;
+    }
+    match closed {
+        Ok((ran, _)) => {
             if trouble {
                 Ran::VendorTrouble
             } else {
@@ -134,21 +144,28 @@ async fn leave_to_newer(app: &App, claimed: &Claimed, why: &StoreError) -> Ran {
     }
 }
 
-async fn close(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<Ran, StoreError> {
+/// What the attempt came to, and whether the line about it was written with that.
+type Closed = Result<(Ran, bool), StoreError>;
+
+async fn close(app: &App, claimed: &Claimed, verdict: Verdict, line: Option<&AttemptRecord>) -> Closed {
     let store = app.store.as_ref();
+    let attempt = line.map(|line| (claimed.row.tenant, line));
     match verdict {
-        Verdict::Leave => Ok(Ran::Done),
+        Verdict::Leave => Ok((Ran::Done, false)),
         Verdict::Back(how) => match &claimed.claim {
-            Some(claim) => store.put_back(claim, &how).await.map(|()| Ran::PutBack),
-            None => Ok(Ran::PutBack),
+            Some(claim) => store.put_back(claim, &how).await.map(|()| (Ran::PutBack, false)),
+            None => Ok((Ran::PutBack, false)),
         },
         Verdict::End(end) => match &claimed.claim {
-            Some(claim) => apply::finish_only(store, claim, end).await.map(|()| Ran::Done),
-            None => Ok(Ran::Done),
+            Some(claim) => {
+                let ended = apply::finish_only(store, claim, end, attempt).await;
+                ended.map(|()| (Ran::Done, true))
+            }
+            None => Ok((Ran::Done, false)),
         },
         Verdict::Stale(key) => match &claimed.claim {
-            Some(claim) => stale(store, claim, &key).await,
-            None => Ok(Ran::Done),
+            Some(claim) => stale(store, claim, &key, attempt).await,
+            None => Ok((Ran::Done, false)),
         },
         Verdict::Report(to, report, end, fact) => {
             let claim = claimed.claim.as_ref().map(|claim| (claim, end));
@@ -159,17 +176,22 @@ async fn close(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<Ran, St
                 fact,
                 tenant: Some(claimed.row.tenant),
             };
-            apply::report(store, app.clock.as_ref(), &delivery)
+            apply::report_of(store, app.clock.as_ref(), &delivery, attempt)
                 .await
-                .map(|_| Ran::Done)
+                .map(|_| (Ran::Done, true))
         }
     }
 }
 
 /// Ends a row nobody waits for. Its owner is asked under lock: what has been armed again since must stay.
-async fn stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> Result<Ran, StoreError> {
-    if apply::finish_stale(store, claim, key).await? {
-        return Ok(Ran::Done);
+async fn stale(
+    store: &dyn Store,
+    claim: &Claim,
+    key: &EffectKey,
+    attempt: Option<apply::Line<'_>>,
+) -> Closed {
+    if apply::finish_stale(store, claim, key, attempt).await? {
+        return Ok((Ran::Done, true));
     }
     let how = PutBack {
         after: Duration::ZERO,
@@ -177,23 +199,28 @@ async fn stale(store: &dyn Store, claim: &Claim, key: &EffectKey) -> Result<Ran,
         unknown: false,
         trouble: None,
     };
-    store.put_back(claim, &how).await.map(|()| Ran::PutBack)
+    store.put_back(claim, &how).await.map(|()| (Ran::PutBack, false))
 }
 
-/// One line about the attempt, best effort: correctness rests on the successor's look-up, not on this.
-async fn record(app: &App, claimed: &Claimed, ended: &Ended) {
+/// The line about an attempt. A watch that saw nothing new is none.
+fn line(app: &App, claimed: &Claimed, ended: &Ended) -> Option<AttemptRecord> {
     if matches!(ended.verdict, Verdict::Leave) && ended.detail.is_none() {
-        return;
+        return None;
     }
-    let line = AttemptRecord {
+    Some(AttemptRecord {
         effect: claimed.row.id,
         attempt: claimed.row.attempt,
         outcome: ended.word.to_owned(),
         reference: ended.reference.clone(),
         detail: ended.detail.clone(),
         at: app.clock.now(),
-    };
-    if let Err(error) = app.store.record_attempt(claimed.row.tenant, &line).await {
+    })
+}
+
+/// Writes down an attempt whose end is in no transaction: it was put back, or another one has taken over. Best effort:
+/// correctness rests on the successor's look-up, not on this.
+async fn record(app: &App, claimed: &Claimed, line: &AttemptRecord) {
+    if let Err(error) = app.store.record_attempt(claimed.row.tenant, line).await {
         tracing::debug!(error = %error, "an attempt could not be recorded");
     }
 }

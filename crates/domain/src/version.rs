@@ -71,6 +71,11 @@ impl Version {
             Some(_) | None => Self::new(year, month, 0),
         }
     }
+    /// A text that sorts like the version.
+    #[must_use]
+    pub fn rank(self) -> String {
+        format!("{:010}.{:010}.{:010}", self.major, self.minor, self.patch)
+    }
     /// Refuses a version that is not above the highest of its line.
     ///
     /// # Errors
@@ -138,6 +143,19 @@ impl fmt::Debug for Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranks_sort_like_versions() {
+        let mut versions = [
+            Version::new(2, 0, 0),
+            Version::new(1, 10, 0),
+            Version::new(1, 9, 11),
+            Version::new(u32::MAX, 0, 1),
+            Version::new(1, 9, 2),
+        ];
+        versions.sort_unstable();
+        assert!(versions.windows(2).all(|two| two[0].rank() < two[1].rank()));
+    }
 
     #[test]
     fn three_numbers_and_nothing_else() {

@@ -3,11 +3,11 @@
 use crate::history::{self, Change};
 use crate::parts;
 use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, run, stored as count, values};
-use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{AggregateRow, Listed, Page, Projection, ReleaseFilter};
+use delivr_domain::release::Release;
 use sea_orm::{ConnectionTrait, Value};
 use serde::Deserialize as _;
 use std::collections::BTreeSet;
@@ -35,7 +35,8 @@ const fn duplicate(kind: AggregateKind) -> &'static str {
 }
 
 /// The columns that [`read`] reads: all but the text that is only searched.
-const READ: &str = "id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id, version_text,
+const READ: &str =
+    "id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id, version_text,
     terminal, created_at, kickoff_at, target_date, integrations";
 
 fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
@@ -65,6 +66,7 @@ fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
             cycles: Vec::new(),
             builds: Vec::new(),
             targets: Vec::new(),
+            line: Vec::new(),
         },
     })
 }
@@ -78,6 +80,7 @@ async fn complete<C: ConnectionTrait>(on: &C, row: &mut AggregateRow) -> Result<
             row.projection.cycles = parts::read(on, id).await?;
             row.projection.builds = parts::read(on, id).await?;
             row.projection.targets = parts::read(on, id).await?;
+            row.projection.line = parts::read(on, id).await?;
             Ok(())
         }
         AggregateKind::Submission | AggregateKind::Rollout => Ok(()),
@@ -91,32 +94,41 @@ pub(crate) enum Parts {
     Left,
 }
 
-/// One aggregate, of one tenant or of any; `lock` is appended to the query.
+/// One aggregate, of one tenant or of any; `lock` is appended to the query. With it, whether its derived rows are those
+/// of its version: a version of this program that knew fewer of them may have saved it last.
 pub(crate) async fn load<C: ConnectionTrait>(
     on: &C,
     id: AggregateId,
     tenant: Option<TenantId>,
     parts: Parts,
     lock: &str,
-) -> Result<Option<AggregateRow>, StoreError> {
+) -> Result<Option<(AggregateRow, bool)>, StoreError> {
     let mut values = values![id.id];
     let mut scope = "";
     if let Some(tenant) = tenant {
         scope = " and tenant_id = $2";
         values.push(Value::from(tenant.uuid()));
     }
-    let text = format!("select {READ} from {} where id = $1{scope} {lock}", table(id.kind));
-    let Some(row) = one(on, WHAT, &text, values).await? else {
+    let lined = match id.kind {
+        AggregateKind::Release => ", lined",
+        AggregateKind::Submission | AggregateKind::Rollout => "",
+    };
+    let text = format!(
+        "select {READ}{lined} from {} where id = $1{scope} {lock}",
+        table(id.kind)
+    );
+    let Some(found) = one(on, WHAT, &text, values).await? else {
         return Ok(None);
     };
-    let mut row = read(&row, id.kind)?;
+    let mut row = read(&found, id.kind)?;
+    let current = lined.is_empty() || found.opt_long("lined")? == Some(count(row.version));
     if parts == Parts::Read {
         complete(on, &mut row).await?;
     }
-    Ok(Some(row))
+    Ok(Some((row, current)))
 }
 
-/// Columns of the aggregate tables that a save writes; `$1` to `$17` in this order.
+/// Columns of the aggregate tables that a save writes; `$1` to `$17` in this order, `created_at` comes last.
 const COLUMNS: [&str; 17] = [
     "id",
     "tenant_id",
@@ -148,12 +160,12 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// What follows from a row that was loaded: derived rows are a function of the state, and whoever changes that
-    /// function in a new version migrates what is stored.
-    pub(crate) fn of(row: &AggregateRow) -> Self {
+    /// What follows from a row that was loaded: derived rows are a function of the state, as far as they are `current`,
+    /// and whoever changes that function in a new version migrates what is stored.
+    pub(crate) fn of(row: &AggregateRow, current: bool) -> Self {
         let parts = match row.id.kind {
-            AggregateKind::Release => Aggregate::deserialize(&row.state).ok().map(|it| it.projection()),
-            AggregateKind::Submission | AggregateKind::Rollout => None,
+            AggregateKind::Release if current => projection(&row.state),
+            AggregateKind::Release | AggregateKind::Submission | AggregateKind::Rollout => None,
         };
         Self {
             status: row.projection.status.clone(),
@@ -177,6 +189,11 @@ impl Stored {
             parts: None,
         }))
     }
+}
+
+/// What is derived from a release's state. Its tag is passed over: serde copies a whole tagged value to find it.
+pub(crate) fn projection(state: &serde_json::Value) -> Option<Projection> {
+    Release::deserialize(state).ok().map(|it| it.projection())
 }
 
 /// Integrations that must not be deleted under a release: one that is over holds on to none.
@@ -250,10 +267,15 @@ async fn write<C: ConnectionTrait>(
         search_text(it),
         opt_micros(it.created_at),
     ];
+    // At which version the places on the line were written: see the migration.
+    let (lined, is_lined, set_lined) = match row.id.kind {
+        AggregateKind::Release => (", lined", ", $3", ", lined = $3"),
+        AggregateKind::Submission | AggregateKind::Rollout => ("", "", ""),
+    };
     let written = match expected {
         None => {
             let text = format!(
-                "insert into {name} ({}, created_at) values ({}) on conflict (id) do nothing",
+                "insert into {name} ({}, created_at{lined}) values ({}{is_lined}) on conflict (id) do nothing",
                 COLUMNS.join(", "),
                 places(1, COLUMNS.len() + 1)
             );
@@ -267,7 +289,7 @@ async fn write<C: ConnectionTrait>(
                 .map(|(column, place): (_, usize)| format!("{column} = ${place}"))
                 .collect();
             let text = format!(
-                "update {name} set {}, created_at = $18 where id = $1 and tenant_id = $2 and version = $19",
+                "update {name} set {}, created_at = $18{set_lined} where id = $1 and tenant_id = $2 and version = $19",
                 sets.join(", ")
             );
             values.push(Value::from(count(expected)));
@@ -295,9 +317,31 @@ async fn save_parts<C: ConnectionTrait>(
     };
     let (old, new) = (parts.as_ref(), &row.projection);
     parts::sync(on, tenant, release, old.map(|it| it.tasks.as_slice()), &new.tasks).await?;
-    parts::sync(on, tenant, release, old.map(|it| it.cycles.as_slice()), &new.cycles).await?;
-    parts::sync(on, tenant, release, old.map(|it| it.builds.as_slice()), &new.builds).await?;
-    parts::sync(on, tenant, release, old.map(|it| it.targets.as_slice()), &new.targets).await?;
+    parts::sync(
+        on,
+        tenant,
+        release,
+        old.map(|it| it.cycles.as_slice()),
+        &new.cycles,
+    )
+    .await?;
+    parts::sync(
+        on,
+        tenant,
+        release,
+        old.map(|it| it.builds.as_slice()),
+        &new.builds,
+    )
+    .await?;
+    parts::sync(
+        on,
+        tenant,
+        release,
+        old.map(|it| it.targets.as_slice()),
+        &new.targets,
+    )
+    .await?;
+    parts::sync(on, tenant, release, old.map(|it| it.line.as_slice()), &new.line).await?;
     hold(on, tenant, release, held, &holds(new)).await
 }
 

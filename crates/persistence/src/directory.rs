@@ -1,8 +1,8 @@
 //! A tenant's things: the port's directory, each method a call of the module that knows the table.
 
-use crate::connect::SqlStore;
 use crate::aggregates::Parts;
-use crate::{aggregates, effects, history, inbox, integrations, services, tenants};
+use crate::connect::SqlStore;
+use crate::{aggregates, effects, history, inbox, integrations, line, services, tenants};
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
@@ -11,7 +11,7 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, Sought, Standing, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -161,10 +161,12 @@ impl Directory for SqlStore {
         services::insert_profile(self, profile).await
     }
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read, "").await
+        let found = aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read, "").await?;
+        Ok(found.map(|(row, _current)| row))
     }
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        aggregates::load(&self.inner.read, id, None, Parts::Left, "").await
+        let found = aggregates::load(&self.inner.read, id, None, Parts::Left, "").await?;
+        Ok(found.map(|(row, _current)| row))
     }
     async fn releases(
         &self,
@@ -173,6 +175,14 @@ impl Directory for SqlStore {
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError> {
         aggregates::list(&self.inner.read, tenant, filter, page).await
+    }
+    async fn standing(
+        &self,
+        tenant: TenantId,
+        service: ServiceId,
+        sought: &[Sought],
+    ) -> Result<Vec<Standing>, StoreError> {
+        line::standing(&self.inner.read, tenant, service, sought).await
     }
     async fn children(&self, tenant: TenantId, release: Uuid) -> Result<Vec<AggregateRow>, StoreError> {
         aggregates::children(&self.inner.read, tenant, release).await
@@ -197,7 +207,10 @@ impl Directory for SqlStore {
         history::of_aggregate(&self.inner.read, tenant, owner, after, limit).await
     }
     async fn feed(&self, tenant: TenantId, after: i64, limit: u16) -> Result<Vec<StoredEvent>, StoreError> {
-        history::forwards(&self.inner.read, tenant, after, limit).await
+        history::forwards(&self.inner.read, self.inner.dialect, tenant, after, limit).await
+    }
+    async fn feed_end(&self, tenant: TenantId) -> Result<i64, StoreError> {
+        history::newest(&self.inner.read, self.inner.dialect, tenant).await
     }
     async fn feed_backwards(
         &self,

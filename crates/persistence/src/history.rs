@@ -12,8 +12,12 @@ use sea_orm::ConnectionTrait;
 use std::collections::BTreeMap;
 
 const WHAT: &str = "event";
-/// Key of the advisory lock under which positions are given out.
-const LOCK: i64 = 0x0064_656c_6976_7202;
+/// Keys of the advisory locks that announce positions: this number, times 2^48, plus the position.
+const ANNOUNCED: i64 = 0x6465;
+/// Bits of an announced position.
+const BITS: u32 = 48;
+/// The next position to be given out.
+const NEXT: &str = "select last_value + is_called::int as next from state_history_position_seq";
 
 fn read(row: &Row) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
@@ -33,9 +37,10 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
 /// Most events written by one statement: SQLite takes 32 766 values.
 const AT_ONCE: usize = 500;
 
-/// Writes events. On PostgreSQL a sequence gives out numbers when rows are written, but readers see them when they
-/// are committed: without the lock a reader could see position 8, remember it, and miss 7 which commits later. The
-/// lock is held from here to the end of the transaction, so this comes last in it.
+/// Writes events. On PostgreSQL a sequence gives out positions when rows are written, but readers see them when they are
+/// committed: a reader could see position 8, remember it, and miss 7 which commits later. So each transaction announces,
+/// by a shared lock that it holds until it is over, from which position on it will write, before it is given any; and
+/// readers go no further than [`settled`]. Nobody waits for anybody.
 pub(crate) async fn append<C: ConnectionTrait>(
     on: &C,
     dialect: Dialect,
@@ -47,7 +52,8 @@ pub(crate) async fn append<C: ConnectionTrait>(
     match dialect {
         Dialect::Sqlite => {}
         Dialect::Postgres => {
-            run(on, WHAT, "select pg_advisory_xact_lock($1)", values![LOCK]).await?;
+            let text = format!("select pg_advisory_xact_lock_shared($1 + next) from ({NEXT}) sequence");
+            run(on, WHAT, &text, values![ANNOUNCED << BITS]).await?;
         }
     }
     for some in events.chunks(AT_ONCE) {
@@ -137,16 +143,66 @@ pub(crate) async fn of_aggregate<C: ConnectionTrait>(
     all(on, WHAT, text, values).await?.iter().map(read).collect()
 }
 
-/// Events of a tenant after a position, oldest first.
+/// The position before which every event there will ever be is visible to whoever looks from now on.
+///
+/// What lies before the sequence's next value was given out to transactions that had announced themselves before. The
+/// sequence is read first: one that announces itself later is given positions from there on. One that is no longer
+/// announced is over, and visible if it was committed, since locks are released after that.
+async fn settled<C: ConnectionTrait>(on: &C, dialect: Dialect) -> Result<i64, StoreError> {
+    match dialect {
+        // One writer at a time: positions are given out in the order of the commits.
+        Dialect::Sqlite => Ok(i64::MAX),
+        Dialect::Postgres => {
+            // The second look names the first one's row, so that it cannot be taken before it.
+            let text = format!(
+                "select least(next, (select min((classid::bigint << 32 | objid::bigint) - $1) from pg_locks
+                    where locktype = 'advisory' and objsubid = 1 and classid::bigint >> 16 = $2 and next is not null
+                    and database = (select oid from pg_database where datname = current_database()))) as settled
+                from ({NEXT}) sequence"
+            );
+            let row = one(on, WHAT, &text, values![ANNOUNCED << BITS, ANNOUNCED]).await?;
+            row.map_or(Ok(i64::MAX), |row| row.long("settled"))
+        }
+    }
+}
+
+/// After which position a reader begins who wants what comes from now on.
+pub(crate) async fn newest<C: ConnectionTrait>(
+    on: &C,
+    dialect: Dialect,
+    tenant: TenantId,
+) -> Result<i64, StoreError> {
+    let settled = settled(on, dialect).await?;
+    let text = "select max(position) as newest from state_history where tenant_id = $1";
+    let newest = match one(on, WHAT, text, values![tenant.uuid()]).await? {
+        Some(row) => row.opt_long("newest")?,
+        None => None,
+    };
+    Ok(newest.unwrap_or(0).min(settled.saturating_sub(1)))
+}
+
+/// Events of a tenant after a position, oldest first; none that another one could still come before.
 pub(crate) async fn forwards<C: ConnectionTrait>(
     on: &C,
+    dialect: Dialect,
     tenant: TenantId,
     after: i64,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let text =
-        "select * from state_history where tenant_id = $1 and position > $2 order by position limit $3";
-    let values = values![tenant.uuid(), after, i64::from(limit)];
+    if dialect == Dialect::Postgres {
+        // Most looks of a live stream find nothing, and that costs one query.
+        let text = "select position from state_history where tenant_id = $1 and position > $2 limit 1";
+        if one(on, WHAT, text, values![tenant.uuid(), after])
+            .await?
+            .is_none()
+        {
+            return Ok(Vec::new());
+        }
+    }
+    let settled = settled(on, dialect).await?;
+    let text = "select * from state_history where tenant_id = $1 and position > $2 and position < $4
+        order by position limit $3";
+    let values = values![tenant.uuid(), after, i64::from(limit), settled];
     all(on, WHAT, text, values).await?.iter().map(read).collect()
 }
 

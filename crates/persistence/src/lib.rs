@@ -10,6 +10,7 @@
 //! * PostgreSQL: any number of processes; claims skip locked rows, aggregates are locked by `load_for_update`.
 
 mod aggregates;
+mod attempts;
 mod backup;
 mod claim;
 mod connect;
@@ -20,6 +21,7 @@ mod history;
 mod inbox;
 mod integrations;
 mod leases;
+mod line;
 mod parts;
 mod queue;
 mod schema;

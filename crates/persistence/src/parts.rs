@@ -1,8 +1,8 @@
-//! Rows derived from a release's state: tasks, cycles, builds, targets. A save writes those that changed.
+//! Rows derived from a release's state: tasks, cycles, builds, targets, and its places on the line of its service. A save writes those that changed.
 
 use crate::sql::{Row, all, places, rows_of_places, run, values};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{BuildRow, CycleRow, TargetRow, TaskRow};
+use delivr_domain::ports::store::{BuildRow, CycleRow, LineRow, TargetRow, TaskRow};
 use sea_orm::{ConnectionTrait, Value};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -138,9 +138,36 @@ impl Part for TargetRow {
     }
 }
 
+impl Part for LineRow {
+    const TABLE: &'static str = "release_line";
+    const COLUMNS: &'static [&'static str] = &["mark", "service_id", "rank", "value"];
+    fn name(&self) -> String {
+        self.mark.clone()
+    }
+    fn values(&self) -> Vec<Value> {
+        values![
+            self.mark.as_str(),
+            self.service,
+            self.rank.as_str(),
+            self.value.as_str(),
+        ]
+    }
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            service: row.uuid("service_id")?,
+            mark: row.text("mark")?,
+            rank: row.text("rank")?,
+            value: row.text("value")?,
+        })
+    }
+}
+
 /// The rows of a release, in the order they were saved in.
 pub(crate) async fn read<P: Part, C: ConnectionTrait>(on: &C, release: Uuid) -> Result<Vec<P>, StoreError> {
-    let text = format!("select * from {} where release_id = $1 order by ordinal", P::TABLE);
+    let text = format!(
+        "select * from {} where release_id = $1 order by ordinal",
+        P::TABLE
+    );
     let rows = all(on, P::TABLE, &text, values![release]).await?;
     rows.iter().map(P::read).collect()
 }

@@ -1,22 +1,18 @@
 //! The queue: rows by the database's clock, fences by attempt.
 
+use crate::attempts;
 use crate::claim::{self, EVERYBODY};
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
 use crate::error::unavailable;
 use crate::sql::{after, all, micros, one, run, values};
-use crate::upkeep::read_attempt;
 use crate::wake::CHANNEL;
 use async_trait::async_trait;
-use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue,
-};
+use delivr_domain::ports::store::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue};
 use delivr_domain::time::Timestamp;
-use sea_orm::DatabaseTransaction;
 use std::time::Duration;
 
 #[async_trait]
@@ -81,24 +77,7 @@ impl Queue for SqlStore {
 
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
         let unit = self.transaction().await?;
-        let text =
-            "insert into effect_attempts (tenant_id, effect_id, attempt, outcome, reference, detail, at)
-            select tenant_id, id, $3, $4, $5, $6, $7 from effects where id = $1 and tenant_id = $2";
-        let values = values![
-            record.effect.uuid(),
-            tenant.uuid(),
-            i64::from(record.attempt),
-            record.outcome.as_str(),
-            record.reference.clone(),
-            record.detail.clone(),
-            micros(record.at),
-        ];
-        if run(&unit, "effect attempt", text, values).await? == 0 {
-            return Err(StoreError::Reference(EFFECT));
-        }
-        if record.reference.is_some() {
-            log_message(&unit, record).await?;
-        }
+        attempts::record(&unit, tenant, record).await?;
         unit.commit().await.map_err(unavailable)
     }
 
@@ -167,18 +146,7 @@ impl Queue for SqlStore {
     }
 
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {
-        let text = "select a.* from effect_attempts a join effects e on e.id = a.effect_id
-            where e.owner_kind = $1 and e.owner_id = $2 order by a.position";
-        all(
-            &self.inner.read,
-            "effect attempt",
-            text,
-            values![owner.kind.word(), owner.id],
-        )
-        .await?
-        .iter()
-        .map(read_attempt)
-        .collect()
+        attempts::of_owner(&self.inner.read, owner).await
     }
 
     async fn set_stop(
@@ -255,30 +223,4 @@ fn fenced(rows: u64) -> Result<(), StoreError> {
     } else {
         Ok(())
     }
-}
-
-/// Keeps the log of what was told to people: one line per message that a channel accepted.
-async fn log_message(unit: &DatabaseTransaction, record: &AttemptRecord) -> Result<(), StoreError> {
-    let text = "select effect from effects where id = $1 and kind = 'MESSAGE'";
-    let Some(row) = one(unit, EFFECT, text, values![record.effect.uuid()]).await? else {
-        return Ok(());
-    };
-    let channel = match row.document("effect")? {
-        Effect::Message { topic, .. } => topic.word(),
-        Effect::Resolve { .. }
-        | Effect::Perform { .. }
-        | Effect::Watch { .. }
-        | Effect::Probe { .. }
-        | Effect::CancelRun { .. }
-        | Effect::Tell { .. } => return Ok(()),
-    };
-    let text = "insert into outbox (tenant_id, effect_id, channel, reference, at)
-        select tenant_id, id, $2, $3, $4 from effects where id = $1";
-    let values = values![
-        record.effect.uuid(),
-        channel,
-        record.reference.clone(),
-        micros(record.at)
-    ];
-    run(unit, "outbox", text, values).await.map(drop)
 }

@@ -1,6 +1,7 @@
 //! One transaction. Dropping it rolls back.
 
 use crate::aggregates::{self, Parts, Stored};
+use crate::attempts;
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, Enqueued};
 use crate::error::meaning;
@@ -14,7 +15,7 @@ use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use sea_orm::DatabaseTransaction;
@@ -79,11 +80,11 @@ impl UnitOfWork for SqlUnit<'_> {
             // Excludes other writers; rows that merely refer to this one (a submission being born) do not wait.
             Dialect::Postgres => "for no key update",
         };
-        let row = aggregates::load(&self.transaction, id, None, Parts::Left, lock).await?;
-        if let Some(row) = &row {
-            self.loaded.insert(id, Stored::of(row));
-        }
-        Ok(row)
+        let loaded = aggregates::load(&self.transaction, id, None, Parts::Left, lock).await?;
+        Ok(loaded.map(|(row, current)| {
+            self.loaded.insert(id, Stored::of(&row, current));
+            row
+        }))
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
         // A new agenda may be due before what waiters wait for.
@@ -99,6 +100,9 @@ impl UnitOfWork for SqlUnit<'_> {
     async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
         self.enqueue_kept().await?;
         effects::finish(&self.transaction, claim, end).await
+    }
+    async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
+        attempts::record(&self.transaction, tenant, record).await
     }
     async fn enqueue(
         &mut self,

@@ -19,10 +19,11 @@ use delivr_domain::plan::{
 };
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{AggregateRow, Directory as _, Store};
+use delivr_domain::ports::store::{AggregateRow, Directory as _, Sought, Store};
 use delivr_domain::release::Command as ReleaseCommand;
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::Draft;
+use delivr_domain::release::view::version_mark;
 use delivr_domain::report::{Finding, Performed, Report, Resolved};
 use delivr_domain::time::Timestamp;
 use delivr_domain::version::{Bump, Version};
@@ -30,6 +31,7 @@ use delivr_persistence::{Options, SqlStore, connect};
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::conformance::store::{Subject, samples};
 use delivr_testkit::postgres::{self, NoServer};
+use sea_orm::{ConnectionTrait as _, Database};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,7 +185,9 @@ async fn change(here: &Here, tenant: TenantId, state: &Aggregate, input: Input<'
     let Stepped { state: next, .. } = state.clone().step(input, &cx).unwrap();
     let mut unit = here.0.begin().await.unwrap();
     let loaded = unit.load_for_update(state.id()).await.unwrap().unwrap();
-    unit.save(&row_of(tenant, &next), Some(loaded.version)).await.unwrap();
+    unit.save(&row_of(tenant, &next), Some(loaded.version))
+        .await
+        .unwrap();
     unit.commit().await.unwrap();
     let stored = here.0.read(tenant, next.id()).await.unwrap().unwrap();
     assert_eq!(stored.projection, next.projection());
@@ -210,9 +214,15 @@ async fn derived_rows_follow(here: Here) {
         state = change(&here, tenant, &state, Input::Report(&report)).await;
         answered += 1;
     }
-    assert!(answered >= 6, "branch in two steps, two tickets, two test runs: {answered}");
+    assert!(
+        answered >= 6,
+        "branch in two steps, two tickets, two test runs: {answered}"
+    );
     assert_eq!(state.projection().phase, "AWAITING_REGRESSION");
-    assert_eq!(here.0.releases_using(tenant, integrations).await.unwrap(), ["REL-1"]);
+    assert_eq!(
+        here.0.releases_using(tenant, integrations).await.unwrap(),
+        ["REL-1"]
+    );
     let archive = Command::Release(ReleaseCommand::Archive {
         reason: "enough".to_owned(),
         close_tickets: false,
@@ -220,11 +230,71 @@ async fn derived_rows_follow(here: Here) {
     });
     change(&here, tenant, &state, Input::Command(&archive)).await;
     // A release that is over holds on to no integration.
-    assert!(here.0.releases_using(tenant, integrations).await.unwrap().is_empty());
+    assert!(
+        here.0
+            .releases_using(tenant, integrations)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// A version of the program that knew no places on the line has saved the release last: they are read from its state, and
+/// the next save writes them.
+async fn an_older_version_wrote(here: Here, url: &str) {
+    let tenant = samples::tenant(&here, "one").await;
+    let now = FakeClock::default().now();
+    let facts = BTreeMap::new();
+    let cx = Context {
+        now,
+        actor: "test",
+        facts: &facts,
+    };
+    let draft = draft(&here, tenant, now).await;
+    let service = draft.service;
+    let state = Aggregate::create(draft, &cx).state;
+    let mut unit = here.0.begin().await.unwrap();
+    unit.save(&row_of(tenant, &state), None).await.unwrap();
+    unit.commit().await.unwrap();
+    let sought = [Sought::highest(version_mark(TargetKey::IosAppStore))];
+    let expected = here.0.standing(tenant, service, &sought).await.unwrap();
+    assert_eq!(expected.len(), 1);
+    assert_eq!(
+        (expected[0].key.as_str(), expected[0].row.value.as_str()),
+        ("REL-1", "1.2.0")
+    );
+    let database = Database::connect(url).await.unwrap();
+    for older in [
+        // Saved before there was a line, and saved since by a version that knows of none.
+        "update releases set lined = null",
+        "update releases set lined = version - 1",
+    ] {
+        for stale in [
+            "update release_line set rank = '9', value = '9.0.0'",
+            "delete from release_line",
+            older,
+        ] {
+            database.execute_unprepared(stale).await.unwrap();
+        }
+        assert_eq!(here.0.standing(tenant, service, &sought).await.unwrap(), expected);
+        let mut unit = here.0.begin().await.unwrap();
+        let mut row = unit.load_for_update(state.id()).await.unwrap().unwrap();
+        let before = row.version;
+        row.version += 1;
+        row.projection = state.projection();
+        unit.save(&row, Some(before)).await.unwrap();
+        unit.commit().await.unwrap();
+        let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();
+        assert_eq!(stored.projection, state.projection());
+        assert_eq!(here.0.standing(tenant, service, &sought).await.unwrap(), expected);
+    }
+    database.close().await.unwrap();
 }
 
 async fn open(url: &str) -> Here {
-    let store = connect(url, Options::new(Arc::new(FakeClock::default()))).await.unwrap();
+    let store = connect(url, Options::new(Arc::new(FakeClock::default())))
+        .await
+        .unwrap();
     store.migrate().await.unwrap();
     Here(store)
 }
@@ -234,6 +304,26 @@ async fn sqlite_follows() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/delivr.db?mode=rwc", directory.path().display());
     derived_rows_follow(open(&url).await).await;
+}
+
+#[tokio::test]
+async fn sqlite_reads_what_an_older_version_wrote() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/delivr.db?mode=rwc", directory.path().display());
+    an_older_version_wrote(open(&url).await, &url).await;
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+async fn postgres_reads_what_an_older_version_wrote() {
+    match postgres::server() {
+        Ok(server) => {
+            let url = server.fresh().unwrap();
+            an_older_version_wrote(open(&url).await, &url).await;
+        }
+        Err(NoServer::NotFound(why)) => println!("SKIPPED: PostgreSQL not found ({why})"),
+        Err(NoServer::Broken(why)) => panic!("PostgreSQL is here but does not work: {why}"),
+    }
 }
 
 #[tokio::test]

@@ -95,8 +95,8 @@ struct Pass {
 
 /// What ended a wait.
 enum Woken {
-    /// Something under way has ended.
-    Ended(Option<(Option<IntegrationId>, Ran)>),
+    /// Something under way has ended; and whether the bell rang at the same moment, which it does not do again.
+    Ended(Option<(Option<IntegrationId>, Ran)>, bool),
     /// There may be work, or it is time to look.
     Rung,
 }
@@ -193,7 +193,10 @@ impl Worker {
                 }
                 continue;
             }
-            if !self.wait(&mut running, &mut limits, &mut stop, crowded, until).await {
+            if !self
+                .wait(&mut running, &mut limits, &mut stop, crowded, until)
+                .await
+            {
                 break;
             }
         }
@@ -218,8 +221,11 @@ impl Worker {
             };
             match woken {
                 Woken::Rung => return true,
-                Woken::Ended(one) => {
+                Woken::Ended(one, rung) => {
                     self.note(limits, one);
+                    if rung {
+                        return true;
+                    }
                     if crowded {
                         let others = self.gather(running).await;
                         self.note(limits, others);
@@ -235,7 +241,11 @@ impl Worker {
         let mut ended = Vec::new();
         let half = usize::from(self.settings.concurrency) / 2;
         while running.len() > half {
-            let pause = pin!(self.app.clock.sleep_until(self.app.clock.monotonic().plus(GATHER)));
+            let pause = pin!(
+                self.app
+                    .clock
+                    .sleep_until(self.app.clock.monotonic().plus(GATHER))
+            );
             match select(running.next(), pause).await {
                 Either::Left((one, _)) => ended.extend(one),
                 Either::Right(_) => break,
@@ -267,7 +277,8 @@ impl Worker {
             return Woken::Rung;
         }
         match select(running.next(), waiting).await {
-            Either::Left((ended, _)) => Woken::Ended(ended),
+            // What ended may itself have rung the bell (its report enqueued rows): that ring reached this wait only.
+            Either::Left((ended, waiting)) => Woken::Ended(ended, waiting.now_or_never().is_some()),
             Either::Right(((), _)) => Woken::Rung,
         }
     }

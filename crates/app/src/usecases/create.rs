@@ -4,7 +4,6 @@ mod choose;
 mod guarded;
 mod replan;
 
-pub use choose::releases_of;
 pub use guarded::{guarded_change, guarded_setting};
 pub use replan::{Replan, replanned};
 
@@ -12,7 +11,9 @@ use super::plan::{self, Capabilities, Parts, Refusal};
 use super::profile;
 use crate::App;
 use crate::apply::{self, ApplyError, Remember};
-use choose::{integration, only_profile, optional, pipelines, scm_of, service, settings, targets};
+use choose::{
+    at, integration, line_of, only_profile, optional, pipelines, scm_of, service, settings, targets,
+};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ReleaseId, ServiceId, SlotId, TenantId};
 use delivr_domain::key::TargetKey;
@@ -20,9 +21,10 @@ use delivr_domain::names::RefName;
 use delivr_domain::plan::{BuildMode, MissedSlot};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{Integration, StoredAnswer};
+use delivr_domain::ports::store::{Integration, Sought, StoredAnswer};
 use delivr_domain::release::command::{Rejection, check_draft};
-use delivr_domain::release::state::{AutomationWanted, BuildsWanted, Draft, Release, Slot, Stage};
+use delivr_domain::release::state::{AutomationWanted, BuildsWanted, Draft, Slot};
+use delivr_domain::release::view::{LAST_MARK, branch_mark, tag_mark};
 use delivr_domain::time::{Span, Timestamp};
 use delivr_domain::version::{Bump, Version};
 use serde_json::Value;
@@ -194,14 +196,11 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
         "/communicationId",
     )
     .await?;
-    let line = releases_of(app, tenant, service.id).await?;
-    let targets = targets(app, tenant, &wanted, &line).await?;
+    let line = line_of(app, tenant, service.id).await?;
+    let targets = targets(app, tenant, &wanted, service.id, &line).await?;
     let of_targets = wanted.targets.iter().flat_map(|it| &it.pipelines);
     let pipelines = pipelines(app, tenant, wanted.pipelines.iter().chain(of_targets)).await?;
-    let last = line
-        .iter()
-        .filter(|it| it.tag.is_some() && it.every_target_live())
-        .max_by_key(|it| (it.updated_at, it.draft.number));
+    let last = at(&line, LAST_MARK);
     let plan = plan::plan(&Parts {
         profile: effective.profile,
         settings,
@@ -211,7 +210,7 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
         scm: (&scm, capabilities(app, &scm)),
         base: wanted.base.clone(),
         existing_branch: wanted.existing_branch.clone(),
-        previous_tag: last.and_then(|it| it.tag.clone()),
+        previous_tag: last.and_then(|it| it.row.value.parse().ok()),
         tracker: tracker.as_ref(),
         testing: testing.as_ref(),
         chat: chat.as_ref(),
@@ -242,7 +241,7 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
         slots: slots(app, &wanted.slots),
     };
     check_dates(&draft, now)?;
-    check_names(&draft, &version, &line)?;
+    check_names(app, &draft, &version).await?;
     Ok(draft)
 }
 
@@ -282,38 +281,31 @@ fn check_dates(draft: &Draft, now: Timestamp) -> Result<(), CreateError> {
 }
 
 /// Branch and tags must be valid names, and not those of another release of the service.
-fn check_names(draft: &Draft, version: &str, line: &[Box<Release>]) -> Result<(), Refusal> {
+async fn check_names(app: &App, draft: &Draft, version: &str) -> Result<(), CreateError> {
     let names = plan::names(&draft.plan, &draft.service_slug, version, draft.kickoff_at)?;
     if names.rc_tag == names.release_tag {
         let sentence = "a round's tag and the release tag would get the same name";
-        return Err(Refusal::new(
-            "name_collision",
-            "/settings/scm/rcTagTemplate",
-            sentence,
-        ));
+        return Err(Refusal::new("name_collision", "/settings/scm/rcTagTemplate", sentence).into());
     }
-    for other in line.iter().filter(|it| !it.terminal()) {
-        let branch = other.branch_name().as_ref() == Some(&names.branch);
-        // A shipped release has left its branch to whoever goes on with it.
-        let open = other.stage != Stage::Completed;
-        let tag = other.release_tag_name().as_ref() == Some(&names.release_tag);
-        let taken = match (branch && open, tag) {
-            (_, true) => names.release_tag.as_str(),
-            (true, false) => names.branch.as_str(),
-            (false, false) => continue,
-        };
-        let sentence = format!(
-            "{} uses the name `{taken}` already; take another version or another template",
-            other.key()
-        );
-        let pointer = if draft.plan.scm.existing_branch.is_some() && branch && open {
-            "/existingBranch"
-        } else {
-            "/version"
-        };
-        return Err(Refusal::new("name_collision", pointer, sentence));
-    }
-    Ok(())
+    let sought = [
+        Sought::highest(tag_mark(&names.release_tag)),
+        Sought::highest(branch_mark(&names.branch)),
+    ];
+    let taken = app.store.standing(draft.tenant, draft.service, &sought).await?;
+    let Some(other) = taken.first() else {
+        return Ok(());
+    };
+    let sentence = format!(
+        "{} uses the name `{}` already; take another version or another template",
+        other.key, other.row.value
+    );
+    let its_branch = taken.iter().any(|it| it.row.mark == branch_mark(&names.branch));
+    let pointer = if draft.plan.scm.existing_branch.is_some() && its_branch {
+        "/existingBranch"
+    } else {
+        "/version"
+    };
+    Err(Refusal::new("name_collision", pointer, sentence).into())
 }
 
 /// Keeps versions and branch from a second request that is being checked at the same moment: the line above was read

@@ -5,10 +5,13 @@
 //! unless this very attempt has finished the row already (its COMMIT answer was lost).
 
 mod kept;
+pub mod line;
+mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
+pub use line::{LineRow, Sought, Standing};
+pub use work::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, RowEnd, RowState};
 
-use super::clock::Monotonic;
 use super::error::StoreError;
 use super::provider::Port;
 use crate::effect::{Effect, FactKind};
@@ -20,157 +23,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Proof that this process holds one attempt at one effect. Not `Clone`; made by store adapters only.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Claim {
-    effect: EffectId,
-    attempt: u32,
-    send_before: Monotonic,
-}
-
-impl Claim {
-    /// For store adapters: the attempt that the claim statement has just written.
-    #[must_use]
-    pub const fn issued_by_store(effect: EffectId, attempt: u32, send_before: Monotonic) -> Self {
-        Self {
-            effect,
-            attempt,
-            send_before,
-        }
-    }
-    /// The claimed row.
-    #[must_use]
-    pub const fn effect(&self) -> EffectId {
-        self.effect
-    }
-    /// The fence.
-    #[must_use]
-    pub const fn attempt(&self) -> u32 {
-        self.attempt
-    }
-    /// No write may be sent later than this.
-    #[must_use]
-    pub const fn send_before(&self) -> Monotonic {
-        self.send_before
-    }
-}
-
-words! {
-    /// State of an effect's row. READY, CLAIMED and PARKED rows are live.
-    RowState ("row state") {
-        /// May be claimed when due.
-        Ready = "READY",
-        /// Held by an attempt until its lease ends.
-        Claimed = "CLAIMED",
-        /// Waiting for a hold to be lifted; only settle re-arms it.
-        Parked = "PARKED",
-        /// Ended with a result.
-        Done = "DONE",
-        /// Ended without a result.
-        Dead = "DEAD",
-    }
-}
-
-/// An effect's row as operators and tests see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EffectRow {
-    /// Row id.
-    pub id: EffectId,
-    /// Whose.
-    pub tenant: TenantId,
-    /// What.
-    pub effect: Effect,
-    /// State.
-    pub state: RowState,
-    /// Not claimed before.
-    pub due_at: Timestamp,
-    /// The fence; grows with every claim for the life of the row.
-    pub attempt: u32,
-    /// End of the lease, while claimed.
-    pub lease_until: Option<Timestamp>,
-    /// The budget used so far.
-    pub failures: u16,
-    /// Waiting without failures ends here.
-    pub give_up_at: Timestamp,
-    /// End of the latest send whose outcome is unknown. Nothing is created before this plus the
-    /// operation's delivery bound and visibility lag.
-    pub unknown_since: Option<Timestamp>,
-    /// Last trouble, for people.
-    pub trouble: Option<String>,
-}
-
-/// How many effects to claim and for how long.
-#[derive(Debug, Clone)]
-pub struct ClaimRequest {
-    /// Name of the worker, for operators.
-    pub worker: String,
-    /// At most so many.
-    pub limit: u16,
-    /// For so long, by the database's clock.
-    pub lease: Duration,
-    /// A lease is taken over only this long after its end.
-    pub margin: Duration,
-    /// Total time-out of one vendor write.
-    pub call_timeout: Duration,
-    /// Monotonic time read before the claim statement is sent.
-    pub started: Monotonic,
-    /// Integrations that get no call now (limit reached, circuit open).
-    pub skip_integrations: Vec<IntegrationId>,
-}
-
-/// A claimed effect.
-#[derive(Debug)]
-pub struct Claimed {
-    /// The proof. A Watch has none: it stays READY and moved its due time.
-    pub claim: Option<Claim>,
-    /// Row as it stands after the claim.
-    pub row: EffectRow,
-    /// The database's time at the claim.
-    pub now: Timestamp,
-}
-
-/// Why and until when an effect goes back.
-#[derive(Debug, Clone)]
-pub struct PutBack {
-    /// Due again after this span, by the database's clock.
-    pub after: Duration,
-    /// Added to the budget used (0 for waits that are nobody's failure).
-    pub failures: u16,
-    /// The send just ended and its outcome is unknown: sets `unknown_since` to the database's now.
-    pub unknown: bool,
-    /// For operators.
-    pub trouble: Option<String>,
-}
-
-words! {
-    /// How a claimed row ends.
-    RowEnd ("row end") {
-        /// With a result.
-        Done = "DONE",
-        /// Without one.
-        Dead = "DEAD",
-        /// Not tried: a hold came first.
-        Parked = "PARKED",
-    }
-}
-
-/// One attempt, for the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptRecord {
-    /// Which effect.
-    pub effect: EffectId,
-    /// Which attempt.
-    pub attempt: u32,
-    /// Word for what came of it.
-    pub outcome: String,
-    /// Vendor's id of what exists now.
-    pub reference: Option<String>,
-    /// Redacted detail for people.
-    pub detail: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
 
 /// An aggregate as stored: the fold of its events and columns to find it by.
 #[derive(Debug, Clone, PartialEq)]
@@ -224,6 +76,8 @@ pub struct Projection {
     pub builds: Vec<BuildRow>,
     /// Rows of `platform_releases`.
     pub targets: Vec<TargetRow>,
+    /// Rows of `release_line`.
+    pub line: Vec<LineRow>,
 }
 
 /// A row of `release_tasks`.
@@ -361,7 +215,7 @@ pub struct ReleaseFilter {
 /// One transaction. Dropping it rolls back.
 #[async_trait]
 pub trait UnitOfWork: Send {
-    /// Loads and (on PostgreSQL) locks an aggregate.
+    /// Loads and (on PostgreSQL) locks an aggregate: its state and columns, not the derived rows of its projection.
     async fn load_for_update(&mut self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
     /// Writes an aggregate: `expected` none inserts, else the version it was loaded with.
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError>;
@@ -369,6 +223,8 @@ pub trait UnitOfWork: Send {
     async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError>;
     /// Ends the row of a claim.
     async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError>;
+    /// Writes one line about an attempt with everything else; see [`Queue::record_attempt`] for one by itself.
+    async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError>;
     /// Inserts the effect's row, or re-arms it (DONE, DEAD, PARKED become READY with failures 0, attempt and
     /// `unknown_since` kept, effect replaced). A READY or CLAIMED row is left alone. Due after `after`.
     async fn enqueue(
@@ -422,7 +278,7 @@ pub trait Queue: Send + Sync {
     ) -> Result<Vec<EffectRow>, StoreError>;
     /// Extends the lease of a claim.
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), StoreError>;
-    /// Writes one line about an attempt; best effort.
+    /// Writes one line about an attempt whose end is in no transaction of its own; best effort.
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError>;
     /// Aggregates whose agenda is due, by the database's clock.
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError>;
@@ -724,15 +580,51 @@ pub trait Directory: Send + Sync {
 
     /// Reads an aggregate of a tenant without lock.
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
-    /// Reads an aggregate for the machine itself (worker, Tell), whose tenant is not known yet.
+    /// Reads an aggregate for the machine itself (worker, Tell), whose tenant is not known yet; without derived rows,
+    /// which only a person's look ([`Directory::read`]) needs.
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
-    /// Releases of a tenant, newest first.
+    /// Releases of a tenant, newest first; without derived rows.
     async fn releases(
         &self,
         tenant: TenantId,
         filter: &ReleaseFilter,
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError>;
+    /// Of each mark sought, what stands highest on the line of the service; see [`line::highest`]. A store without an
+    /// index looks through all releases of the service.
+    async fn standing(
+        &self,
+        tenant: TenantId,
+        service: ServiceId,
+        sought: &[Sought],
+    ) -> Result<Vec<Standing>, StoreError> {
+        let filter = ReleaseFilter {
+            service: Some(service),
+            ..ReleaseFilter::default()
+        };
+        let mut page = Page {
+            limit: 200,
+            cursor: None,
+        };
+        let mut given = Vec::new();
+        loop {
+            let listed = self.releases(tenant, &filter, &page).await?;
+            for release in listed.items {
+                let Projection {
+                    number, key, line, ..
+                } = release.projection;
+                given.extend(line.into_iter().map(|row| Standing {
+                    number,
+                    key: key.clone(),
+                    row,
+                }));
+            }
+            match listed.next {
+                Some(next) => page.cursor = Some(next),
+                None => return Ok(line::highest(given, sought)),
+            }
+        }
+    }
     /// Children (submissions, rollouts) of a release, oldest first.
     async fn children(&self, tenant: TenantId, release: uuid::Uuid) -> Result<Vec<AggregateRow>, StoreError>;
     /// The release and effect a correlation key belongs to, by its live or ended row.
@@ -751,8 +643,14 @@ pub trait Directory: Send + Sync {
         after: u64,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, StoreError>;
-    /// Events of a tenant after a position, oldest first.
+    /// Events of a tenant after a position, oldest first; an event whose elders are not all visible yet is left for the
+    /// next look, so that whoever goes on after the last one misses none.
     async fn feed(&self, tenant: TenantId, after: i64, limit: u16) -> Result<Vec<StoredEvent>, StoreError>;
+    /// The position after which [`Directory::feed`] tells what comes from now on.
+    async fn feed_end(&self, tenant: TenantId) -> Result<i64, StoreError> {
+        let newest = self.feed_backwards(tenant, None, 1).await?;
+        Ok(newest.first().map_or(0, |event| event.position))
+    }
     /// Newest events of a tenant first, before a position.
     async fn feed_backwards(
         &self,

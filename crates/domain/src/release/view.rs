@@ -2,9 +2,10 @@
 
 use super::state::{Phase, Release, Stage};
 use crate::ids::TaskId;
-use crate::key::words;
+use crate::key::{TargetKey, words};
+use crate::names::RefName;
 use crate::plan::ShaOrigin;
-use crate::ports::store::{BuildRow, CycleRow, Projection, TargetRow, TaskRow};
+use crate::ports::store::{BuildRow, CycleRow, LineRow, Projection, TargetRow, TaskRow};
 use serde_json::json;
 
 words! {
@@ -113,7 +114,7 @@ impl Release {
             phase: self.phase().word().to_owned(),
             parent: Some(self.draft.service.uuid()),
             version: self.version_name(),
-            terminal: self.terminal() || self.stage == Stage::Completed,
+            terminal: self.is_over(),
             created_at: Some(self.created_at),
             kickoff_at: Some(self.draft.kickoff_at),
             target_date: self.draft.target_date,
@@ -122,7 +123,15 @@ impl Release {
             cycles: self.cycle_rows(),
             builds: self.build_rows(),
             targets: self.target_rows(),
+            line: self.line_rows(),
         }
+    }
+
+    /// Whether nothing is to come any more. Clean-up that an integration has stopped is still to come: the release is
+    /// found by that integration, and hears of its verification.
+    fn is_over(&self) -> bool {
+        let ended = self.terminal() || self.stage == Stage::Completed;
+        ended && !self.failures().any(|(_, cause)| cause.integration.is_some())
     }
 
     fn task_rows(&self) -> Vec<TaskRow> {
@@ -178,7 +187,73 @@ impl Release {
         };
         plan_targets(self).map(row).collect()
     }
+
+    /// What the next release of the service is compared with.
+    fn line_rows(&self) -> Vec<LineRow> {
+        let row = |mark: String, rank: String, value: String| LineRow {
+            service: self.draft.service.uuid(),
+            mark,
+            rank,
+            value,
+        };
+        let mut rows = Vec::new();
+        let live = self.every_target_live();
+        if self.stage != Stage::Archived {
+            for (target, plan) in plan_targets(self) {
+                let (rank, version) = (plan.version.rank(), plan.version.to_string());
+                rows.push(row(version_mark(*target), rank.clone(), version.clone()));
+                if live {
+                    rows.push(row(shipped_mark(*target), rank, version));
+                }
+            }
+        }
+        if !self.terminal() {
+            if let Some(tag) = self.release_tag_name() {
+                rows.push(row(tag_mark(&tag), String::new(), tag.to_string()));
+            }
+            // A shipped release has left its branch to whoever goes on with it.
+            if let Some(branch) = self.branch_name().filter(|_| self.stage != Stage::Completed) {
+                rows.push(row(branch_mark(&branch), String::new(), branch.to_string()));
+            }
+        }
+        if let Some(tag) = self.tag.as_ref().filter(|_| live) {
+            let rank = format!(
+                "{:020}.{:020}",
+                self.updated_at.timestamp_micros().max(0),
+                self.draft.number.max(0)
+            );
+            rows.push(row(LAST_MARK.to_owned(), rank, tag.to_string()));
+        }
+        rows
+    }
 }
+
+/// Mark of a release that ships a version to the target and was not archived; ranked by the version.
+#[must_use]
+pub fn version_mark(target: TargetKey) -> String {
+    format!("VERSION/{target}")
+}
+
+/// The same of one whose every target is live.
+#[must_use]
+pub fn shipped_mark(target: TargetKey) -> String {
+    format!("SHIPPED/{target}")
+}
+
+/// Mark of a release that works on the branch.
+#[must_use]
+pub fn branch_mark(branch: &RefName) -> String {
+    format!("BRANCH/{branch}")
+}
+
+/// Mark of a release that has made, or will make, the release tag.
+#[must_use]
+pub fn tag_mark(tag: &RefName) -> String {
+    format!("TAG/{tag}")
+}
+
+/// Mark of a release that went live with a tag; ranked by when it changed last.
+pub const LAST_MARK: &str = "LAST";
 
 fn plan_targets(
     release: &Release,

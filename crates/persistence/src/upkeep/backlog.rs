@@ -1,8 +1,8 @@
 //! How much waits, for gauges. Every question is bounded or answered by an index: asking costs the same with a hundred
 //! thousand releases as with ten.
 
-use crate::connect::{Dialect, SqlStore};
 use crate::claim::{EVERYBODY, stops};
+use crate::connect::{Dialect, SqlStore};
 use crate::sql::{all, micros, one, values};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::time::Timestamp;

@@ -179,16 +179,7 @@ impl Queue for MemoryStore {
     }
 
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if state
-            .effects
-            .get(&record.effect)
-            .is_none_or(|slot| slot.tenant != tenant)
-        {
-            return Err(StoreError::Reference("effect"));
-        }
-        state.attempts.push(record.clone().into());
-        Ok(())
+        self.state().record_attempt(tenant, record)
     }
 
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {

@@ -297,6 +297,19 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn record_attempt(
+        &mut self,
+        tenant: TenantId,
+        record: &AttemptRecord,
+    ) -> Result<(), StoreError> {
+        let slot = self.effects.get(&record.effect);
+        if slot.is_none_or(|slot| slot.tenant != tenant) {
+            return Err(StoreError::Reference("effect"));
+        }
+        self.attempts.push(record.clone().into());
+        Ok(())
+    }
+
     pub(super) fn end(&mut self, id: EffectId) {
         if let Some(slot) = self.effects.get_mut(&id)
             && matches!(slot.state, RowState::Ready | RowState::Parked)

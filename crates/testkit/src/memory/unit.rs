@@ -8,7 +8,7 @@ use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -88,6 +88,11 @@ impl UnitOfWork for MemoryUnit<'_> {
                 Err(StoreError::Conflict)
             }
         }
+    }
+    async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
+        let record = record.clone();
+        self.make(move |state| state.record_attempt(tenant, &record).map(|()| Answer::Nothing))
+            .map(drop)
     }
     async fn enqueue(
         &mut self,

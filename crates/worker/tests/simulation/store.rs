@@ -56,6 +56,19 @@ impl FaultStore {
         Ok(())
     }
 
+    /// What an attempt came to, before it is written down.
+    pub fn note_attempt(&self, record: &AttemptRecord) {
+        if record.outcome == "adopted" {
+            self.shared.met(Kind::Adopted);
+        }
+        self.shared.note(format!(
+            "attempt {} {} {}",
+            record.attempt,
+            record.outcome,
+            record.detail.as_deref().unwrap_or_default()
+        ));
+    }
+
     /// Claims, although somebody is stopped.
     fn claim_all(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
         let stopped: BTreeSet<Option<TenantId>> = lock(&self.shared.stopped).clone();
@@ -159,15 +172,7 @@ impl Queue for FaultStore {
     }
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
         self.reach().await?;
-        if record.outcome == "adopted" {
-            self.shared.met(Kind::Adopted);
-        }
-        self.shared.note(format!(
-            "attempt {} {} {}",
-            record.attempt,
-            record.outcome,
-            record.detail.as_deref().unwrap_or_default()
-        ));
+        self.note_attempt(record);
         self.inner.record_attempt(tenant, record).await
     }
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {

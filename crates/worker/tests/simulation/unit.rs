@@ -11,8 +11,8 @@ use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, Claim, Directory as _, Fact, Finished, Queue as _, RowEnd, RowState, Store as _,
-    StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Directory as _, Fact, Finished, Queue as _, RowEnd, RowState,
+    Store as _, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::btree_map::Entry;
@@ -152,6 +152,10 @@ impl UnitOfWork for FaultUnit<'_> {
             Err(_) => {}
         }
         answer
+    }
+    async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
+        self.store.note_attempt(record);
+        self.inner.record_attempt(tenant, record).await
     }
     async fn enqueue(
         &mut self,

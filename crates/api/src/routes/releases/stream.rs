@@ -90,8 +90,7 @@ fn last_seen(request: &HttpRequest) -> Result<Option<i64>, Problem> {
 }
 
 async fn newest(cx: &Context) -> Result<i64, Problem> {
-    let last = cx.app.store.feed_backwards(cx.tenant(), None, 1).await?;
-    Ok(last.first().map_or(0, |event| event.position))
+    Ok(cx.app.store.feed_end(cx.tenant()).await?)
 }
 
 /// Whose events belong to the stream.

@@ -3,18 +3,16 @@
 
 use super::{CreateError, NewRelease, WantedTarget};
 use crate::App;
-use crate::stored::show_state;
 use crate::usecases::integrations::{self, IntegrationError};
 use crate::usecases::plan::{Capabilities, ChosenTarget, NamedPipeline, Refusal};
 use crate::usecases::profile::{self, Settings};
 use crate::usecases::services::SCM_OF_SERVICE;
-use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, TenantId};
 use delivr_domain::key::TargetKey;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{Integration, Page, ReleaseFilter, Service, VerificationStatus};
-use delivr_domain::release::state::{Release, Stage};
+use delivr_domain::ports::store::{Integration, Service, Sought, Standing, VerificationStatus};
+use delivr_domain::release::view::{LAST_MARK, shipped_mark, version_mark};
 use delivr_domain::version::{Bump, Version};
 use serde_json::Value;
 
@@ -211,43 +209,33 @@ pub(super) async fn optional(
     }
 }
 
-/// All releases of a service.
-///
-/// # Errors
-/// When the store fails or a stored state is not one.
-pub async fn releases_of(
+/// What the service's line says about versions, and the release that went live last.
+pub(super) async fn line_of(
     app: &App,
     tenant: TenantId,
     service: ServiceId,
-) -> Result<Vec<Box<Release>>, StoreError> {
-    let filter = ReleaseFilter {
-        service: Some(service),
-        ..ReleaseFilter::default()
-    };
-    let mut page = Page {
-        limit: 200,
-        cursor: None,
-    };
-    let mut all = Vec::new();
-    loop {
-        let listed = app.store.releases(tenant, &filter, &page).await?;
-        for row in &listed.items {
-            if let Aggregate::Release(release) = show_state(row)? {
-                all.push(release);
-            }
-        }
-        match listed.next {
-            Some(next) => page.cursor = Some(next),
-            None => return Ok(all),
-        }
-    }
+) -> Result<Vec<Standing>, StoreError> {
+    let versions = TargetKey::ALL
+        .iter()
+        .flat_map(|target| [version_mark(*target), shipped_mark(*target)]);
+    let sought: Vec<Sought> = versions
+        .chain([LAST_MARK.to_owned()])
+        .map(Sought::highest)
+        .collect();
+    app.store.standing(tenant, service, &sought).await
+}
+
+/// What stands on the line under a mark.
+pub(super) fn at<'a>(line: &'a [Standing], mark: &str) -> Option<&'a Standing> {
+    line.iter().find(|it| it.row.mark == mark)
 }
 
 pub(super) async fn targets(
     app: &App,
     tenant: TenantId,
     wanted: &NewRelease,
-    line: &[Box<Release>],
+    service: ServiceId,
+    line: &[Standing],
 ) -> Result<Vec<ChosenTarget>, CreateError> {
     let mut chosen: Vec<ChosenTarget> = Vec::new();
     for (index, target) in wanted.targets.iter().enumerate() {
@@ -263,6 +251,7 @@ pub(super) async fn targets(
             "/version".to_owned()
         };
         let version = version(line, key, wanted.bump, asked, &pointer)?;
+        free(app, tenant, service, key, version, wanted.bump, &pointer).await?;
         chosen.push(ChosenTarget {
             target: key,
             version,
@@ -340,24 +329,18 @@ async fn shop(
 
 /// The version a target gets: asked for and above its line, or the next of it.
 fn version(
-    line: &[Box<Release>],
+    line: &[Standing],
     target: TargetKey,
     bump: Bump,
     asked: Option<Version>,
     pointer: &str,
 ) -> Result<Version, Refusal> {
-    let of = |release: &Release| release.plan().targets.get(&target).map(|it| it.version);
-    let counted = || line.iter().filter(|it| it.stage != Stage::Archived);
-    let shipped = counted()
-        .filter(|it| it.every_target_live())
-        .filter_map(|it| of(it))
-        .max();
-    let highest = counted().filter_map(|it| of(it)).max();
     // A hotfix continues the shipped version while a later train is open.
-    let below = match bump {
-        Bump::Hotfix => shipped,
-        Bump::Major | Bump::Minor => highest,
+    let mark = match bump {
+        Bump::Hotfix => shipped_mark(target),
+        Bump::Major | Bump::Minor => version_mark(target),
     };
+    let below: Option<Version> = at(line, &mark).and_then(|it| it.row.value.parse().ok());
     let Some(version) = asked.or_else(|| below.map(|it| it.next(bump))) else {
         let sentence = format!("{target} has no version yet to continue from; name the first one");
         return Err(Refusal::new("version_missing", pointer, sentence));
@@ -365,11 +348,32 @@ fn version(
     version
         .check_above(below)
         .map_err(|error| Refusal::new("version_not_above", pointer, format!("{target}: {error}")))?;
-    if let Some(same) = counted().find(|it| of(it) == Some(version)) {
-        let sentence = format!("{} ships {version} to {target} already", same.key());
-        return Err(Refusal::new("version_taken", pointer, sentence));
-    }
     Ok(version)
+}
+
+/// Refuses a version that another release ships already. One above the highest is nobody's; a hotfix's is only above
+/// what was shipped.
+async fn free(
+    app: &App,
+    tenant: TenantId,
+    service: ServiceId,
+    target: TargetKey,
+    version: Version,
+    bump: Bump,
+    pointer: &str,
+) -> Result<(), CreateError> {
+    match bump {
+        Bump::Major | Bump::Minor => return Ok(()),
+        Bump::Hotfix => {}
+    }
+    let same = [Sought::exactly(version_mark(target), version.rank())];
+    match app.store.standing(tenant, service, &same).await?.first() {
+        None => Ok(()),
+        Some(same) => {
+            let sentence = format!("{} ships {version} to {target} already", same.key);
+            Err(Refusal::new("version_taken", pointer, sentence).into())
+        }
+    }
 }
 
 pub(super) async fn pipelines(

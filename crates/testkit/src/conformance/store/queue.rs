@@ -441,9 +441,20 @@ pub async fn attempts_are_recorded(subject: &dyn Subject) {
         store.record_attempt(other, &line("DONE")).await,
         Err(StoreError::Reference(_))
     ));
+    // A line that is written with other things is there when they are.
+    let mut lost = store.begin().await.unwrap();
+    lost.record_attempt(one, &line("LOST")).await.unwrap();
+    drop(lost);
+    let mut unit = store.begin().await.unwrap();
+    assert!(matches!(
+        unit.record_attempt(other, &line("FOREIGN")).await,
+        Err(StoreError::Reference(_))
+    ));
+    unit.record_attempt(one, &line("ADOPTED")).await.unwrap();
+    unit.commit().await.unwrap();
     assert_eq!(
         store.attempts(release_id("app")).await.unwrap(),
-        [line("UNKNOWN"), line("DONE")]
+        [line("UNKNOWN"), line("DONE"), line("ADOPTED")]
     );
 }
 

@@ -2,14 +2,15 @@
 
 use super::Subject;
 use super::samples::{
-    DAY, append, claim_one, enqueue, event, id, insert, instant, perform, release, release_id, tenant,
+    self, DAY, append, claim_one, enqueue, event, id, insert, instant, perform, release, release_id, tenant,
 };
 use chrono::TimeDelta;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, BuildRow, CycleRow, Fact, Finished, RowEnd, RowState, StoredAnswer, StoredDelivery, TargetRow, TaskRow,
+    AggregateRow, BuildRow, CycleRow, Fact, Finished, LineRow, RowEnd, RowState, Sought, Standing,
+    StoredAnswer, StoredDelivery, TargetRow, TaskRow,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -137,6 +138,73 @@ fn parts(number: u16) -> (TaskRow, CycleRow, BuildRow, TargetRow) {
     )
 }
 
+fn place(number: u16) -> LineRow {
+    LineRow {
+        service: id("shop"),
+        mark: format!("VERSION/{number}"),
+        rank: "1.4".to_owned(),
+        value: "1.4.0".to_owned(),
+    }
+}
+
+/// What stands highest on the line of a service is found, of that service and tenant only.
+pub async fn the_highest_of_a_line_is_found(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let (shop, bank) = (samples::service(one, "shop"), samples::service(one, "bank"));
+    for service in [&shop, &bank] {
+        subject.store().insert_service(service).await.unwrap();
+    }
+    let places = [
+        ("a", 1, &shop, &[("VERSION", "1"), ("TAG", "")][..]),
+        ("b", 2, &shop, &[("VERSION", "3")]),
+        ("c", 3, &shop, &[("VERSION", "2")]),
+        ("d", 4, &bank, &[("VERSION", "9"), ("BRANCH", "")]),
+        ("e", 5, &shop, &[]),
+    ];
+    for (name, number, service, marks) in places {
+        let mut row = release(one, name, number);
+        row.projection.parent = Some(service.id.uuid());
+        for (mark, rank) in marks {
+            row.projection.line.push(LineRow {
+                service: service.id.uuid(),
+                mark: (*mark).to_owned(),
+                rank: (*rank).to_owned(),
+                value: format!("of {number}"),
+            });
+        }
+        insert(subject, &row).await;
+    }
+    let sought = ["VERSION", "TAG", "BRANCH"].map(|mark| Sought::highest(mark.to_owned()));
+    let store = subject.store();
+    let values = |found: Vec<Standing>| {
+        found
+            .into_iter()
+            .map(|it| (it.key, it.row.value))
+            .collect::<Vec<_>>()
+    };
+    let of = |number: i64| (format!("REL-{number}"), format!("of {number}"));
+    let found = store.standing(one, shop.id, &sought).await.unwrap();
+    assert_eq!(values(found), [of(2), of(1)]);
+    let exactly = [Sought::exactly("VERSION".to_owned(), "2".to_owned())];
+    assert_eq!(
+        values(store.standing(one, shop.id, &exactly).await.unwrap()),
+        [of(3)]
+    );
+    let none = [Sought::exactly("VERSION".to_owned(), "9".to_owned())];
+    assert_eq!(store.standing(one, shop.id, &none).await.unwrap(), []);
+    assert_eq!(store.standing(one, shop.id, &[]).await.unwrap(), []);
+    assert_eq!(store.standing(other, shop.id, &sought).await.unwrap(), []);
+    // A release that no longer stands for anything is passed over.
+    let mut over = store.read(one, release_id("b")).await.unwrap().unwrap();
+    over.version += 1;
+    over.projection.line.clear();
+    let mut unit = store.begin().await.unwrap();
+    unit.save(&over, Some(over.version - 1)).await.unwrap();
+    unit.commit().await.unwrap();
+    let found = store.standing(one, shop.id, &sought).await.unwrap();
+    assert_eq!(values(found), [of(3), of(1)]);
+}
+
 /// Every column survives, instants to the microsecond.
 pub async fn an_aggregate_comes_back_as_it_was_saved(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;
@@ -151,6 +219,7 @@ pub async fn an_aggregate_comes_back_as_it_was_saved(subject: &dyn Subject) {
     row.projection.cycles = vec![cycle];
     row.projection.builds = vec![build];
     row.projection.targets = vec![target];
+    row.projection.line = vec![place(1)];
     insert(subject, &row).await;
     assert_eq!(
         subject.store().read(tenant, row.id).await.unwrap().as_ref(),
@@ -169,6 +238,7 @@ fn without_parts(mut row: AggregateRow) -> AggregateRow {
     row.projection.cycles.clear();
     row.projection.builds.clear();
     row.projection.targets.clear();
+    row.projection.line.clear();
     row
 }
 
@@ -184,6 +254,7 @@ pub async fn derived_rows_follow_the_state(subject: &dyn Subject) {
         row.projection.cycles.clear();
         row.projection.builds.clear();
         row.projection.targets.clear();
+        row.projection.line.clear();
         for number in &wanted {
             let (mut task, cycle, build, target) = parts(*number);
             task.status = format!("IN_VERSION_{}", row.version);
@@ -191,6 +262,7 @@ pub async fn derived_rows_follow_the_state(subject: &dyn Subject) {
             row.projection.cycles.push(cycle);
             row.projection.builds.push(build);
             row.projection.targets.push(target);
+            row.projection.line.push(place(*number));
         }
         let mut unit = subject.store().begin().await.unwrap();
         unit.save(&row, Some(before)).await.unwrap();
