@@ -38,7 +38,7 @@ fn line(ended: &Ended) -> String {
 }
 
 /// Seeds with everything (see `Shared::everything`); together they meet every kind of trouble.
-const FIXED: u64 = 5;
+const FIXED: u64 = 6;
 const EVERYTHING: u64 = 8;
 /// The first of the fixed ones. `docs/testing.md` names those that are not among them because something is open there.
 const FIRST: u64 = 112;
