@@ -3,7 +3,7 @@
 use crate::database::{Database, Kind};
 use crate::world::{SERVICES, Shape, World};
 use anyhow::{Context as _, Result, ensure};
-use delivr_app::apply::read_state;
+use delivr_app::stored::read_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ports::store::{Page, ReleaseFilter};
 
@@ -70,9 +70,9 @@ async fn copy(database: &Database, count: u32) -> Result<()> {
     let text = |document: &str| replaced(database.kind, document);
     let releases = format!(
         "insert into releases (id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id,
-            version_text, terminal, created_at, kickoff_at, target_date, integrations, search)
+            version_text, terminal, created_at, kickoff_at, target_date, integrations, search, lined)
         select m.id, r.tenant_id, r.version, r.wake_at, {state}, 'REL-' || m.n, m.n, {title}, r.status, r.phase,
-            r.parent_id, {version}, r.terminal, r.created_at, r.kickoff_at, r.target_date, r.integrations, {search}
+            r.parent_id, {version}, r.terminal, r.created_at, r.kickoff_at, r.target_date, r.integrations, {search}, r.lined
         from bench_map m join releases r on r.number = m.original",
         state = document(database.kind, "r.state"),
         title = text("r.title"),
@@ -103,6 +103,20 @@ async fn copy(database: &Database, count: u32) -> Result<()> {
         );
         database.run(&copied).await?;
     }
+    let ranked = |number: &str| match database.kind {
+        Kind::Postgres => format!("'.' || lpad({number}::text, 10, '0') || '.'"),
+        Kind::Sqlite => format!("'.' || printf('%010d', {number}) || '.'"),
+    };
+    let line = format!(
+        "insert into release_line (release_id, tenant_id, ordinal, service_id, mark, rank, value)
+        select m.id, x.tenant_id, x.ordinal, x.service_id, {mark}, replace(x.rank, {old}, {new}), {value}
+        from bench_map m join releases r on r.number = m.original join release_line x on x.release_id = r.id",
+        mark = text("x.mark"),
+        old = ranked("r.number"),
+        new = ranked("m.n"),
+        value = text("x.value"),
+    );
+    database.run(&line).await?;
     database
         .run(&format!("update counters set value = {count}"))
         .await?;
@@ -152,7 +166,19 @@ async fn check(world: &World, count: u32) -> Result<()> {
         .releases(world.tenant, &ReleaseFilter::default(), &page)
         .await?;
     let row = listed.items.first().context("a copy")?;
-    let Aggregate::Release(release) = read_state(row)? else {
+    let state = read_state(row)?;
+    let whole = world
+        .app
+        .store
+        .read(world.tenant, row.id)
+        .await?
+        .context("a copy")?;
+    ensure!(
+        whole.projection == state.projection(),
+        "a copy's rows are not what its state says: {:?}",
+        whole.projection
+    );
+    let Aggregate::Release(release) = state else {
         anyhow::bail!("a copy is no release");
     };
     let version = format!("1.{count}.0");

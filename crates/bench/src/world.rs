@@ -4,7 +4,7 @@ use crate::database::{Database, Kind};
 use crate::vendor::{self, Calls};
 use anyhow::{Context as _, Result};
 use chrono::TimeDelta;
-use delivr_app::usecases::access::{self, Role};
+use delivr_app::usecases::access::{self, NewToken, Role};
 use delivr_app::usecases::{callbacks, keys};
 use delivr_app::vault::Vault;
 use delivr_app::{App, apply, connections};
@@ -129,7 +129,18 @@ impl World {
     pub(crate) async fn furnish(database: &Database, providers: Providers, calls: &Calls) -> Result<Self> {
         let app = app(&database.url, CONNECTIONS, calls).await?;
         let tenant = access::ensure_tenant(&app, "acme").await?.id;
-        let token = access::issue(&app, tenant, app.entropy.uuid(), "bench", Role::Owner, None).await?;
+        let token = access::issue(
+            &app,
+            tenant,
+            app.entropy.uuid(),
+            &NewToken {
+                name: "bench",
+                role: Role::Owner,
+                expires_at: None,
+                person: None,
+            },
+        )
+        .await?;
         let now = app.clock.now();
         let scms = (0..SERVICES).map(|number| (scm_of(number), Port::Scm));
         let shared = SHARED.iter().map(|(name, port)| ((*name).to_owned(), *port));
