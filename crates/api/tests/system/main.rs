@@ -11,6 +11,7 @@
 
 mod behaviours;
 mod completes;
+mod github;
 mod http;
 mod killed;
 mod manager;

@@ -42,29 +42,69 @@ async fn connect(http: &Http, category: &str, body: &Value) -> String {
     id
 }
 
+/// Who keeps the source and runs the builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosting {
+    /// A git server of the team's own, and Jenkins.
+    GitAndJenkins,
+    /// GitHub and its Actions.
+    GitHub,
+}
+
+impl Hosting {
+    /// What is called so in Jenkins.
+    fn job(self, jenkins: &str) -> String {
+        match self {
+            Self::GitAndJenkins => jenkins.to_owned(),
+            Self::GitHub => format!("{}.yml", jenkins.replace("-prod", "-release")),
+        }
+    }
+    fn parameter(self, jenkins: &str) -> String {
+        match self {
+            Self::GitAndJenkins => jenkins.to_owned(),
+            Self::GitHub => jenkins.to_lowercase(),
+        }
+    }
+}
+
 /// Connects everything; the settings are laid over those of the team.
 pub async fn set_up(stage: &Stage, settings: &Value) -> Team {
+    set_up_at(stage, settings, Hosting::GitAndJenkins).await
+}
+
+/// The same for a team whose source and builds are elsewhere.
+pub async fn set_up_at(stage: &Stage, settings: &Value, hosting: Hosting) -> Team {
     let http = &stage.http;
     let mut team = Team::default();
-    let git = json!({
-        "provider": "git", "name": "git", "config": { "url": stage.repository.url(), "defaultBranch": "main" },
-        "credentials": {},
-    });
-    team.ids
-        .insert("scm".to_owned(), connect(http, "scm", &git).await);
     let offered = credentials(stage).await;
+    let of = |entry: &Value, name: &str| {
+        json!({
+            "provider": entry["key"], "name": name, "config": entry["config"], "credentials": entry["credentials"],
+        })
+    };
+    let (scm, ci) = match hosting {
+        Hosting::GitAndJenkins => {
+            let config = json!({ "url": stage.repository.url(), "defaultBranch": "main" });
+            let git = json!({ "key": "git", "config": config, "credentials": {} });
+            (of(&git, "git"), of(&offered["jenkins"], "jenkins"))
+        }
+        Hosting::GitHub => (
+            of(&offered["github"], "github"),
+            of(&offered["github"]["actions"], "actions"),
+        ),
+    };
+    team.ids
+        .insert("scm".to_owned(), connect(http, "scm", &scm).await);
+    team.ids
+        .insert("ci".to_owned(), connect(http, "ci-cd", &ci).await);
     for (category, vendor) in [
-        ("ci-cd", "jenkins"),
         ("project-management", "jira"),
         ("communication", "slack"),
         ("test-management", "checkmate"),
         ("stores", "appstore"),
         ("stores", "playstore"),
     ] {
-        let entry = &offered[vendor];
-        let body = json!({
-            "provider": entry["key"], "name": vendor, "config": entry["config"], "credentials": entry["credentials"],
-        });
+        let body = of(&offered[vendor], vendor);
         team.ids
             .insert(vendor.to_owned(), connect(http, category, &body).await);
     }
@@ -81,15 +121,16 @@ pub async fn set_up(stage: &Stage, settings: &Value) -> Team {
         ("testflight", "IOS", "TEST_FLIGHT_BUILD", "ios-prod"),
         ("bundle", "ANDROID", "AAB_BUILD", "android-prod"),
     ] {
-        let mut parameters = json!({
-            "VERSION": "{version}", "BRANCH": "{branch}", "TAG": "{tag}", "SHA": "{sha}", "PLATFORM": "{platform}",
-        });
-        if !job.ends_with("-prod") {
-            parameters["CYCLE"] = json!("{cycle}");
+        let mut parameters = json!({});
+        for name in ["VERSION", "BRANCH", "TAG", "SHA", "PLATFORM", "CYCLE"] {
+            // The builds for the stores belong to no cycle.
+            if name != "CYCLE" || !job.ends_with("-prod") {
+                parameters[hosting.parameter(name)] = json!(format!("{{{}}}", name.to_lowercase()));
+            }
         }
         let body = json!({
-            "name": name, "integrationId": team.id("jenkins"), "scmIntegrationId": team.id("scm"),
-            "platform": platform, "purpose": purpose, "job": job, "parameters": parameters,
+            "name": name, "integrationId": team.id("ci"), "scmIntegrationId": team.id("scm"),
+            "platform": platform, "purpose": purpose, "job": hosting.job(job), "parameters": parameters,
         });
         let id = text(&http.post("/integrations/pipelines", &body).await, "/id");
         team.pipelines.push((platform.to_owned(), id));

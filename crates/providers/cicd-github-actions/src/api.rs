@@ -17,6 +17,7 @@ use url::Url;
 const PAGE: &str = "100";
 /// Pages that are read of one list; GitHub shows no more than 1000 objects of a filtered one.
 const MOST_PAGES: usize = 10;
+const MOST_SHOWN: usize = 1000;
 const MEDIA_TYPE: &str = "application/vnd.github+json";
 const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
 
@@ -212,7 +213,8 @@ impl Client {
             match next_link(&answer)? {
                 Some(next) => ask.url = next,
                 None => {
-                    let complete = all.len() >= most;
+                    // The count may be a little ahead of what is shown; only a list at GitHub's bound was cut.
+                    let complete = all.len() < MOST_SHOWN || all.len() >= most;
                     return Ok(Listed { items: all, complete });
                 }
             }

@@ -70,7 +70,9 @@ impl Actions {
     ) -> Result<(), ProviderError> {
         let mut path = vec!["commits"];
         path.extend(name.as_str().split('/'));
-        let commit: Commit = match self.client.json(&self.client.get(operation, &path)).await {
+        // A commit's files come with it, a page of them at a time; they are not needed.
+        let ask = self.client.get(operation, &path).query(&[("per_page", "1")]);
+        let commit: Commit = match self.client.json(&ask).await {
             Ok(commit) => commit,
             Err(error) if error.kind == ProviderErrorKind::NotFound => {
                 let sentence = format!(
@@ -201,7 +203,17 @@ impl Writes<CicdWrite> for Actions {
         let path = ["actions", "workflows", file, "dispatches"];
         let ask = self.client.ask(OPERATION, Method::POST, &path).json(body);
         let at = self.clock.now();
-        let answer = self.client.send(&ask).await?;
+        let answer = self.client.send(&ask).await.map_err(|error| {
+            if error.kind != ProviderErrorKind::NotFound {
+                return error;
+            }
+            // The file was there at the commit just now, and so was the ref.
+            let sentence = format!(
+                "GitHub knows no workflow {file} that it could start: its file must be on the default branch too, and the \
+                 token needs actions: write"
+            );
+            ProviderError { sentence, ..error }
+        })?;
         // Older servers, and some newer ones in spite of the question, answer without a word.
         if answer.status.as_u16() == 204 || answer.body.is_empty() {
             let page = self.client.page(&format!("actions/workflows/{file}"));

@@ -84,7 +84,7 @@ fn sent(exchanges: &[Value]) -> Value {
 async fn a_run_from_dispatch_to_its_product() {
     let bench = Bench::start().await;
     from_dispatch_to_product(&bench).await;
-    bench.hold("a run that its dispatch named");
+    bench.hold();
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn a_run_that_is_run_again_keeps_its_id_and_says_which_try_it_is() {
     assert_eq!(product.number.as_deref(), Some("41 (attempt 2)"));
     assert!(product.url.unwrap().ends_with("/attempts/2"));
     assert_eq!(product.build_number.as_deref(), Some("41"));
-    bench.hold("a run that was run again");
+    bench.hold();
 }
 
 #[tokio::test]
@@ -340,7 +340,7 @@ async fn runs_are_stopped_wherever_they_stand() {
     let late = bench.started(9).await;
     bench.fault("cancel_run", "status_after", json!({"status": 409}));
     bench.actions.cancel(&late).await.unwrap();
-    bench.hold("runs that are stopped");
+    bench.hold();
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn inputs_that_github_would_refuse_are_not_sent() {
     );
     bench.actions.create(&key(7), &good).await.unwrap();
     assert_eq!(bench.dispatches(), 1);
-    bench.hold("inputs");
+    bench.hold();
 }
 
 #[tokio::test]
@@ -206,6 +206,14 @@ async fn refusals_say_who_must_do_what() {
         "{error:?}"
     );
     bench.advance("set_workflow_state", json!({"workflow": JOB, "state": "active"}));
+    bench.fault("dispatch", "status_before", json!({"status": 404}));
+    let error = bench.refused(&bench.write()).await;
+    assert_eq!(error.kind, ProviderErrorKind::NotFound);
+    assert!(
+        error.sentence.contains("on the default branch too"),
+        "{}",
+        error.sentence
+    );
     bench.fault("dispatch", "html", json!({}));
     let error = bench.actions.create(&key(7), &bench.write()).await.unwrap_err();
     assert_eq!(
@@ -274,7 +282,7 @@ async fn the_wizard_sees_workflows_and_what_they_take() {
         bench.advance("add_workflow", json!({"workflow": format!("many-{number}.yml")}));
     }
     assert!(bench.actions.jobs().await.unwrap().len() > 120);
-    bench.hold("workflows and their files");
+    bench.hold();
 }
 
 #[tokio::test]
@@ -319,7 +327,7 @@ async fn verification_tries_each_permission_and_starts_nothing() {
         .await
         .unwrap();
     assert!(!nowhere.passed() && nowhere.checks[0].missing.is_some());
-    bench.hold("verification");
+    bench.hold();
     bench.advance("revoke_credentials", json!({}));
     let error = bench.actions.verify().await.unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::Unauthenticated);

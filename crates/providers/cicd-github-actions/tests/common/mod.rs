@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// Holds every exchange so far against what GitHub publishes.
-    pub(crate) fn hold(&self, what: &str) {
+    pub(crate) fn hold(&self) {
         let exchanges = self.shared.running.exchanges("github");
         assert!(!exchanges.is_empty());
         let Some(mut description) = published() else {
@@ -123,7 +123,7 @@ impl Bench {
             }
         }
         contract::log(&format!(
-            "CHECKED: {} exchanges, GitHub's published description ({what})",
+            "CHECKED: {} exchanges, cicd-github-actions against the published github.json",
             exchanges.len()
         ));
     }
