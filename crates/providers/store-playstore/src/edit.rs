@@ -10,19 +10,17 @@
 use crate::client::{Client, InReview, Track};
 use crate::track::Release;
 use crate::{PROVIDER, errors};
-use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::lease::{Lease, Leases, Taking};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the lease is held without a word: longer than one call takes, so that it never ends under one.
-const SPAN: Duration = Duration::from_secs(30);
-/// How long the lease is waited for within one call of the engine, and how often it is asked for.
-const PATIENCE: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(250);
-/// How long to wait before an edit is opened anew: two inserts close to each other may get the same one.
-const ANEW: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// How long the lease is held without a word: as long as a call may take. Should it end under one all the same, the next
+/// holder ends the edit, and nothing is committed.
+const SPAN: Duration = Duration::from_secs(20);
+/// How often an edit is opened within one call of the engine. Whoever is in the way longer is waited for by the engine,
+/// which counts no failure.
+const TIMES: usize = 2;
 
 const BUSY: &str =
     "Another change of this app in Google Play is under way here; this one follows as soon as it has ended.";
@@ -35,10 +33,11 @@ const CROWDED: &str = "Somebody else keeps changing the app in Google Play (a pe
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) client: Client,
-    pub(crate) leases: Arc<dyn Leases>,
-    pub(crate) clock: Arc<dyn Clock>,
+    leases: Arc<dyn Leases>,
     /// Name of the lease.
     name: String,
+    /// An edit that a look-up left for its write, with nothing put into it.
+    parked: Arc<Mutex<Option<String>>>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -58,22 +57,38 @@ pub(crate) struct Edit<'a> {
 
 impl Desk {
     /// Of the client's app and account: Google keeps the edits of two accounts apart.
-    pub(crate) fn new(client: Client, leases: Arc<dyn Leases>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(client: Client, leases: Arc<dyn Leases>) -> Self {
         let name = format!("{PROVIDER} {} {}", client.package, client.tokens.email);
         Self {
             client,
             leases,
-            clock,
             name,
+            parked: Arc::default(),
         }
     }
 
-    /// Opens an edit as soon as nobody else of us has one open, or at once.
-    pub(crate) async fn open(&self, operation: &'static str, how: Taking) -> Result<Edit<'_>, ProviderError> {
+    /// Opens an edit if nobody else of us has one open, or at once. What is more, a write goes on in the edit that its
+    /// look-up has parked: of two that are opened within seconds Google may give out the first one again, at its end.
+    pub(crate) async fn open(
+        &self,
+        operation: &'static str,
+        how: Taking,
+        parked: bool,
+    ) -> Result<Edit<'_>, ProviderError> {
         // Who cannot log in shall not keep others waiting.
         self.client.tokens.current().await?;
-        let lease = self.lease(operation, how).await?;
-        match self.fresh(operation, &lease).await {
+        let taken = self.leases.take(&self.name, how, SPAN).await;
+        let lease = taken
+            .map_err(|error| trouble(operation, error))?
+            .ok_or_else(|| errors::not_now(operation, BUSY, None))?;
+        let ours = self.parked().take();
+        let opened = match lease.left() {
+            Some(left) if parked && ours.as_deref() == Some(left) => {
+                self.keep(operation, &lease, left).await.map(|()| left.to_owned())
+            }
+            Some(_) | None => self.fresh(operation, &lease).await,
+        };
+        match opened {
             Ok(id) => Ok(Edit {
                 desk: self,
                 operation,
@@ -87,30 +102,23 @@ impl Desk {
         }
     }
 
-    /// Waits before an edit is opened anew, because somebody else's change ended the one before. An error when that
-    /// happened often enough for one call.
-    pub(crate) async fn anew(
-        &self,
+    /// Whether to open an edit anew, because somebody else's change ended the one before. An error when that happened
+    /// often enough for one call.
+    pub(crate) fn anew(
         operation: &'static str,
-        times: usize,
+        times: &mut usize,
         gone: ProviderError,
     ) -> Result<(), ProviderError> {
-        let Some(pause) = ANEW.get(times) else {
-            return Err(errors::not_now(operation, CROWDED, Some(gone)));
-        };
-        self.clock.sleep_until(self.clock.monotonic().plus(*pause)).await;
-        Ok(())
+        *times += 1;
+        if *times < TIMES {
+            return Ok(());
+        }
+        Err(errors::not_now(operation, CROWDED, Some(gone)))
     }
 
-    async fn lease(&self, operation: &'static str, how: Taking) -> Result<Lease, ProviderError> {
-        for _ in 0..PATIENCE {
-            let taken = self.leases.take(&self.name, how, SPAN).await;
-            if let Some(lease) = taken.map_err(|error| trouble(operation, error))? {
-                return Ok(lease);
-            }
-            self.clock.sleep_until(self.clock.monotonic().plus(PAUSE)).await;
-        }
-        Err(errors::not_now(operation, BUSY, None))
+    fn parked(&self) -> MutexGuard<'_, Option<String>> {
+        // A panic while it is held leaves it whole: every change is one assignment.
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An edit with nothing of anybody in it.
@@ -201,6 +209,16 @@ impl Edit<'_> {
         let ended = self.desk.client.discard(self.operation, &self.id).await;
         if ended || !in_doubt {
             self.desk.give_back(&self.lease).await;
+        }
+    }
+
+    /// Leaves it open for the write that follows, and lets others in, who end it: it stays noted in the lease.
+    pub(crate) async fn park(self) {
+        let Self { desk, lease, id, .. } = self;
+        let noted = desk.leases.keep(&lease, Duration::ZERO, Some(&id)).await;
+        // Where it cannot be noted, whoever took the lease has ended it, or it expires.
+        if noted.is_ok() {
+            *desk.parked() = Some(id);
         }
     }
 

@@ -57,7 +57,7 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
         package: config.package_name,
     };
     Ok(Connection::Store(Arc::new(App {
-        desk: Desk::new(client, deps.leases.clone(), deps.clock.clone()),
+        desk: Desk::new(client, deps.leases.clone()),
         track: config.track,
         upload_track: config.upload_track,
         settings,

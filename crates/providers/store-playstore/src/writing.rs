@@ -1,7 +1,7 @@
 //! Reading and changing a track: each read and each write in an edit of its own.
 
 use crate::client::{InReview, Track};
-use crate::edit::Edit;
+use crate::edit::{Desk, Edit};
 use crate::store::App;
 use crate::track::{self, Release, State, Wanted};
 use crate::{PROVIDER, errors, notes, review};
@@ -116,14 +116,13 @@ impl App {
     ) -> Result<Seen, ProviderError> {
         let mut times = 0;
         loop {
-            let edit = self.desk.open(operation, how).await?;
+            let edit = self.desk.open(operation, how, false).await?;
             let seen = look(&edit, what).await;
             edit.leave(false).await;
             match seen {
-                Err(gone) if errors::edit_is_gone(&gone) => self.desk.anew(operation, times, gone).await?,
+                Err(gone) if errors::edit_is_gone(&gone) => Desk::anew(operation, &mut times, gone)?,
                 seen => return seen,
             }
-            times += 1;
         }
     }
 
@@ -144,13 +143,38 @@ impl App {
         Ok(there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package)))
     }
 
+    /// What stands there already. Where nothing does, the edit waits for the write.
     pub(crate) async fn look(&self, ask: &Ask<'_>) -> Result<Lookup, ProviderError> {
-        let releases = self.releases(ask.operation(), ask.taking()).await?;
-        Ok(match ask.state(self, &releases)? {
-            State::Done => Lookup::Found(vec![self.reference(&releases, ask.code()?)]),
-            State::Open(_) => Lookup::Found(Vec::new()),
-            State::Foreign(sentence) => Lookup::Foreign(sentence),
-        })
+        let (operation, code) = (ask.operation(), ask.code()?);
+        let mut times = 0;
+        loop {
+            let edit = self.desk.open(operation, ask.taking(), false).await?;
+            let state = match edit.track(&self.track).await {
+                Ok(releases) => ask.state(self, &releases).map(|state| (state, releases)),
+                Err(failed) => Err(failed),
+            };
+            match state {
+                Ok((State::Open(_), _)) => {
+                    edit.park().await;
+                    return Ok(Lookup::Found(Vec::new()));
+                }
+                Ok((State::Done, releases)) => {
+                    edit.leave(false).await;
+                    return Ok(Lookup::Found(vec![self.reference(&releases, code)]));
+                }
+                Ok((State::Foreign(sentence), _)) => {
+                    edit.leave(false).await;
+                    return Ok(Lookup::Foreign(sentence));
+                }
+                Err(failed) => {
+                    edit.leave(false).await;
+                    if !errors::edit_is_gone(&failed) {
+                        return Err(failed);
+                    }
+                    Desk::anew(operation, &mut times, failed)?;
+                }
+            }
+        }
     }
 
     pub(crate) async fn make(&self, ask: &Ask<'_>) -> Result<Reference, ProviderError> {
@@ -163,8 +187,7 @@ impl App {
                 Err(refused) if !unsent && errors::other_review_flag(&refused) == Some(true) => unsent = true,
                 // Nothing was committed: the change is worked out anew from what stands there now.
                 Err(gone) if errors::edit_is_gone(&gone) => {
-                    self.desk.anew(ask.operation(), times, gone).await?;
-                    times += 1;
+                    Desk::anew(ask.operation(), &mut times, gone)?;
                 }
                 other => return other,
             }
@@ -172,7 +195,7 @@ impl App {
     }
 
     async fn attempt(&self, ask: &Ask<'_>, unsent: bool) -> Result<Reference, ProviderError> {
-        let edit = self.desk.open(ask.operation(), ask.taking()).await?;
+        let edit = self.desk.open(ask.operation(), ask.taking(), true).await?;
         match self.within(ask, &edit, unsent).await {
             Ok((reference, true)) => {
                 edit.committed().await;

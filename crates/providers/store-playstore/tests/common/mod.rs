@@ -15,35 +15,33 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A clock on which waiting takes no time: whoever sleeps turns it.
+/// A clock that runs, and that a test turns forward.
 #[derive(Debug, Default)]
-pub(crate) struct Hasty(Mutex<Duration>);
+pub(crate) struct Turned(Mutex<Duration>);
 
-impl Hasty {
+impl Turned {
     pub(crate) fn advance(&self, span: Duration) {
         *self.0.lock().unwrap() += span;
     }
 }
 
 #[async_trait]
-impl Clock for Hasty {
+impl Clock for Turned {
     fn now(&self) -> Timestamp {
         SystemClock.now() + Span::from_std(*self.0.lock().unwrap()).unwrap()
     }
     fn monotonic(&self) -> Monotonic {
         SystemClock.monotonic().plus(*self.0.lock().unwrap())
     }
-    async fn sleep_until(&self, until: Monotonic) {
-        self.advance(until.0.saturating_sub(self.monotonic().0));
-        // Others have their turn, as in a real sleep.
-        tokio::task::yield_now().await;
+    async fn sleep_until(&self, _until: Monotonic) {
+        panic!("a provider does not sleep: it lets the engine wait");
     }
 }
 
 /// A simulated Google Play and our processes that work with it.
 pub(crate) struct Play {
     pub(crate) bench: Bench,
-    pub(crate) clock: Arc<Hasty>,
+    pub(crate) clock: Arc<Turned>,
     /// Shared by all our processes.
     pub(crate) leases: Arc<dyn Leases>,
 }
@@ -51,7 +49,7 @@ pub(crate) struct Play {
 impl Play {
     /// With version code 101 uploaded to the internal track.
     pub(crate) async fn start() -> Self {
-        let clock = Arc::new(Hasty::default());
+        let clock = Arc::new(Turned::default());
         let play = Self {
             bench: Bench::start("playstore").await,
             leases: Arc::new(LocalLeases::new(clock.clone())),
@@ -106,12 +104,6 @@ impl Play {
     /// A process of ours with these settings on top.
     pub(crate) fn process_with(&self, settings: &Value) -> Arc<dyn Storefront> {
         self.process_over(self.leases.clone(), settings)
-    }
-
-    /// A process of ours on the real clock, with these settings on top.
-    pub(crate) fn process_in_time(&self, settings: &Value) -> Arc<dyn Storefront> {
-        let deps = self.bench.deps.clone();
-        self.connect(&deps.with_leases(self.leases.clone()), settings)
     }
 
     pub(crate) fn process_over(&self, leases: Arc<dyn Leases>, settings: &Value) -> Arc<dyn Storefront> {
