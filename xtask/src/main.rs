@@ -1,4 +1,4 @@
-//! The project's own command line: `cargo xtask demo`, `chaos`, `test`, `bench`, `ci`, `docs`,
+//! The project's own command line: `cargo xtask demo`, `chaos`, `simulate`, `test`, `bench`, `ci`, `docs`,
 //! `new-provider`.
 //!
 //! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
@@ -12,6 +12,7 @@ mod docs;
 mod new_provider;
 mod postgres;
 mod shell;
+mod simulate;
 mod system;
 mod test;
 
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Args),
     /// Break the whole system in every way it must withstand, and count what was done twice, lost or illegal.
     Chaos(chaos::Args),
+    /// Run the engine's simulation over many seeds, or prove it by leaving the engine's rules out.
+    Simulate(simulate::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
     /// Measure throughput, reaction, waiting, latencies and memory; a benchmark, not a test.
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Test => test::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Ci => ci::run(),

@@ -240,6 +240,10 @@ pub async fn report_of(
     loop {
         match try_report(store, clock, delivery, attempt).await {
             Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
+            #[cfg(delivr_sim)]
+            Err(error) if delivr_domain::sim::off(delivr_domain::sim::Rule::RepeatUnanswered) => {
+                return Err(error);
+            }
             // The commit's answer may have been lost: with a claim the repetition finds out by its own attempt.
             Err(StoreError::Unavailable { source }) if races < 2 && delivery.claim.is_some() => {
                 tracing::debug!(error = %source, "repeating a report whose commit answer is unknown");

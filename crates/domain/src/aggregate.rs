@@ -274,6 +274,10 @@ impl Aggregate {
                 break;
             };
             stepped.take(event, cx.now);
+            #[cfg(delivr_sim)]
+            if crate::sim::off(crate::sim::Rule::Settle) {
+                break;
+            }
         }
         stepped
     }

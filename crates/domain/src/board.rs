@@ -635,7 +635,10 @@ impl Board {
                     let from = it.spent_step();
                     it.done.truncate(usize::from(from));
                     it.next_step = from;
-                    it.generation = it.generation.next();
+                    let before = it.generation;
+                    it.generation = before.next();
+                    #[cfg(delivr_sim)]
+                    crate::sim::off(crate::sim::Rule::GenerationRises).then(|| it.generation = before);
                 }
                 it.state = TaskState::Pending;
                 it.parked = false;

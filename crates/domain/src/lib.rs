@@ -15,6 +15,8 @@ pub mod ports;
 pub mod release;
 pub mod report;
 pub mod rollout;
+#[cfg(delivr_sim)]
+pub mod sim;
 pub mod submission;
 pub mod time;
 pub mod version;

@@ -169,8 +169,8 @@ pub(super) async fn perform(
     if again {
         return once_more(app, claimed, limits, write, &connection).await;
     }
-    let floor = match app.store.setting(QUIET_FLOOR).await {
-        Ok(text) => text.and_then(|text| text.parse::<Timestamp>().ok()),
+    let floor = match floor(app).await {
+        Ok(floor) => floor,
         Err(error) => return store_trouble(&error),
     };
     match guarded(app, limits, find(&connection, key, operation)).await {
@@ -200,6 +200,12 @@ pub(super) async fn perform(
             }
         },
     }
+}
+
+/// The instant before which nothing is sent that is recognised by its mark only, after a restore.
+async fn floor(app: &App) -> Result<Option<Timestamp>, StoreError> {
+    let text = app.store.setting(QUIET_FLOOR).await?;
+    Ok(text.and_then(|text| text.parse::<Timestamp>().ok()))
 }
 
 async fn permit_of(app: &App, key: &EffectKey) -> Result<Permit, StoreError> {
@@ -469,6 +475,10 @@ pub(super) async fn message(
     if row.failures >= BUDGET || (unrecognisable && row.unknown_since.is_some()) {
         return given_up("delivery unknown".to_owned());
     }
+    let floor = match floor(app).await {
+        Ok(floor) => floor,
+        Err(error) => return store_trouble(&error),
+    };
     if !unrecognisable {
         match guarded(app, limits, chat.find(&key, &message)).await {
             Ok(Lookup::Found(found)) if !found.is_empty() => {
@@ -480,7 +490,7 @@ pub(super) async fn message(
             Err(error) => return message_failure(app, claimed, &error, integration, false),
         }
     }
-    if let Some(quiet) = quiet_until(row.unknown_since, declared, None)
+    if let Some(quiet) = quiet_until(row.unknown_since, declared, floor)
         && claimed.now < quiet
     {
         return back(

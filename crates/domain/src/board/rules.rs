@@ -163,6 +163,10 @@ fn performed_events(
     now: Timestamp,
 ) -> Vec<TaskEvent> {
     let Some(task) = running(owner, key) else {
+        #[cfg(delivr_sim)]
+        if crate::sim::off(crate::sim::Rule::LateResult) {
+            return Vec::new();
+        }
         return match performed {
             Performed::Done { reference } | Performed::DoneInDoubt { reference, .. }
                 if !is_known(owner, key, reference) =>

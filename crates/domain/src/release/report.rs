@@ -73,6 +73,10 @@ fn doubled(release: &Release, event: &Event) -> Vec<Event> {
         .board
         .find(&key.task)
         .is_some_and(|task| task.state == TaskState::Cancelled);
+    #[cfg(delivr_sim)]
+    if crate::sim::off(crate::sim::Rule::LateResult) && (given_up || release.terminal()) {
+        return Vec::new();
+    }
     if given_up || release.terminal() {
         let unknown = |it: &&Reference| !board::is_known(release, key, it);
         let late = found.iter().filter(unknown).map(|reference| Event::Task {
@@ -279,6 +283,10 @@ fn child_changed(release: &Release, target: crate::key::TargetKey, shipment: &Sh
     // does not take the rollout's place; each one's own news follow each other in time.
     let newer = |known: &Shipment| {
         let order = |it: &Shipment| (it.rollout.is_some(), it.state.at);
+        #[cfg(delivr_sim)]
+        if crate::sim::off(crate::sim::Rule::NewsInOrder) {
+            return true;
+        }
         known.submission != shipment.submission || order(shipment) > order(known)
     };
     if release.shipments.get(&target).is_some_and(|known| !newer(known)) {

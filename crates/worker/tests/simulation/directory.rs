@@ -1,5 +1,6 @@
 //! The directory as a process reaches it: every call takes a breath, and may be refused.
 
+use crate::shared::Broken;
 use crate::store::FaultStore;
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
@@ -17,12 +18,22 @@ use std::collections::BTreeMap;
 macro_rules! directory {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl Directory for FaultStore {$(
-            async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+        impl Directory for FaultStore {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
                 self.reach().await?;
                 self.inner.$name($($arg),*).await
+            })*
+            async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
+                self.reach().await?;
+                let mut row = self.inner.peek(id).await?;
+                if self.shared.broken == Broken::HoldsUnseen
+                    && let Some(holds) = row.as_mut().and_then(|row| row.state.get_mut("holds"))
+                {
+                    *holds = serde_json::json!([]);
+                }
+                Ok(row)
             }
-        )*}
+        }
     };
 }
 
@@ -61,7 +72,6 @@ directory! {
     profile(tenant: TenantId, id: ProfileId, revision: Option<u32>) -> Option<Profile>;
     insert_profile(profile: &Profile) -> ();
     read(tenant: TenantId, id: AggregateId) -> Option<AggregateRow>;
-    peek(id: AggregateId) -> Option<AggregateRow>;
     releases(tenant: TenantId, filter: &ReleaseFilter, page: &Page) -> Listed<AggregateRow>;
     children(tenant: TenantId, release: uuid::Uuid) -> Vec<AggregateRow>;
     effect_by_correlation(tenant: TenantId, correlation: &str) -> Option<EffectRow>;

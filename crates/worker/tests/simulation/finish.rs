@@ -14,7 +14,7 @@ use delivr_domain::release::state::{CycleState, Release, Stage};
 use delivr_domain::release::work;
 use delivr_domain::rollout::Status;
 use delivr_testkit::memory::MemoryStore;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn release(store: &MemoryStore, id: AggregateId) -> Box<Release> {
     match state_of(store, id) {
@@ -28,9 +28,12 @@ pub fn completed(state: Option<&Aggregate>) -> bool {
 }
 
 /// Whether every release is over and nothing of it is under way any more.
-pub fn over(store: &MemoryStore, releases: &[AggregateId]) -> bool {
+pub fn over(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) -> bool {
     releases.iter().all(|id| {
-        let it = release(store, *id);
+        let it = match lock(&shared.checker).last(*id) {
+            Some(Aggregate::Release(it)) => it,
+            Some(Aggregate::Submission(_) | Aggregate::Rollout(_)) | None => release(store, *id),
+        };
         let cleaned = it.board.iter().all(|task| task.state.over());
         (it.stage == Stage::Completed || (it.terminal() && cleaned))
             && at_once(store.rows(*id, false)).unwrap().is_empty()
@@ -140,16 +143,19 @@ fn known(shared: &Shared, store: &MemoryStore, id: AggregateId) {
     let performs = rows
         .iter()
         .filter(|row| row.effect.word() == "PERFORM" && row.state == RowState::Done);
-    let last: BTreeMap<_, _> = performs.map(|row| (row.id, row.attempt)).collect();
-    let mut unknown = Vec::new();
+    let ended: BTreeSet<_> = performs.map(|row| row.id).collect();
+    // Who looks once more for what may stand twice names nothing: the last one that names something counts.
+    let mut last = BTreeMap::new();
     for one in at_once(store.attempts(id)).unwrap() {
-        let counted = last.get(&one.effect) == Some(&one.attempt);
-        if let Some(reference) = one.reference.filter(|_| counted)
-            && !lock(&shared.checker).knows(id, &reference)
-        {
-            unknown.push(reference);
+        let named = one.reference.filter(|_| ended.contains(&one.effect));
+        if let Some(reference) = named {
+            last.insert(one.effect, (one.attempt, reference));
         }
     }
+    let known = lock(&shared.checker);
+    let unknown = last.into_values().filter(|(_, it)| !known.knows(id, it));
+    let unknown: Vec<String> = unknown.map(|(_, it)| it).collect();
+    drop(known);
     for reference in unknown {
         shared.lost(format!("{id}: nobody knows of {reference}"));
     }

@@ -1,8 +1,7 @@
 //! The whole engine under a seeded scheduler: workers that crash and stall, a store and vendors that lose answers, people
 //! who interfere. After every commit the engine's properties hold, and nothing exists twice at a vendor.
 //!
-//! `DELIVR_SIM_SEEDS=500 DELIVR_SIM_FIRST=1000` runs more seeds (every `DELIVR_SIM_STEP`-th one); a failure names its seed,
-//! which replays exactly, and `DELIVR_SIM_LOUD=1` writes the whole trace while it runs.
+//! `cargo xtask simulate` runs many seeds (see `docs/testing.md`); a failure names its seed, which replays exactly.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,6 +24,8 @@ mod people;
 mod plan;
 mod process;
 mod proofs;
+#[cfg(delivr_sim)]
+mod rules;
 mod run;
 mod seeds;
 mod shared;

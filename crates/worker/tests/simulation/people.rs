@@ -3,7 +3,7 @@
 use crate::check::{at_once, state_of};
 use crate::client::{Client, Request};
 use crate::plan::{VENDORS, slot, tenants};
-use crate::shared::Shared;
+use crate::shared::{Cry, Shared};
 use crate::store::FaultStore;
 use crate::time::{lock, seconds};
 use crate::weather::Kind;
@@ -14,6 +14,7 @@ use delivr_domain::board::{Owner as _, Task, TaskState};
 use delivr_domain::effect::{Effect, FactKind, Operation, Reference, ReleaseTiming, ScmWrite};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, TaskKey, TaskKind};
+use delivr_domain::names::Sha;
 use delivr_domain::plan::{BuildMode, GatedStage, MissedSlot, SubmitMode};
 use delivr_domain::ports::store::Directory as _;
 use delivr_domain::release::command::{Command, Force, Rejection};
@@ -25,7 +26,10 @@ use delivr_domain::report::{Outcome, ReviewWord, RunProduct};
 use delivr_domain::rollout::{self, Rollout, Status};
 use delivr_domain::submission::{self, Submission};
 use delivr_domain::time::Span;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 pub struct People {
@@ -44,6 +48,8 @@ enum Act {
     Verify(IntegrationId),
     /// Something under the name is in the way at the vendor: it is taken away.
     Remove(String),
+    /// A branch that somebody took away is made again.
+    Put(String, Sha),
     /// A branch is made by hand, and named to the release.
     Fork(AggregateId, TaskKey),
 }
@@ -79,7 +85,10 @@ impl People {
         loop {
             let most = if self.shared.calm() { 600_000 } else { 150_000 };
             let pause = self.shared.dice(|dice| dice.millis(5_000, most));
-            self.shared.time.after(pause).await;
+            if let Some((release, cry)) = self.rest(pause).await {
+                self.at_once(release, cry).await;
+                continue;
+            }
             if !self.shared.calm() {
                 self.weather();
             }
@@ -104,6 +113,43 @@ impl People {
                 self.act(&state, act).await;
             }
         }
+    }
+
+    /// Waits, but not when somebody cries.
+    async fn rest(&self, pause: Duration) -> Option<(AggregateId, Cry)> {
+        let mut over = pin!(self.shared.time.after(pause));
+        poll_fn(|context| {
+            let mut alarm = lock(&self.shared.alarm);
+            if let Some(cry) = alarm.cry.take() {
+                return Poll::Ready(Some(cry));
+            }
+            if !alarm.waiting.iter().any(|it| it.will_wake(context.waker())) {
+                alarm.waiting.push(context.waker().clone());
+            }
+            drop(alarm);
+            over.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// Somebody who cannot wait.
+    async fn at_once(&self, id: AggregateId, cry: Cry) {
+        let soon = self.shared.dice(|dice| dice.millis(200, 3_000));
+        self.shared.time.after(soon).await;
+        let Some(Aggregate::Release(release)) = self.state(id) else {
+            return;
+        };
+        let command = match cry {
+            Cry::Again(task) => Command::RetryTask {
+                task,
+                force: Force::No,
+            },
+            Cry::Abandon(cycle) => Command::AbandonCycle {
+                cycle,
+                reason: "not this one".to_owned(),
+            },
+        };
+        self.act(&release, Act::Ask(id, Any::Release(command))).await;
     }
 
     /// What they see on their pages.
@@ -146,6 +192,10 @@ impl People {
             Act::Remove(name) => {
                 self.shared.note(format!("person {who} removes {name}"));
                 lock(&self.shared.world).refs.remove(&name);
+            }
+            Act::Put(name, sha) => {
+                self.shared.note(format!("person {who} makes {name} again"));
+                lock(&self.shared.world).refs.entry(name).or_insert(sha);
             }
             Act::Fork(id, task) => self.fork(release, id, task, who).await,
         }
@@ -260,6 +310,16 @@ impl People {
                     // What an older database made is taken away before the next try.
                     if let Some(name) = self.in_the_way(release, &task.key) {
                         more.push(Act::Remove(name));
+                    }
+                    say(Command::RetryTask {
+                        task: task.key,
+                        force: Force::No,
+                    });
+                }
+                // An older database does not know that its release was given up, and its branch deleted.
+                None if cause.code == "ref_missing" => {
+                    if let (Some(branch), Some(sha)) = (release.branch_name(), release.base_sha.clone()) {
+                        more.push(Act::Put(format!("heads/{branch}"), sha));
                     }
                     say(Command::RetryTask {
                         task: task.key,
@@ -411,6 +471,11 @@ impl People {
                 cycle: cycle?,
                 verdict: Verdict::Passed,
                 note: "looked at it".to_owned(),
+            }),
+            // What an older database had built: it is built anew of what was tested.
+            "build_of_other_commit" => Some(Command::Rework {
+                to: GatedStage::PreRelease,
+                reason: "another commit was built".to_owned(),
             }),
             "cycle_active" | "gate_not_evaluated" | "tickets_not_approved" => None,
             _ => Some(trigger(Some("known"))),

@@ -1,6 +1,6 @@
 //! One run of a seed: a scheduler that decides who goes on, who is killed, who is stalled, and when time moves.
 
-use crate::check::{at_once, state_of};
+use crate::check::{at_once, none_is_late, state_of};
 use crate::client::Client;
 use crate::clocks::Clocks;
 use crate::finish;
@@ -56,11 +56,27 @@ impl Ended {
         let all: Vec<&str> = self.wrong.iter().map(|(_, what)| what.as_str()).collect();
         all.join("\n  ")
     }
+    /// One that fell over.
+    pub fn fell(seed: u64, said: String) -> Self {
+        Self {
+            seed,
+            wrong: vec![(Fault::Illegal, said)],
+            lines: Vec::new(),
+            digest: 0,
+            completed: 0,
+            crashes: 0,
+            commits: 0,
+            created: 0,
+            steps: 0,
+            counts: BTreeMap::new(),
+            row_lock: false,
+        }
+    }
     /// What a person needs to find out what went wrong.
     pub fn story(&self) -> String {
         let from = self.lines.len().saturating_sub(120);
         format!(
-            "seed {} (DELIVR_SIM_FIRST={} DELIVR_SIM_SEEDS=1 DELIVR_SIM_LOUD=1):\n  {}\ntrace:\n{}",
+            "seed {} (cargo xtask simulate --seed {} --loud):\n  {}\ntrace:\n{}",
             self.seed,
             self.seed,
             self.says(),
@@ -74,7 +90,12 @@ struct Plan {
     taken_at: Duration,
     restored_at: Duration,
     backup: Option<(Backup, Vec<AggregateId>, Duration)>,
+    /// It is taken again and again, and put back while a write of a later time is on its way.
+    sending: bool,
 }
+
+/// How old the backup is at most that is put back while a write is on its way.
+const FRESH: Duration = seconds(3);
 
 struct Run {
     shared: Arc<Shared>,
@@ -102,14 +123,17 @@ pub fn traced(seed: u64) -> Ended {
 }
 
 fn restore_plan(shared: &Shared) -> Option<Plan> {
-    let per_mille = if shared.everything { 1_000 } else { 250 };
+    let proof = shared.broken == Broken::NoRestoreEpoch;
+    let per_mille = if proof || shared.everything { 1_000 } else { 250 };
     shared.dice(|dice| {
         let taken_at = dice.millis(600_000, 5_000_000);
         let restored_at = taken_at + dice.millis(5_000, 1_200_000);
+        let sending = dice.chance(400) || proof;
         dice.chance(per_mille).then_some(Plan {
             taken_at,
             restored_at,
             backup: None,
+            sending,
         })
     })
 }
@@ -264,10 +288,16 @@ impl Run {
             for what in doubled {
                 self.shared.doubled(&what);
             }
-            if self.shared.calm() && now >= looked + seconds(120) {
+            if now < looked + seconds(120) {
+                // Nothing to look at yet.
+            } else if !self.shared.calm() {
                 looked = now;
+                self.in_time();
+            } else {
+                looked = now;
+                self.in_time();
                 let releases = lock(&self.shared.releases).clone();
-                if finish::over(&self.store.inner, &releases) {
+                if finish::over(&self.shared, &self.store.inner, &releases) {
                     finish::check(&self.shared, &self.store.inner, &releases);
                     return;
                 }
@@ -287,24 +317,40 @@ impl Run {
         }
     }
 
+    /// Nobody's wake-up is forgotten.
+    fn in_time(&self) {
+        none_is_late(&self.shared, &self.store.inner);
+    }
+
     /// A backup is taken, or put back.
     fn backups(&mut self, now: Duration) {
         let Some(plan) = &mut self.restore else {
             return;
         };
-        if plan.backup.is_none() && plan.taken_at <= now {
+        if plan.taken_at > now {
+            return;
+        }
+        let sends = plan.sending && lock(&self.shared.world).will_arrive(now + FRESH);
+        let old = |then: Duration| plan.sending && then + FRESH < now;
+        if !sends && plan.backup.as_ref().is_none_or(|(.., then)| old(*then)) {
             let releases = lock(&self.shared.releases).clone();
             plan.backup = Some((self.store.inner.backup(), releases, now));
             self.shared.note("a backup is taken");
         }
-        if plan.restored_at > now {
+        if plan.restored_at > now && !sends {
             return;
         }
         let Some((backup, releases, then)) = plan.backup.take() else {
             return;
         };
         self.restore = None;
-        self.outage(now);
+        let soon = if sends {
+            self.shared.met(Kind::RestoredSending);
+            2_000
+        } else {
+            90_000
+        };
+        self.outage(now, soon);
         self.shared.met(Kind::Restored);
         self.shared.note(format!("the backup of {then:?} is put back"));
         self.store.inner.restore(&backup);
@@ -312,20 +358,27 @@ impl Run {
         lock(&self.shared.checker).forget(&self.store.inner);
         lock(&self.shared.world).restored(then, now);
         lock(&self.shared.open).clear();
+        lock(&self.shared.taken_over).clear();
+        lock(&self.shared.forgotten).clear();
+        lock(&self.shared.told).clear();
+        lock(&self.shared.overdue).clear();
+        lock(&self.shared.alarm).cry = None;
         // What the backup knew of stops is what counts; whoever put it back lifts them.
         lock(&self.shared.stopped).clear();
         for who in [None, Some(tenants()[0]), Some(tenants()[1])] {
             at_once(self.store.inner.set_stop(who, false, "")).unwrap();
         }
-        let app = self.app(Arc::new(self.store.inner.clone()), 0);
-        at_once(restore_epoch(&app)).unwrap();
+        if self.shared.broken != Broken::NoRestoreEpoch {
+            let app = self.app(Arc::new(self.store.inner.clone()), 0);
+            at_once(restore_epoch(&app)).unwrap();
+        }
     }
 
-    /// Everything ends at once, and begins again at different times.
-    fn outage(&mut self, now: Duration) {
+    /// Everything ends at once, and begins again at different times, at the latest after so many milliseconds.
+    fn outage(&mut self, now: Duration, latest: u64) {
         for process in &mut self.processes {
             self.crashes += u64::from(process.future.is_some());
-            process.kill(now + self.shared.dice(|dice| dice.millis(100, 90_000)));
+            process.kill(now + self.shared.dice(|dice| dice.millis(100, latest)));
         }
     }
 
@@ -361,7 +414,7 @@ impl Run {
             9_990..9_992 => {
                 self.shared.met(Kind::Outage);
                 self.shared.note("everything is killed");
-                self.outage(now);
+                self.outage(now, 90_000);
                 return;
             }
             9_992..9_994 if self.jumps => self.clocks.set_wall(&self.shared, number),

@@ -6,6 +6,7 @@ use crate::weather::Kind;
 use crate::world::World;
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::{AggregateId, EffectId, TaskKey};
+use delivr_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 /// A rule that is left out on purpose, to see that the simulation notices. Each is left out by a port that does not
-/// keep its part of it.
+/// keep its part of it; rules that lie inside the machine are named in `rules`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     Nothing,
@@ -25,16 +26,31 @@ pub enum Broken {
     NoSendDeadline,
     /// One key: what vendors are told contains the version at which a row was written.
     KeyOfVersion,
+    /// One row per key: whoever is armed again is a new row, which knows nothing of earlier sends.
+    RowPerRetry,
+    /// Agenda: each timer is told once, and that may be lost like any other message.
+    TimersOnce,
     /// Failures apart from attempt: every claim counts as a failure.
     AttemptsAreFailures,
+    /// Holds looked at when a row is claimed: the state that is read then has none.
+    HoldsUnseen,
     /// Fencing: the store lets any attempt end a row.
     NoFence,
     /// Row lock: the store only compares versions.
     NoRowLock,
+    /// A take-over says that a send may have gone out: it does not.
+    TakeOverForgets,
+    /// A take-over counts as a failure: it does not.
+    TakeOverFree,
+    /// Restore epoch: nobody says that the database was restored.
+    NoRestoreEpoch,
     /// Idempotency: the answer is not kept with the change.
     NoRemember,
     /// A stop switch: the store hands out rows of those who are stopped.
     NoStop,
+    /// A rule inside the machine; `rules` knows which.
+    #[cfg(delivr_sim)]
+    Inside,
 }
 
 /// Lines of what happened, and a digest of all of them.
@@ -49,6 +65,22 @@ pub struct Locks {
     pub held: BTreeMap<AggregateId, u64>,
     pub waiting: Vec<Waker>,
     pub units: u64,
+}
+
+/// What somebody does at once.
+#[derive(Clone, Copy)]
+pub enum Cry {
+    /// Tries the task again.
+    Again(TaskKey),
+    /// Gives up the cycle.
+    Abandon(u16),
+}
+
+/// What somebody does at once to a release.
+#[derive(Default)]
+pub struct Alarm {
+    pub cry: Option<(AggregateId, Cry)>,
+    pub waiting: Vec<Waker>,
 }
 
 /// What is wrong, by what it costs.
@@ -77,6 +109,16 @@ pub struct Shared {
     pub stopped: Mutex<BTreeSet<Option<TenantId>>>,
     pub locks: Mutex<Locks>,
     pub releases: Mutex<Vec<AggregateId>>,
+    /// Each wake-up that was told, where timers are told once.
+    pub told: Mutex<BTreeSet<(AggregateId, Timestamp)>>,
+    /// Wake-ups that have passed, and since when we know.
+    pub overdue: Mutex<BTreeMap<(AggregateId, Timestamp), Duration>>,
+    /// Take-overs of a row since it was last armed.
+    pub taken_over: Mutex<BTreeMap<EffectId, u16>>,
+    /// What a row that was armed again knew of unanswered sends, where it must forget it.
+    pub forgotten: Mutex<BTreeMap<EffectId, Option<Timestamp>>>,
+    /// What somebody does at once, and whoever waits for such.
+    pub alarm: Mutex<Alarm>,
     /// Version at which a row was written, where vendors are told it.
     pub written: Mutex<BTreeMap<EffectId, u64>>,
     /// Whoever sends for this task dies of it.
@@ -133,6 +175,11 @@ impl Shared {
             stopped: Mutex::default(),
             locks: Mutex::default(),
             releases: Mutex::default(),
+            told: Mutex::default(),
+            overdue: Mutex::default(),
+            taken_over: Mutex::default(),
+            forgotten: Mutex::default(),
+            alarm: Mutex::default(),
             written: Mutex::default(),
             poison: Mutex::default(),
             kill: AtomicBool::new(false),
@@ -142,6 +189,14 @@ impl Shared {
             keep,
             loud: std::env::var_os("DELIVR_SIM_LOUD").is_some(),
         })
+    }
+    /// How often a cycle is given up while something is sent for it, in ten thousand.
+    pub fn abandoned_odds(&self) -> u64 {
+        #[cfg(delivr_sim)]
+        let proof = self.broken == Broken::Inside;
+        #[cfg(not(delivr_sim))]
+        let proof = false;
+        if proof { 150 } else { 40 }
     }
     pub fn calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
@@ -168,6 +223,19 @@ impl Shared {
     /// The same, for what seldom comes: likelier in seeds that have everything.
     pub fn rarely(&self, per_mille: u64) -> bool {
         self.trouble(if self.everything { per_mille * 6 } else { per_mille })
+    }
+    /// The same, by how bad the weather is.
+    pub fn befalls(&self, kind: Kind, per_myriad: u64) -> bool {
+        let times = if self.everything { 8 } else { self.harsh };
+        self.meets(kind, per_myriad * times)
+    }
+    /// Wakes somebody who cannot wait.
+    pub fn cry(&self, release: AggregateId, cry: Cry) {
+        let mut alarm = lock(&self.alarm);
+        alarm.cry = Some((release, cry));
+        for waker in alarm.waiting.drain(..) {
+            waker.wake();
+        }
     }
     pub fn met(&self, kind: Kind) {
         *lock(&self.counts).entry(kind).or_default() += 1;

@@ -96,8 +96,23 @@ impl FaultStore {
         if one.claim.is_none() {
             return;
         }
-        if !lock(&shared.open).insert(id) {
+        let times = if lock(&shared.open).insert(id) {
+            lock(&shared.taken_over).get(&id).copied().unwrap_or_default()
+        } else {
             shared.met(Kind::LeaseTaken);
+            if shared.broken == Broken::TakeOverForgets {
+                one.row.unknown_since = None;
+            }
+            let mut taken_over = lock(&shared.taken_over);
+            let times = taken_over.entry(id).or_default();
+            *times += 1;
+            *times
+        };
+        if shared.broken == Broken::TakeOverFree {
+            one.row.failures = one.row.failures.saturating_sub(times);
+        }
+        if lock(&shared.forgotten).get(&id) == Some(&one.row.unknown_since) {
+            one.row.unknown_since = None;
         }
         if shared.broken == Broken::AttemptsAreFailures {
             one.row.failures = u16::try_from(one.row.attempt - 1).unwrap_or(u16::MAX);
@@ -177,7 +192,11 @@ impl Queue for FaultStore {
     }
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {
         self.reach().await?;
-        let due = self.inner.due_aggregates(limit).await?;
+        let mut due = self.inner.due_aggregates(limit).await?;
+        if self.shared.broken == Broken::TimersOnce {
+            let mut told = lock(&self.shared.told);
+            due.retain(|one| told.insert(*one) && !self.shared.dice(|dice| dice.chance(300)));
+        }
         breathe().await;
         Ok(due)
     }

@@ -53,6 +53,8 @@ pub struct FaultUnit<'a> {
     touched: BTreeSet<AggregateId>,
     saved: u64,
     finished: Vec<EffectId>,
+    /// Rows that were over and are armed again, with what they know of unanswered sends.
+    armed: Vec<(EffectId, Option<Timestamp>)>,
 }
 
 impl<'a> FaultUnit<'a> {
@@ -71,6 +73,7 @@ impl<'a> FaultUnit<'a> {
             touched: BTreeSet::new(),
             saved: 0,
             finished: Vec::new(),
+            armed: Vec::new(),
         }
     }
 
@@ -110,12 +113,20 @@ impl<'a> FaultUnit<'a> {
         Ok(())
     }
 
-    /// A vendor that is told the version at which a row was written.
-    fn write_version(&self, effect: &Effect) {
-        let live = at_once(self.store.inner.rows(effect.owner(), false)).unwrap();
-        let kept = |state| matches!(state, RowState::Ready | RowState::Claimed);
-        if !live.iter().any(|row| row.id == effect.id() && kept(row.state)) {
-            lock(&self.store.shared.written).insert(effect.id(), self.saved);
+    /// The row of a vendor's write that was over, or never was, and begins (again).
+    fn arm(&mut self, effect: &Effect) {
+        let (id, shared) = (effect.id(), &self.store.shared);
+        let told = matches!(shared.broken, Broken::KeyOfVersion | Broken::RowPerRetry);
+        if !told && !lock(&shared.taken_over).contains_key(&id) {
+            return;
+        }
+        let rows = at_once(self.store.inner.rows(effect.owner(), true)).unwrap();
+        let row = rows.iter().find(|row| row.id == id);
+        if row.is_none_or(|row| !matches!(row.state, RowState::Ready | RowState::Claimed)) {
+            self.armed.push((id, row.and_then(|row| row.unknown_since)));
+            if self.store.shared.broken == Broken::KeyOfVersion {
+                lock(&self.store.shared.written).insert(id, self.saved);
+            }
         }
     }
 }
@@ -142,7 +153,7 @@ impl UnitOfWork for FaultUnit<'_> {
         let answer = self.inner.finish(claim, end).await;
         match answer {
             Ok(Finished::Now) => self.finished.push(claim.effect()),
-            Ok(Finished::Before) => {}
+            Ok(Finished::Before) => self.store.shared.met(Kind::EndedBefore),
             Err(StoreError::Fenced) => {
                 self.store.shared.met(Kind::Fenced);
                 if self.store.shared.broken == Broken::NoFence {
@@ -164,8 +175,8 @@ impl UnitOfWork for FaultUnit<'_> {
         after: Duration,
         give_up_after: Duration,
     ) -> Result<(), StoreError> {
-        if self.store.shared.broken == Broken::KeyOfVersion {
-            self.write_version(effect);
+        if matches!(effect, Effect::Perform { .. }) {
+            self.arm(effect);
         }
         self.inner.enqueue(tenant, effect, after, give_up_after).await
     }
@@ -213,6 +224,7 @@ impl UnitOfWork for FaultUnit<'_> {
             touched,
             saved: _,
             finished,
+            armed,
         } = *self;
         store.reach().await?;
         let shared = &store.shared;
@@ -228,6 +240,12 @@ impl UnitOfWork for FaultUnit<'_> {
         }
         for id in finished {
             lock(&shared.open).remove(&id);
+        }
+        for (id, unknown_since) in armed {
+            lock(&shared.taken_over).remove(&id);
+            if shared.broken == Broken::RowPerRetry {
+                lock(&shared.forgotten).insert(id, unknown_since);
+            }
         }
         for id in touched {
             after_commit(shared, &store.inner, id);

@@ -1,10 +1,11 @@
 //! The ports over the world: every call may be slow, fail, or lose its answer, and what was sent may arrive late.
 
-use crate::shared::{Broken, Shared};
+use crate::shared::{Broken, Cry, Shared};
 use crate::time::{lock, seconds};
 use crate::weather::Kind;
 use crate::world::{CHAT_LAG, Made, RUNS_LAG, Sent, TESTS_LAG, TICKETS_LAG};
 use async_trait::async_trait;
+use delivr_app::run_effect::BUDGET;
 use delivr_domain::effect::{
     CicdWrite, Operation, OperationKind, Reference, RunRef, ScmWrite, StoreVersion, StoreWrite, TestingWrite,
     TrackerWrite,
@@ -206,7 +207,16 @@ impl Vendor {
             return Err(error);
         }
         self.forbidden(&sent);
+        self.too_often(&sent);
         self.poisoned(&sent).await;
+        if self.dies() {
+            self.shared
+                .note(format!("send {} {}, and die", self.name, said(&sent)));
+            self.last_words(sent);
+            std::future::pending::<()>().await;
+            return Err(self.error(ProviderErrorKind::Unavailable, "never said"));
+        }
+        self.given_up(&sent);
         let fate = self.fate();
         let slow = self.shared.rarely(100);
         let most = if slow { 9_000 } else { 1_500 };
@@ -298,6 +308,52 @@ impl Vendor {
         self.shared.note(format!("sending {} kills", key.task));
         self.shared.kill.store(true, Ordering::Relaxed);
         std::future::pending::<()>().await;
+    }
+
+    fn dies(&self) -> bool {
+        let proof = self.shared.broken == Broken::TakeOverForgets;
+        let odds = if proof { 600 } else { 10 };
+        self.shared.befalls(Kind::DiedSending, odds)
+    }
+
+    /// Somebody gives up what is being sent.
+    fn given_up(&self, sent: &Sent) {
+        let Sent::Write { key, .. } = sent else {
+            return;
+        };
+        let Some(cycle) = key.task.cycle else {
+            return;
+        };
+        if self
+            .shared
+            .befalls(Kind::AbandonedSending, self.shared.abandoned_odds())
+        {
+            self.shared.cry(key.owner, Cry::Abandon(cycle));
+        }
+    }
+
+    /// It is out, and nobody is left to hear of it.
+    fn last_words(&self, sent: Sent) {
+        let late = self.shared.dice(|dice| dice.millis(5, 20_000));
+        let mut world = lock(&self.shared.world);
+        let ticket = world.number();
+        let arrives = (self.shared.now() + late, ticket);
+        world.under_way.insert(arrives, (sent, self.target));
+        self.shared.kill.store(true, Ordering::Relaxed);
+    }
+
+    /// What was taken over as often as it may fail is not sent once more.
+    fn too_often(&self, sent: &Sent) {
+        let Sent::Write { key, .. } = sent else {
+            return;
+        };
+        let row = delivr_domain::key::EffectId::derived("perform", &[key.to_string().as_bytes()]);
+        let times = lock(&self.shared.taken_over).get(&row).copied();
+        if let Some(times) = times.filter(|times| *times >= BUDGET) {
+            self.shared.lost(format!(
+                "{key} is sent again after {times} attempts that came to no end"
+            ));
+        }
     }
 
     fn poisonous(&self) -> bool {

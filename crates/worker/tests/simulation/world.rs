@@ -343,6 +343,20 @@ impl World {
         Some(format!("`{subject}` is taken for `{}`", other.subject))
     }
 
+    /// Whether something that is recognised by its mark only is on its way, and not there before that instant.
+    pub fn will_arrive(&self, after: Duration) -> bool {
+        let marked = |sent: &Sent| match sent {
+            Sent::Message { .. } => true,
+            Sent::Write { operation, .. } => matches!(
+                operation,
+                Operation::Tracker(TrackerWrite::CreateTicket { .. })
+                    | Operation::Testing(TestingWrite::CreateRun { .. })
+                    | Operation::Cicd(CicdWrite::TriggerRun { .. })
+            ),
+        };
+        let later = self.under_way.range((after, 0)..);
+        later.into_iter().any(|(_, (sent, _))| marked(sent))
+    }
     /// Everything that was sent and has had its time to arrive takes effect.
     pub fn deliver(&mut self, now: Duration, dice: &mut Dice, calm: bool) {
         while let Some(first) = self.under_way.first_entry().filter(|it| it.key().0 <= now) {
@@ -499,7 +513,9 @@ impl World {
         calm: bool,
     ) -> Reference {
         let task = run_of(&key.task, key.owner);
-        if self.runs.iter().any(|it| it.task == task && !it.spent()) {
+        // What a restored database has forgotten may stand beside what takes its place, but never under the same mark.
+        let same = |it: &Run| it.mark == mark || (it.task == task && !it.spent());
+        if self.runs.iter().any(same) {
             self.doubled.push(task.clone());
         }
         let end = match dice.between(0, 100) {

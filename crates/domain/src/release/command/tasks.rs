@@ -35,6 +35,8 @@ fn failed<'a>(release: &'a Release, key: &TaskKey) -> Result<(&'a Task, Outcome)
 pub(super) fn retry(release: &Release, key: &TaskKey, force: Force) -> Result<Vec<Event>, Rejection> {
     let (task, outcome) = failed(release, key)?;
     let spent = outcome == Outcome::Spent || (outcome == Outcome::Unknown && force == Force::AcceptDuplicate);
+    #[cfg(delivr_sim)]
+    let spent = spent || crate::sim::off(crate::sim::Rule::GenerationStays);
     let mut events = Vec::new();
     if spent && key.kind == TaskKind::AutomationRuns {
         // The run belongs to the task that triggered it: that one runs anew, this one waits for it again.
