@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Bench, Description, hmac_hex, receiver};
+use common::{Bench, Description, hmac_hex, receiver, tell_checked};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -90,6 +90,11 @@ impl Hub {
         self.bench.advance(args).await
     }
 
+    /// Says how much was held against the description.
+    fn report(&self) {
+        tell_checked("github.json", self.description.as_ref());
+    }
+
     fn check(&self, schema: &str, body: &Value) {
         if let Some(description) = &self.description {
             description.check(schema, body);
@@ -138,6 +143,7 @@ async fn a_run_goes_from_its_dispatch_to_artifacts_that_expire() {
         "ios-release.yml@main,version=1.4.0"
     );
     assert_eq!(builds["effects"][0]["key"], "k1");
+    hub.report();
 }
 
 #[tokio::test]
@@ -166,6 +172,7 @@ async fn each_version_of_the_api_answers_a_dispatch_in_its_own_way() {
         )
         .await;
     assert_eq!(listed["total_count"], 3, "an Enterprise Server has its own root");
+    hub.report();
 }
 
 #[tokio::test]
@@ -241,6 +248,7 @@ async fn what_a_dispatch_lacks_is_refused_in_githubs_words() {
     let right = json!({"ref": "main", "inputs": {"v": "1"}});
     assert!(refused("strict.yml", right).await.1.contains("disabled workflow"));
     assert_eq!(hub.get("/runs").await["total_count"], 0);
+    hub.report();
 }
 
 #[tokio::test]
@@ -296,6 +304,7 @@ async fn lists_lag_filter_and_end_at_a_thousand() {
         .get("/runs?event=workflow_dispatch&per_page=100&page=11")
         .await;
     assert_eq!(behind["workflow_runs"], json!([]));
+    hub.report();
 }
 
 #[tokio::test]
@@ -323,6 +332,7 @@ async fn runs_are_cancelled_once_and_run_again_under_their_id() {
     hub.dispatch(json!({"version": "1", "delivr_key": "another"}))
         .await;
     assert_eq!(hub.bench.duplicates().await, 1);
+    hub.report();
 }
 
 #[tokio::test]
@@ -358,6 +368,7 @@ async fn a_workflow_file_is_text_at_its_commit() {
     let workflows = hub.get("/workflows").await;
     hub.check("workflow", &workflows["workflows"][0]);
     assert_eq!(hub.get(IOS).await["path"], ".github/workflows/ios-release.yml");
+    hub.report();
 }
 
 #[tokio::test]

@@ -41,6 +41,11 @@ pub(super) fn perform(
             hub.actions.lag_ms = args.get("ms").and_then(Value::as_i64).unwrap_or(0);
             Ok(json!({"ms": hub.actions.lag_ms}))
         }
+        "run_count_ahead" => {
+            let by = args.get("by").and_then(Value::as_u64).unwrap_or(0);
+            hub.actions.ahead = usize::try_from(by).unwrap_or(0);
+            Ok(json!({"by": by}))
+        }
         "run_details" => {
             hub.actions.details = on;
             Ok(json!({"details": on}))

@@ -78,6 +78,8 @@ pub(super) struct Actions {
     pub(super) hold: bool,
     /// How long lists do not show a new run.
     pub(super) lag_ms: i64,
+    /// By how many the count of a list is ahead of what it shows.
+    pub(super) ahead: usize,
     /// Whether a dispatch says which run it made, where it is asked to.
     pub(super) details: bool,
     /// A commit that somebody moves a ref to before the next dispatch is looked at: full ref and commit.
@@ -91,6 +93,7 @@ impl Actions {
             runs: Vec::new(),
             hold: false,
             lag_ms: 0,
+            ahead: 0,
             details: true,
             moving: BTreeMap::new(),
         }
@@ -222,7 +225,7 @@ impl GitHub {
                         .is_none_or(|word| word == run.status || Some(word) == run.conclusion.as_deref())
             })
             .collect();
-        let total = all.len();
+        let total = all.len() + self.actions.ahead;
         if filtered {
             all.truncate(SEARCHED);
         }
