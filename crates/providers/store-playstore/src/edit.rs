@@ -22,6 +22,11 @@ const SPAN: Duration = Duration::from_secs(20);
 /// which counts no failure.
 const TIMES: usize = 2;
 
+/// After how long the engine asks again where one of us is at work, who is done in a moment.
+const SOON: Duration = Duration::from_secs(1);
+/// The same where somebody else is, or Google gives out an old edit.
+const LATER: Duration = Duration::from_secs(5);
+
 const BUSY: &str =
     "Another change of this app in Google Play is under way here; this one follows as soon as it has ended.";
 const OVERTAKEN: &str =
@@ -80,7 +85,7 @@ impl Desk {
         let taken = self.leases.take(&self.name, how, SPAN).await;
         let lease = taken
             .map_err(|error| trouble(operation, error))?
-            .ok_or_else(|| errors::not_now(operation, BUSY, None))?;
+            .ok_or_else(|| errors::not_now(operation, BUSY, SOON, None))?;
         let ours = self.parked().take();
         let opened = match lease.left() {
             Some(left) if parked && ours.as_deref() == Some(left) => {
@@ -96,7 +101,7 @@ impl Desk {
                 id,
             }),
             Err(failed) => {
-                self.give_back(&lease).await;
+                self.let_in(&lease, lease.left()).await;
                 Err(failed)
             }
         }
@@ -113,7 +118,7 @@ impl Desk {
         if *times < TIMES {
             return Ok(());
         }
-        Err(errors::not_now(operation, CROWDED, Some(gone)))
+        Err(errors::not_now(operation, CROWDED, LATER, Some(gone)))
     }
 
     fn parked(&self) -> MutexGuard<'_, Option<String>> {
@@ -130,7 +135,7 @@ impl Desk {
         if lease.left() == Some(id.as_str()) {
             // Still the one that was left behind, with whatever was put into it.
             let _ended = self.client.discard(operation, &id).await;
-            return Err(errors::not_now(operation, BUSY, None));
+            return Err(errors::not_now(operation, BUSY, LATER, None));
         }
         self.keep(operation, lease, &id).await?;
         Ok(id)
@@ -141,16 +146,20 @@ impl Desk {
         kept.map_err(|error| trouble(operation, error))
     }
 
-    async fn give_back(&self, lease: &Lease) {
-        // One that cannot be given back runs out.
-        let _runs_out = self.leases.give_back(lease).await;
+    /// Ends the lease. An edit that may still be open stays noted, for the next holder to end.
+    async fn let_in(&self, lease: &Lease, open: Option<&str>) {
+        // A lease that cannot be ended runs out, with the note that it has.
+        let _runs_out = match open {
+            Some(edit) => self.leases.keep(lease, Duration::ZERO, Some(edit)).await,
+            None => self.leases.give_back(lease).await,
+        };
     }
 }
 
 /// Trouble with the lease: nothing was sent that counts.
 fn trouble(operation: &'static str, error: StoreError) -> ProviderError {
     if matches!(error, StoreError::Fenced) {
-        return errors::not_now(operation, OVERTAKEN, None);
+        return errors::not_now(operation, OVERTAKEN, SOON, None);
     }
     let mut failed = ProviderError::new(
         PROVIDER,
@@ -206,9 +215,10 @@ impl Edit<'_> {
     /// Throws it away and lets the next one in. In doubt about a commit that gets no answer, the next one is let in only
     /// when Google says that the edit is at its end: a commit still on its way is done before whatever follows, or never.
     pub(crate) async fn leave(self, in_doubt: bool) {
-        let ended = self.desk.client.discard(self.operation, &self.id).await;
-        if ended || !in_doubt {
-            self.desk.give_back(&self.lease).await;
+        if self.desk.client.discard(self.operation, &self.id).await {
+            self.desk.let_in(&self.lease, None).await;
+        } else if !in_doubt {
+            self.desk.let_in(&self.lease, Some(&self.id)).await;
         }
     }
 
@@ -224,6 +234,6 @@ impl Edit<'_> {
 
     /// Lets the next one in; a commit has used the edit up.
     pub(crate) async fn committed(self) {
-        self.desk.give_back(&self.lease).await;
+        self.desk.let_in(&self.lease, None).await;
     }
 }

@@ -11,8 +11,6 @@ use serde_json::Value;
 use std::time::Duration;
 use table::{DAY, IN_REVIEW, INVITE, MEANWHILE, RELEASE, ROWS, Row};
 
-/// After how long an edit is tried anew that somebody else's change ended, or whose app another process works on.
-const SOON: Duration = Duration::from_secs(5);
 /// After how long a quota per minute is tried again where Google gives no hint.
 const NEXT_MINUTE: Duration = Duration::from_secs(60);
 /// The same of a quota per day.
@@ -117,11 +115,12 @@ pub(crate) fn of_change(mut error: ProviderError) -> ProviderError {
 pub(crate) fn not_now(
     operation: &'static str,
     sentence: &str,
+    after: Duration,
     because: Option<ProviderError>,
 ) -> ProviderError {
     let mut error = ProviderError::new(PROVIDER, operation, ProviderErrorKind::Throttled, sentence)
         .certain(Certainty::NotDone)
-        .retry_after(SOON);
+        .retry_after(after);
     error.vendor = because.and_then(|it| it.vendor);
     error
 }

@@ -296,6 +296,40 @@ async fn without_leases_a_half_done_change_of_another_is_committed() {
 }
 
 #[tokio::test]
+async fn a_half_done_change_that_could_not_be_thrown_away_is_never_committed() {
+    let play = Play::staged().await;
+    for operation in ["validate", "delete_edit"] {
+        play.bench
+            .fault(json!({"operation": operation, "fault": "status_before", "status": 503}));
+    }
+    let store = play.process();
+    let failed = store
+        .create(&key(7), &change(101, RolloutChange::Complete))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.certainty, Certainty::NotDone);
+    assert_eq!(play.advance(json!({"action": "open_edits"})), json!({"open": 1}));
+    play.advance(json!({"action": "same_edit", "ms": 3_000}));
+    // Nor when the next one cannot reach Google either.
+    play.bench
+        .fault(json!({"operation": "delete_edit", "fault": "status_before", "status": 503}));
+    play.bench
+        .fault(json!({"operation": "insert_edit", "fault": "status_before", "status": 503}));
+    let halt = change(101, RolloutChange::Halt);
+    store.create(&key(8), &halt).await.unwrap_err();
+    let refused = play.process().create(&key(8), &halt).await.unwrap_err();
+    assert_eq!(refused.kind, ProviderErrorKind::Throttled, "{refused}");
+    play.assert_no_open_edit();
+    play.advance(json!({"action": "time", "vendor": "*", "seconds": 4}));
+    store.create(&key(8), &halt).await.unwrap();
+    let now = play.track("production");
+    assert_eq!(
+        (now.as_array().unwrap().len(), &now[0]["userFraction"]),
+        (2, &json!(0.05))
+    );
+}
+
+#[tokio::test]
 async fn a_halt_waits_for_nobody_and_whom_it_overtakes_commits_nothing() {
     let play = Play::staged().await;
     let held = play
