@@ -5,13 +5,17 @@ use crate::shared::Broken;
 use crate::weather::Kind;
 use delivr_domain::sim::{Rule, without};
 
-/// How many seeds a proof may take.
+/// How many seeds a proof may take, from the one on that noticed when this was written.
 const SEEDS: u64 = 60;
 
-fn noticed(what: &str, rule: Rule, leads_to: &str) -> bool {
-    for seed in 1..=SEEDS {
+fn noticed(what: &str, rule: Rule, from: u64, leads_to: &str) -> bool {
+    for seed in from..from + SEEDS {
         let ended = without(rule, || run(seed, Broken::Inside));
-        if let Some((_, said)) = ended.wrong.iter().find(|(_, said)| said.contains(leads_to)) {
+        let noticed = ended.wrong.iter().find(|(_, said)| said.contains(leads_to));
+        // It must be the rule that was missing: with all of them nothing is wrong in that seed.
+        if let Some((_, said)) = noticed
+            && run(seed, Broken::Inside).wrong.is_empty()
+        {
             eprintln!("PROOF without {what}: seed {seed}: {said}");
             return true;
         }
@@ -19,27 +23,54 @@ fn noticed(what: &str, rule: Rule, leads_to: &str) -> bool {
     false
 }
 
-macro_rules! without {
-    ($($name:ident: $rule:ident leads to $leads_to:literal;)*) => {$(
-        #[test]
-        fn $name() {
-            let what = stringify!($name).replace('_', " ");
-            assert!(noticed(&what, Rule::$rule, $leads_to));
-        }
-    )*};
+#[test]
+fn objects_that_are_spent_and_keep_their_generation_are_noticed() {
+    assert!(noticed(
+        "generation raised",
+        Rule::GenerationRises,
+        1,
+        "after all that time"
+    ));
 }
 
-without! {
-    generation_that_rises_when_its_object_is_spent: GenerationRises leads to "after all that time";
-    generation_that_stays_otherwise: GenerationStays leads to "there are two";
-    settling_until_nothing_follows: Settle leads to "something still follows";
-    late_results: LateResult leads to "nobody knows of";
-    news_of_children_in_order: NewsInOrder leads to "replace newer news";
+#[test]
+fn generations_that_rise_without_need_are_noticed() {
+    assert!(noticed(
+        "generation kept",
+        Rule::GenerationStays,
+        1,
+        "there are two"
+    ));
+}
+
+#[test]
+fn consequences_that_are_asked_for_once_are_noticed() {
+    assert!(noticed(
+        "settling until nothing follows",
+        Rule::Settle,
+        1,
+        "something still follows"
+    ));
+}
+
+#[test]
+fn late_results_that_are_dropped_are_noticed() {
+    assert!(noticed("late results", Rule::LateResult, 17, "nobody knows of"));
+}
+
+#[test]
+fn old_news_that_replace_newer_news_are_noticed() {
+    assert!(noticed(
+        "news in order",
+        Rule::NewsInOrder,
+        36,
+        "replace newer news"
+    ));
 }
 
 /// Nothing is lost without it: the lease runs out, and its successor looks up. It costs a take-over each time.
 #[test]
-fn repeating_a_report_whose_commit_was_not_answered() {
+fn reports_that_are_not_repeated_leave_their_leases_to_run_out() {
     let found = |rule: Option<Rule>| -> u64 {
         let ended = (1..=3).map(|seed| match rule {
             Some(rule) => without(rule, || run(seed, Broken::Inside)),

@@ -48,8 +48,7 @@ pub enum Broken {
     NoRemember,
     /// A stop switch: the store hands out rows of those who are stopped.
     NoStop,
-    /// A rule inside the machine; `rules` knows which.
-    #[cfg(delivr_sim)]
+    /// No rule that a port keeps, in the weather in which rules are left out: a rule inside the machine, or none at all.
     Inside,
 }
 
@@ -192,10 +191,7 @@ impl Shared {
     }
     /// How often a cycle is given up while something is sent for it, in ten thousand.
     pub fn abandoned_odds(&self) -> u64 {
-        #[cfg(delivr_sim)]
         let proof = self.broken == Broken::Inside;
-        #[cfg(not(delivr_sim))]
-        let proof = false;
         if proof { 150 } else { 40 }
     }
     pub fn calm(&self) -> bool {
