@@ -4,6 +4,7 @@
 //! time. A lost race is repeated with the same claim, because stepping is pure; a commit whose answer was lost is repeated
 //! too and finds its row ended by its own attempt.
 
+use crate::room::{Born, Room, Taken};
 use crate::stored::{encode_event, encode_state, read_state};
 use crate::usecases::access::SYSTEM;
 use delivr_domain::aggregate::{Aggregate, Command, Input, Stepped};
@@ -14,7 +15,8 @@ use delivr_domain::key::{AggregateId, AggregateKind, EffectKey};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Claimed, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent,
+    UnitOfWork,
 };
 use delivr_domain::release::command::Rejection;
 use delivr_domain::release::gate::Context;
@@ -223,10 +225,13 @@ pub async fn report(
     clock: &dyn Clock,
     delivery: &Delivery<'_>,
 ) -> Result<Reported, StoreError> {
-    report_of(store, clock, delivery, None).await
+    report_of(store, clock, delivery, None, None)
+        .await
+        .map(|(reported, _none)| reported)
 }
 
-/// Applies the report of an attempt, with the line about it in the same transaction.
+/// Applies the report of an attempt, with the line about it in the same transaction; and claims in it, as far as there is
+/// room, what the report enqueues.
 ///
 /// # Errors
 /// See [`report`].
@@ -235,11 +240,19 @@ pub async fn report_of(
     clock: &dyn Clock,
     delivery: &Delivery<'_>,
     attempt: Option<Line<'_>>,
-) -> Result<Reported, StoreError> {
+    room: Option<&dyn Room>,
+) -> Result<(Reported, Vec<Claimed>), StoreError> {
     let mut races = 0;
+    // The claims of the last commit that was asked for. Only one commit of an attempt can take effect: when it turns out
+    // that the row was ended before, it was that one.
+    let mut born = None;
     loop {
-        match try_report(store, clock, delivery, attempt).await {
-            Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
+        match try_report(store, clock, delivery, attempt, room, &mut born).await {
+            Ok(reported) => return Ok((reported, born.map(Born::committed).unwrap_or_default())),
+            Err(StoreError::Conflict) if races < MAX_RACES => {
+                born = None;
+                races += 1;
+            }
             #[cfg(delivr_sim)]
             Err(error) if delivr_domain::sim::off(delivr_domain::sim::Rule::RepeatUnanswered) => {
                 return Err(error);
@@ -249,17 +262,21 @@ pub async fn report_of(
                 tracing::debug!(error = %source, "repeating a report whose commit answer is unknown");
                 races += 1;
             }
-            outcome => return outcome,
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn try_report(
+async fn try_report<'a>(
     store: &dyn Store,
     clock: &dyn Clock,
     delivery: &Delivery<'_>,
     attempt: Option<Line<'_>>,
+    room: Option<&'a dyn Room>,
+    born: &mut Option<Born<'a>>,
 ) -> Result<Reported, StoreError> {
+    // Read before the claim: no write may be sent after the lease that began here.
+    let request = room.map(Room::request);
     let mut unit = store.begin().await?;
     let row = unit.load_for_update(delivery.to).await?;
     if let Some((claim, end)) = delivery.claim
@@ -267,6 +284,7 @@ async fn try_report(
     {
         return Ok(Reported::Changed);
     }
+    *born = None;
     write_down(unit.as_mut(), attempt).await?;
     let changed_fact = match &delivery.fact {
         Some((kind, fact)) => unit.put_fact(delivery.to, *kind, fact).await?,
@@ -334,6 +352,23 @@ async fn try_report(
             unit.enqueue(tenant, &probe, PROBE_EVERY, GIVE_UP_AFTER).await?;
         }
     }
+    *born = match (room, request) {
+        (Some(room), Some(request)) => {
+            let next = stepped.reactions.iter().filter_map(|reaction| match reaction {
+                Reaction::Enqueue(effect) => Some(effect.clone()),
+                Reaction::End(_) => None,
+            });
+            let taken = Taken::some(room, next);
+            let ids = taken.ids();
+            let claimed = if ids.is_empty() {
+                Vec::new()
+            } else {
+                unit.claim_enqueued(&ids, &request).await?
+            };
+            Some(Born { taken, claimed })
+        }
+        (_, _) => None,
+    };
     unit.commit().await?;
     Ok(if changed {
         Reported::Changed

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod connections;
 pub mod inbox;
+pub mod room;
 pub mod run_effect;
 pub mod stored;
 pub mod usecases;

@@ -13,6 +13,7 @@ pub use read::read_fact;
 use crate::App;
 use crate::apply::{self, Delivery};
 use crate::connections::ConnectError;
+use crate::room::Room;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{IntegrationId, TenantId};
@@ -86,6 +87,16 @@ pub struct CallLimits {
 
 /// Runs one claimed effect to its report.
 pub async fn run(app: &App, claimed: Claimed, limits: CallLimits) -> Ran {
+    run_with_room(app, claimed, limits, None).await.0
+}
+
+/// The same; what its report enqueues is claimed with it as far as there is room, and is the caller's to run.
+pub async fn run_with_room(
+    app: &App,
+    claimed: Claimed,
+    limits: CallLimits,
+    room: Option<&dyn Room>,
+) -> (Ran, Vec<Claimed>) {
     let ended = run_inner(app, &claimed, limits).await;
     let trouble = ended.vendor_trouble;
     let mut line = line(app, &claimed, &ended);
@@ -95,27 +106,26 @@ pub async fn run(app: &App, claimed: Claimed, limits: CallLimits) -> Ran {
     {
         record(app, &claimed, &line).await;
     }
-    let closed = close(app, &claimed, ended.verdict, line.as_ref()).await;
-    if let (Some(line), Ok((_, false)) | Err(_)) = (&line, &closed) {
-        record(app, &claimed, line).await;
+    let closed = close(app, &claimed, ended.verdict, line.as_ref(), room).await;
+    let written = closed.as_ref().is_ok_and(|closed| closed.written);
+    if let Some(line) = line.filter(|_| !written) {
+        record(app, &claimed, &line).await;
     }
     match closed {
-        Ok((ran, _)) => {
-            if trouble {
-                Ran::VendorTrouble
-            } else {
-                ran
-            }
-        }
-        Err(StoreError::Fenced) => {
-            tracing::info!(effect.id = %claimed.row.id, effect.attempt = claimed.row.attempt, "another attempt has taken over");
-            Ran::Fenced
-        }
-        Err(error @ StoreError::Newer { .. }) => leave_to_newer(app, &claimed, &error).await,
-        Err(error) => {
-            tracing::warn!(effect.id = %claimed.row.id, error = %error, "the report could not be stored; its lease will run out");
-            Ran::StoreTrouble
-        }
+        Ok(Closed { ran, born, .. }) => (if trouble { Ran::VendorTrouble } else { ran }, born),
+        Err(error) => (not_closed(app, &claimed, error).await, Vec::new()),
+    }
+}
+
+async fn not_closed(app: &App, claimed: &Claimed, error: StoreError) -> Ran {
+    if matches!(error, StoreError::Fenced) {
+        tracing::info!(effect.id = %claimed.row.id, effect.attempt = claimed.row.attempt, "another attempt has taken over");
+        Ran::Fenced
+    } else if matches!(error, StoreError::Newer { .. }) {
+        leave_to_newer(app, claimed, &error).await
+    } else {
+        tracing::warn!(effect.id = %claimed.row.id, error = %error, "the report could not be stored; its lease will run out");
+        Ran::StoreTrouble
     }
 }
 
@@ -144,28 +154,52 @@ async fn leave_to_newer(app: &App, claimed: &Claimed, why: &StoreError) -> Ran {
     }
 }
 
-/// What the attempt came to, and whether the line about it was written with that.
-type Closed = Result<(Ran, bool), StoreError>;
+/// What the attempt came to.
+struct Closed {
+    ran: Ran,
+    /// Whether the line about it was written with that.
+    written: bool,
+    /// What was claimed with it.
+    born: Vec<Claimed>,
+}
 
-async fn close(app: &App, claimed: &Claimed, verdict: Verdict, line: Option<&AttemptRecord>) -> Closed {
+impl Closed {
+    const fn new(ran: Ran, written: bool) -> Self {
+        Self {
+            ran,
+            written,
+            born: Vec::new(),
+        }
+    }
+}
+
+async fn close(
+    app: &App,
+    claimed: &Claimed,
+    verdict: Verdict,
+    line: Option<&AttemptRecord>,
+    room: Option<&dyn Room>,
+) -> Result<Closed, StoreError> {
     let store = app.store.as_ref();
     let attempt = line.map(|line| (claimed.row.tenant, line));
     match verdict {
-        Verdict::Leave => Ok((Ran::Done, false)),
-        Verdict::Back(how) => match &claimed.claim {
-            Some(claim) => store.put_back(claim, &how).await.map(|()| (Ran::PutBack, false)),
-            None => Ok((Ran::PutBack, false)),
-        },
+        Verdict::Leave => Ok(Closed::new(Ran::Done, false)),
+        Verdict::Back(how) => {
+            if let Some(claim) = &claimed.claim {
+                store.put_back(claim, &how).await?;
+            }
+            Ok(Closed::new(Ran::PutBack, false))
+        }
         Verdict::End(end) => match &claimed.claim {
             Some(claim) => {
-                let ended = apply::finish_only(store, claim, end, attempt).await;
-                ended.map(|()| (Ran::Done, true))
+                apply::finish_only(store, claim, end, attempt).await?;
+                Ok(Closed::new(Ran::Done, true))
             }
-            None => Ok((Ran::Done, false)),
+            None => Ok(Closed::new(Ran::Done, false)),
         },
         Verdict::Stale(key) => match &claimed.claim {
             Some(claim) => stale(store, claim, &key, attempt).await,
-            None => Ok((Ran::Done, false)),
+            None => Ok(Closed::new(Ran::Done, false)),
         },
         Verdict::Report(to, report, end, fact) => {
             let claim = claimed.claim.as_ref().map(|claim| (claim, end));
@@ -176,9 +210,13 @@ async fn close(app: &App, claimed: &Claimed, verdict: Verdict, line: Option<&Att
                 fact,
                 tenant: Some(claimed.row.tenant),
             };
-            apply::report_of(store, app.clock.as_ref(), &delivery, attempt)
-                .await
-                .map(|_| (Ran::Done, true))
+            let (_reported, born) =
+                apply::report_of(store, app.clock.as_ref(), &delivery, attempt, room).await?;
+            Ok(Closed {
+                ran: Ran::Done,
+                written: true,
+                born,
+            })
         }
     }
 }
@@ -189,9 +227,9 @@ async fn stale(
     claim: &Claim,
     key: &EffectKey,
     attempt: Option<apply::Line<'_>>,
-) -> Closed {
+) -> Result<Closed, StoreError> {
     if apply::finish_stale(store, claim, key, attempt).await? {
-        return Ok((Ran::Done, true));
+        return Ok(Closed::new(Ran::Done, true));
     }
     let how = PutBack {
         after: Duration::ZERO,
@@ -199,7 +237,8 @@ async fn stale(
         unknown: false,
         trouble: None,
     };
-    store.put_back(claim, &how).await.map(|()| (Ran::PutBack, false))
+    store.put_back(claim, &how).await?;
+    Ok(Closed::new(Ran::PutBack, false))
 }
 
 /// The line about an attempt. A watch that saw nothing new is none.

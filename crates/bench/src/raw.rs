@@ -206,7 +206,7 @@ raw!(
     "select (extract(epoch from clock_timestamp()) * 1000000)::bigint",
     "for no key update skip locked",
     "for no key update",
-    "select pg_advisory_xact_lock(28250253746893314), pg_notify('delivr_work', '')"
+    "select pg_advisory_xact_lock_shared((25701::bigint << 48) + last_value + is_called::int) from state_history_position_seq"
 );
 raw!(
     sqlite,

@@ -8,6 +8,7 @@ use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{AggregateRow, Listed, Page, Projection, ReleaseFilter};
 use delivr_domain::release::Release;
+use delivr_domain::time::Timestamp;
 use sea_orm::{ConnectionTrait, Value};
 use serde::Deserialize as _;
 use std::collections::BTreeSet;
@@ -153,6 +154,8 @@ const COLUMNS: [&str; 17] = [
 pub(crate) struct Stored {
     status: String,
     phase: String,
+    /// The next thing on its agenda.
+    wake_at: Option<Timestamp>,
     /// Integrations that the release holds on to; none where that is not known.
     held: Option<BTreeSet<Uuid>>,
     /// The derived rows; none where they are not known.
@@ -170,10 +173,16 @@ impl Stored {
         Self {
             status: row.projection.status.clone(),
             phase: row.projection.phase.clone(),
+            wake_at: row.wake_at,
             // Of a state that cannot be read nothing is concluded.
             held: parts.is_some().then(|| holds(&row.projection)),
             parts,
         }
+    }
+
+    /// The next thing on its agenda.
+    pub(crate) const fn wake_at(&self) -> Option<Timestamp> {
+        self.wake_at
     }
 
     /// What stands there of an aggregate that was not loaded.
@@ -185,6 +194,7 @@ impl Stored {
         Ok(Some(Self {
             status: row.text("status")?,
             phase: row.text("phase")?,
+            wake_at: None,
             held: None,
             parts: None,
         }))

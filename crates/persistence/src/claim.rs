@@ -194,6 +194,40 @@ async fn in_transaction(
     Ok((taken, served))
 }
 
+/// Claims rows that were enqueued in this transaction. See the port's `claim_enqueued`.
+pub(crate) async fn enqueued<C: ConnectionTrait>(
+    on: &C,
+    dialect: Dialect,
+    effects: &[EffectId],
+    request: &ClaimRequest,
+    now: Timestamp,
+) -> Result<Vec<Claimed>, StoreError> {
+    if effects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values = values![micros(now), after(now, request.lease), request.worker.as_str()];
+    let list = places(values.len() + 1, effects.len());
+    values.extend(effects.iter().map(|id| Value::from(id.uuid())));
+    // A tenant's id as a stop names it.
+    let scope = match dialect {
+        Dialect::Sqlite => "replace(s.scope, '-', '') = lower(hex(effects.tenant_id))",
+        Dialect::Postgres => "s.scope = effects.tenant_id::text",
+    };
+    let text = format!(
+        "update effects set {} where id in ({list}) and state = 'READY' and due_at <= $1
+            and not exists (select 1 from stops s where s.scope = '{EVERYBODY}' or {scope}) returning *",
+        claimed_sets("$1", "$2", "$3")
+    );
+    let mut taken = Taken::default();
+    for row in all(on, EFFECT, &text, values).await? {
+        taken.add(&row, request, now)?;
+    }
+    for (id, error) in &taken.unreadable {
+        leave_to_others(on, *id, now, error).await?;
+    }
+    Ok(taken.claimed)
+}
+
 /// Due rows by tenant, oldest first.
 type Candidates = BTreeMap<Uuid, VecDeque<Uuid>>;
 

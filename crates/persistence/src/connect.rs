@@ -158,8 +158,9 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         .connect_with(server.clone())
         .await
         .map_err(unavailable)?;
+    // One listens, one tells.
     let listening = PgPoolOptions::new()
-        .max_connections(1)
+        .max_connections(2)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(server);

@@ -2,24 +2,25 @@
 
 use crate::aggregates::{self, Parts, Stored};
 use crate::attempts;
+use crate::claim;
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, Enqueued};
 use crate::error::meaning;
 use crate::history;
 use crate::inbox;
-use crate::sql::{one, run, values};
-use crate::wake::CHANNEL;
+use crate::sql::{one, values};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, Fact, Finished, RowEnd, StoredAnswer,
+    StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use sea_orm::DatabaseTransaction;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A transaction with what is kept for its end.
@@ -34,8 +35,10 @@ pub(crate) struct SqlUnit<'a> {
     loaded: BTreeMap<AggregateId, Stored>,
     /// The database's time, once it was asked for.
     now: Option<Timestamp>,
-    /// Whether somebody may have work after the commit.
-    wakes: bool,
+    /// Whether an agenda has changed: it may be due before what waiters wait for.
+    agenda: bool,
+    /// Rows that were enqueued and not claimed here: work for whoever has room.
+    open: BTreeSet<EffectId>,
 }
 
 impl<'a> SqlUnit<'a> {
@@ -47,7 +50,8 @@ impl<'a> SqlUnit<'a> {
             effects: Vec::new(),
             loaded: BTreeMap::new(),
             now: None,
-            wakes: false,
+            agenda: false,
+            open: BTreeSet::new(),
         }
     }
 
@@ -87,9 +91,9 @@ impl UnitOfWork for SqlUnit<'_> {
         }))
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
-        // A new agenda may be due before what waiters wait for.
-        self.wakes |= row.wake_at.is_some();
         let stored = self.loaded.remove(&row.id);
+        let before = stored.as_ref().and_then(Stored::wake_at);
+        self.agenda |= row.wake_at.is_some() && row.wake_at != before;
         aggregates::save(&self.transaction, row, expected, stored).await
     }
     async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
@@ -111,7 +115,7 @@ impl UnitOfWork for SqlUnit<'_> {
         after: Duration,
         give_up_after: Duration,
     ) -> Result<(), StoreError> {
-        self.wakes = true;
+        self.open.insert(effect.id());
         if self.effects.iter().any(|kept| kept.effect.id() == effect.id()) {
             self.enqueue_kept().await?;
         }
@@ -122,6 +126,20 @@ impl UnitOfWork for SqlUnit<'_> {
             give_up_after,
         });
         Ok(())
+    }
+    async fn claim_enqueued(
+        &mut self,
+        effects: &[EffectId],
+        request: &ClaimRequest,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.enqueue_kept().await?;
+        let now = self.time().await?;
+        let dialect = self.store.inner.dialect;
+        let claimed = claim::enqueued(&self.transaction, dialect, effects, request, now).await?;
+        for one in &claimed {
+            self.open.remove(&one.row.id);
+        }
+        Ok(claimed)
     }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
         self.enqueue_kept().await?;
@@ -171,32 +189,18 @@ impl UnitOfWork for SqlUnit<'_> {
             store,
             transaction,
             events,
-            wakes,
+            agenda,
+            open,
             ..
         } = *self;
+        let wakes = agenda || !open.is_empty();
         history::append(&transaction, store.inner.dialect, &events).await?;
-        match store.inner.dialect {
-            Dialect::Postgres if wakes => {
-                // Delivered by the server when, and only when, this commits.
-                run(
-                    &transaction,
-                    "wake-up",
-                    "select pg_notify($1, '')",
-                    values![CHANNEL],
-                )
-                .await?;
-            }
-            Dialect::Sqlite | Dialect::Postgres => {}
-        }
         transaction
             .commit()
             .await
             .map_err(|error| meaning(error, "transaction"))?;
         if wakes {
-            match store.inner.dialect {
-                Dialect::Sqlite => store.inner.wake.ring(),
-                Dialect::Postgres => store.inner.wake.ring_unless_told(),
-            }
+            store.inner.wake.committed();
         }
         Ok(())
     }

@@ -74,8 +74,12 @@ enum Source {
         watch: DatabaseConnection,
         seen: AtomicI64,
     },
-    /// The task that listens.
-    Server(JoinHandle<()>),
+    /// The task that listens, and the one that tells what was committed here when it is asked to.
+    Server {
+        listener: JoinHandle<()>,
+        teller: JoinHandle<()>,
+        asked: Arc<Notify>,
+    },
 }
 
 impl Wake {
@@ -95,10 +99,16 @@ impl Wake {
         // The first LISTEN is awaited here, so that nothing committed after `connect` is missed; if it fails, the task
         // tries again.
         let first = listen(&pool).await.ok();
-        let task = tokio::spawn(keep_listening(pool, first, Arc::clone(&bell)));
+        let asked: Arc<Notify> = Arc::default();
+        let teller = keep_telling(pool.clone(), Arc::clone(&asked), Arc::clone(&bell));
+        let listener = keep_listening(pool, first, Arc::clone(&bell));
         Self {
             bell,
-            source: Source::Server(task),
+            source: Source::Server {
+                listener: tokio::spawn(listener),
+                teller: tokio::spawn(teller),
+                asked,
+            },
         }
     }
 
@@ -107,11 +117,20 @@ impl Wake {
         self.bell.ring();
     }
 
-    /// Something of this process that the server was asked to tell everybody has been committed. While the server tells
-    /// us too, that is enough.
-    pub(crate) fn ring_unless_told(&self) {
-        if !self.bell.told.load(Ordering::SeqCst) {
-            self.bell.ring();
+    /// Something was committed here that others, and workers of this process, may have work with.
+    ///
+    /// The server is told after the commit, once for all commits since it was told last. With the commit it could not get
+    /// lost, but PostgreSQL lets transactions that notify commit one after the other, each with its own flush.
+    pub(crate) fn committed(&self) {
+        match &self.source {
+            Source::File { .. } => self.bell.ring(),
+            Source::Server { asked, .. } => {
+                asked.notify_one();
+                // While the server tells us too, that is enough.
+                if !self.bell.told.load(Ordering::SeqCst) {
+                    self.bell.ring();
+                }
+            }
         }
     }
 
@@ -119,7 +138,7 @@ impl Wake {
     pub(crate) async fn wait(&self, at_most: Duration) {
         let rung = self.bell.rung();
         match &self.source {
-            Source::Server(_) => {
+            Source::Server { .. } => {
                 let _elapsed = tokio::time::timeout(at_most, rung).await;
             }
             Source::File { watch, seen } => {
@@ -136,7 +155,10 @@ impl Wake {
 impl Drop for Wake {
     fn drop(&mut self) {
         match &self.source {
-            Source::Server(task) => task.abort(),
+            Source::Server { listener, teller, .. } => {
+                listener.abort();
+                teller.abort();
+            }
             Source::File { .. } => {}
         }
     }
@@ -162,6 +184,21 @@ async fn listen(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     Ok(listener)
+}
+
+/// Tells the server's listeners whenever it is asked to.
+async fn keep_telling(pool: PgPool, asked: Arc<Notify>, bell: Arc<Bell>) {
+    loop {
+        asked.notified().await;
+        let told = sqlx::query("select pg_notify($1, '')")
+            .bind(CHANNEL)
+            .execute(&pool)
+            .await;
+        if told.is_err() {
+            // Those of other processes look by themselves before long.
+            bell.ring();
+        }
+    }
 }
 
 /// Rings for every notification, and once for every reconnect, since what came in between is lost.

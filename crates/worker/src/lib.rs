@@ -3,8 +3,10 @@
 //! One `FuturesUnordered` holds everything under way; nothing is spawned, so that dropping the worker is the same as
 //! killing it and a simulation can replay any interleaving. It must never decide anything about a release itself.
 
+mod board;
 mod limits;
 
+use board::{Board, Seat};
 use delivr_app::App;
 use delivr_app::apply::{self, Delivery};
 use delivr_app::inbox;
@@ -18,7 +20,6 @@ use delivr_domain::ports::store::{ClaimRequest, Claimed, PutBack};
 use delivr_domain::report::Report;
 use futures_util::future::{Either, FutureExt as _, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use limits::Limits;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -63,6 +64,21 @@ impl Default for WorkerSettings {
     }
 }
 
+impl WorkerSettings {
+    /// A claim of at most so many rows that is about to be sent.
+    fn request(&self, limit: u16, started: Monotonic, skip_integrations: Vec<IntegrationId>) -> ClaimRequest {
+        ClaimRequest {
+            worker: self.name.clone(),
+            limit,
+            lease: self.lease,
+            margin: self.margin,
+            call_timeout: self.call_timeout,
+            started,
+            skip_integrations,
+        }
+    }
+}
+
 /// A worker over one store.
 #[derive(Debug)]
 pub struct Worker {
@@ -89,53 +105,81 @@ struct Pass {
     claimed: Vec<Claimed>,
     /// More may be due than the free slots could take: whoever ends makes room for it.
     crowded: bool,
+    /// Every free slot was filled.
+    filled: bool,
     /// More may be due that needs no slot.
     more: bool,
+}
+
+/// An effect that has come to its end.
+struct Ended {
+    integration: Option<IntegrationId>,
+    ran: Ran,
+    /// What its report claimed.
+    born: Vec<Claimed>,
+    /// Whether one of them has its slot.
+    handed_on: bool,
 }
 
 /// What ended a wait.
 enum Woken {
     /// Something under way has ended; and whether the bell rang at the same moment, which it does not do again.
-    Ended(Option<(Option<IntegrationId>, Ran)>, bool),
+    Ended(bool),
     /// There may be work, or it is time to look.
     Rung,
 }
 
-/// Lets what is under way go on while the worker itself waits for something. Both may need the same connection to the
-/// database: a worker that waits for it without letting its holder run would wait for ever.
-async fn alongside<T>(
-    running: &mut FuturesUnordered<Running<'_>>,
-    ended: &mut Vec<(Option<IntegrationId>, Ran)>,
-    work: impl Future<Output = T>,
-) -> T {
-    let mut work = pin!(work);
-    loop {
-        if running.is_empty() {
-            return work.await;
+type Running<'a> = Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
+
+/// What is under way, with the board that counts it.
+struct Crew<'a> {
+    worker: &'a Worker,
+    board: &'a Board,
+    running: FuturesUnordered<Running<'a>>,
+    /// How many have ended since this was last asked.
+    ended: usize,
+}
+
+impl<'a> Crew<'a> {
+    /// Runs what has a slot.
+    fn start(&self, claimed: Claimed) {
+        self.running
+            .push(Box::pin(self.worker.run_one(self.board, claimed)));
+    }
+
+    /// Counts what has ended and runs what it claimed.
+    fn note(&mut self, ended: Option<Ended>) {
+        let Some(ended) = ended else {
+            return;
+        };
+        self.ended += 1;
+        let now = self.worker.app.clock.monotonic();
+        self.board
+            .ended(ended.integration, ended.ran, ended.handed_on, now);
+        for one in ended.born {
+            self.start(one);
         }
-        match select(work, running.next()).await {
-            Either::Left((done, _)) => return done,
-            Either::Right((one, rest)) => {
-                ended.extend(one);
-                work = rest;
+    }
+
+    /// Lets what is under way go on while the worker itself waits for something. Both may need the same connection to the
+    /// database: a worker that waits for it without letting its holder run would wait for ever.
+    async fn alongside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            if self.running.is_empty() {
+                return work.await;
             }
+            let ended = match select(work, self.running.next()).await {
+                Either::Left((done, _)) => return done,
+                Either::Right((ended, rest)) => {
+                    work = rest;
+                    ended
+                }
+            };
+            self.note(ended);
         }
     }
 }
-
-/// What may run, counted as under way, and what one claim brought beyond its integration's limit.
-fn admitted(limits: &mut Limits, claimed: Vec<Claimed>, now: Monotonic) -> (Vec<Claimed>, Vec<Claimed>) {
-    claimed.into_iter().partition(|one| {
-        let integration = one.row.effect.integration();
-        let admits = limits.admits(integration, now);
-        if admits {
-            limits.started(integration);
-        }
-        admits
-    })
-}
-
-type Running<'a> = Pin<Box<dyn Future<Output = (Option<IntegrationId>, Ran)> + Send + 'a>>;
 
 impl Worker {
     /// A worker; a call time-out over a third of the lease is cut to it.
@@ -152,40 +196,48 @@ impl Worker {
     /// Works until `stop` is ready, then lets what is under way finish within the drain time. What does not finish
     /// keeps its lease, which runs out; nothing is lost.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
-        let mut limits = Limits::new(self.settings.per_integration);
-        let mut running: FuturesUnordered<Running<'_>> = FuturesUnordered::new();
+        let board = Board::new(&self.settings);
+        let mut crew = Crew {
+            worker: self,
+            board: &board,
+            running: FuturesUnordered::new(),
+            ended: 0,
+        };
         let mut stop = pin!(stop.fuse());
         let mut swept = self.app.clock.monotonic();
         loop {
-            let mut ended = Vec::new();
-            let free = usize::from(self.settings.concurrency).saturating_sub(running.len());
-            let pass = alongside(&mut running, &mut ended, self.pass(&limits, free)).await;
+            crew.ended = 0;
+            let free = board.take_free();
+            let pass = crew.alongside(self.pass(&board, free)).await;
+            board.give_back(free.saturating_sub(pass.claimed.len()));
             let now = self.app.clock.monotonic();
-            let (room, surplus) = admitted(&mut limits, pass.claimed, now);
+            let (room, surplus) = board.admitted(pass.claimed, now);
             for one in room {
-                running.push(Box::pin(self.run_one(one)));
+                crew.start(one);
             }
             for one in &surplus {
-                alongside(&mut running, &mut ended, self.hand_back(one)).await;
+                crew.alongside(self.hand_back(one)).await;
+                board.give_back(1);
             }
-            self.show(running.len());
+            self.show(crew.running.len());
             let now = self.app.clock.monotonic();
             if now >= swept.plus(Duration::from_secs(10)) {
                 swept = now;
-                alongside(&mut running, &mut ended, self.beat()).await;
+                crew.alongside(self.beat()).await;
             }
-            let full = self.is_full(&running);
+            let full = board.is_full();
             let until = if pass.more {
                 now
             } else if full {
                 now.plus(FULL)
             } else {
-                let at_most = alongside(&mut running, &mut ended, self.until_next_due()).await;
+                let at_most = crew.alongside(self.until_next_due()).await;
                 self.app.clock.monotonic().plus(at_most)
             };
+            // While others wait for room, nobody keeps a slot by what it enqueues itself.
             let crowded = pass.crowded || full;
-            let room = crowded && !ended.is_empty();
-            self.note(&mut limits, ended);
+            board.shut(pass.filled || full);
+            let room = crowded && crew.ended > 0;
             if pass.more || room {
                 // Look again at once. A stop that is heard here is heard once: it must not be asked for again below.
                 if (&mut stop).now_or_never().is_some() {
@@ -193,42 +245,34 @@ impl Worker {
                 }
                 continue;
             }
-            if !self
-                .wait(&mut running, &mut limits, &mut stop, crowded, until)
-                .await
-            {
+            if !self.wait(&mut crew, &mut stop, crowded, until).await {
                 break;
             }
         }
-        self.drain(running).await;
+        board.shut(true);
+        self.drain(crew).await;
     }
 
     /// Waits until there may be something to claim; false when it is time to stop. What ends makes no look necessary
-    /// unless something waits for its room: what its report enqueued rings the bell.
+    /// unless something waits for its room: what its report enqueued rings the bell, or is under way already.
     async fn wait(
         &self,
-        running: &mut FuturesUnordered<Running<'_>>,
-        limits: &mut Limits,
+        crew: &mut Crew<'_>,
         stop: &mut (impl Future<Output = ()> + Unpin),
         crowded: bool,
         until: Monotonic,
     ) -> bool {
         loop {
-            let idle = self.idle(running, until).boxed();
+            let idle = self.idle(crew, until).boxed();
             let woken = match select(idle, &mut *stop).await {
                 Either::Left((woken, _)) => woken,
                 Either::Right(((), _)) => return false,
             };
             match woken {
-                Woken::Rung => return true,
-                Woken::Ended(one, rung) => {
-                    self.note(limits, one);
-                    if rung {
-                        return true;
-                    }
+                Woken::Rung | Woken::Ended(true) => return true,
+                Woken::Ended(false) => {
                     if crowded {
-                        let others = self.gather(running).await;
-                        self.note(limits, others);
+                        self.gather(crew).await;
                         return true;
                     }
                 }
@@ -237,50 +281,41 @@ impl Worker {
     }
 
     /// Takes what ends close together, up to half of the slots: one claim then fills them all, instead of one each.
-    async fn gather(&self, running: &mut FuturesUnordered<Running<'_>>) -> Vec<(Option<IntegrationId>, Ran)> {
-        let mut ended = Vec::new();
+    async fn gather(&self, crew: &mut Crew<'_>) {
         let half = usize::from(self.settings.concurrency) / 2;
-        while running.len() > half {
+        while crew.running.len() > half {
             let pause = pin!(
                 self.app
                     .clock
                     .sleep_until(self.app.clock.monotonic().plus(GATHER))
             );
-            match select(running.next(), pause).await {
-                Either::Left((one, _)) => ended.extend(one),
+            let ended = match select(crew.running.next(), pause).await {
+                Either::Left((ended, _)) => ended,
                 Either::Right(_) => break,
-            }
+            };
+            crew.note(ended);
         }
-        ended
-    }
-
-    fn note(&self, limits: &mut Limits, ended: impl IntoIterator<Item = (Option<IntegrationId>, Ran)>) {
-        for (integration, ran) in ended {
-            limits.ended(integration, ran, self.app.clock.monotonic());
-        }
-    }
-
-    fn is_full(&self, running: &FuturesUnordered<Running<'_>>) -> bool {
-        running.len() >= usize::from(self.settings.concurrency)
     }
 
     /// Waits for the next thing: something under way ends, or something becomes due.
-    async fn idle(&self, running: &mut FuturesUnordered<Running<'_>>, until: Monotonic) -> Woken {
-        let waiting = if self.is_full(running) {
+    async fn idle(&self, crew: &mut Crew<'_>, until: Monotonic) -> Woken {
+        let waiting = if crew.board.is_full() {
             self.app.clock.sleep_until(until).boxed()
         } else {
             let left = until.0.saturating_sub(self.app.clock.monotonic().0);
             self.app.store.wait_for_work(left).boxed()
         };
-        if running.is_empty() {
+        if crew.running.is_empty() {
             waiting.await;
             return Woken::Rung;
         }
-        match select(running.next(), waiting).await {
+        let (ended, rung) = match select(crew.running.next(), waiting).await {
             // What ended may itself have rung the bell (its report enqueued rows): that ring reached this wait only.
-            Either::Left((ended, waiting)) => Woken::Ended(ended, waiting.now_or_never().is_some()),
-            Either::Right(((), _)) => Woken::Rung,
-        }
+            Either::Left((ended, waiting)) => (ended, waiting.now_or_never().is_some()),
+            Either::Right(((), _)) => return Woken::Rung,
+        };
+        crew.note(ended);
+        Woken::Ended(rung)
     }
 
     async fn until_next_due(&self) -> Duration {
@@ -295,7 +330,8 @@ impl Worker {
             .clamp(Duration::from_millis(50), sweep)
     }
 
-    async fn drain(&self, mut running: FuturesUnordered<Running<'_>>) {
+    async fn drain(&self, crew: Crew<'_>) {
+        let mut running = crew.running;
         let until = self.app.clock.monotonic().plus(self.settings.drain);
         while !running.is_empty() {
             let timer = pin!(self.app.clock.sleep_until(until));
@@ -337,7 +373,7 @@ impl Worker {
     }
 
     /// One sweep: agendas, what came in, then as many claims as there are free slots.
-    async fn pass(&self, limits: &Limits, free: usize) -> Pass {
+    async fn pass(&self, board: &Board, free: usize) -> Pass {
         // Trouble with one of the three must not keep the others from their work.
         let ticked = self.or_trouble(self.tick().await);
         let prompted = self.or_trouble(inbox::work_off(self.app.store.as_ref()).await);
@@ -346,14 +382,17 @@ impl Worker {
             return Pass {
                 more,
                 crowded: true,
+                filled: true,
                 claimed: Vec::new(),
             };
         }
-        let limited = !limits.closed(self.app.clock.monotonic()).is_empty();
-        let claimed = self.claim(limits, u16::try_from(free).unwrap_or(u16::MAX)).await;
+        let skip = board.closed(self.app.clock.monotonic());
+        let limited = !skip.is_empty();
+        let claimed = self.claim(skip, u16::try_from(free).unwrap_or(u16::MAX)).await;
         let claimed = self.or_trouble(claimed);
         Pass {
             crowded: limited || claimed.len() >= free,
+            filled: claimed.len() >= free,
             more,
             claimed,
         }
@@ -383,18 +422,15 @@ impl Worker {
         metrics::counter!("delivr_worker_store_errors_total").increment(1);
     }
 
-    async fn run_one(&self, claimed: Claimed) -> (Option<IntegrationId>, Ran) {
+    async fn run_one(&self, board: &Board, claimed: Claimed) -> Ended {
+        let seat = Seat::new(board, self.app.clock.as_ref(), &self.settings);
         let integration = claimed.row.effect.integration();
         let word = claimed.row.effect.word();
         let began = self.app.clock.monotonic();
-        let ran = run_effect::run(
-            &self.app,
-            claimed,
-            CallLimits {
-                call_timeout: self.settings.call_timeout,
-            },
-        )
-        .await;
+        let limits = CallLimits {
+            call_timeout: self.settings.call_timeout,
+        };
+        let (ran, born) = run_effect::run_with_room(&self.app, claimed, limits, Some(&seat)).await;
         metrics::counter!("delivr_effects_total", "kind" => word, "outcome" => outcome(ran)).increment(1);
         let took = self.app.clock.monotonic().0.saturating_sub(began.0);
         metrics::histogram!("delivr_effect_duration_seconds", "kind" => word, "outcome" => outcome(ran))
@@ -402,20 +438,16 @@ impl Worker {
         if ran == Ran::Fenced {
             metrics::counter!("delivr_lease_lost_total").increment(1);
         }
-        (integration, ran)
+        Ended {
+            integration,
+            ran,
+            born,
+            handed_on: seat.handed_on(),
+        }
     }
 
-    async fn claim(&self, limits: &Limits, limit: u16) -> Result<Vec<Claimed>, StoreError> {
-        let started = self.app.clock.monotonic();
-        let request = ClaimRequest {
-            worker: self.settings.name.clone(),
-            limit,
-            lease: self.settings.lease,
-            margin: self.settings.margin,
-            call_timeout: self.settings.call_timeout,
-            started,
-            skip_integrations: limits.closed(started),
-        };
+    async fn claim(&self, skip: Vec<IntegrationId>, limit: u16) -> Result<Vec<Claimed>, StoreError> {
+        let request = self.settings.request(limit, self.app.clock.monotonic(), skip);
         self.app.store.claim(&request).await
     }
 
@@ -471,11 +503,13 @@ impl Worker {
     /// When the store fails.
     pub async fn run_due_once(&self) -> Result<usize, StoreError> {
         let mut worked = self.tick().await? + inbox::work_off(self.app.store.as_ref()).await?;
-        let limits = Limits::new(self.settings.per_integration);
-        for claimed in self.claim(&limits, self.settings.concurrency).await? {
+        let board = Board::new(&self.settings);
+        // One after the other, and nothing that was not due at the beginning.
+        board.shut(true);
+        for claimed in self.claim(Vec::new(), self.settings.concurrency).await? {
             // A watch that is not due again counts as work: it looked.
             worked += usize::from(!matches!(claimed.row.effect, Effect::Watch { .. }));
-            self.run_one(claimed).await;
+            self.run_one(&board, claimed).await;
         }
         Ok(worked)
     }

@@ -234,6 +234,13 @@ pub trait UnitOfWork: Send {
         after: Duration,
         give_up_after: Duration,
     ) -> Result<(), StoreError>;
+    /// Claims, of rows that this unit has enqueued, those named, as [`Queue::claim`] would: READY, due, of no stopped
+    /// tenant. They are the caller's once this unit is committed: one commit ends an effect and claims the next.
+    async fn claim_enqueued(
+        &mut self,
+        effects: &[EffectId],
+        request: &ClaimRequest,
+    ) -> Result<Vec<Claimed>, StoreError>;
     /// Ends a READY or PARKED row as DEAD; a CLAIMED one reports late.
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError>;
     /// Facts of an aggregate.

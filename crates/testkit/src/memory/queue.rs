@@ -39,6 +39,26 @@ impl State {
         }
     }
 
+    /// Claims those of the rows that are READY and due.
+    pub(super) fn claim_enqueued(
+        &mut self,
+        effects: &[EffectId],
+        request: &ClaimRequest,
+        now: Timestamp,
+    ) -> Result<Vec<EffectRow>, StoreError> {
+        let mut claimed = Vec::new();
+        for id in effects {
+            let ready = self.effects.get(id).is_some_and(|slot| {
+                slot.state == RowState::Ready && self.claimable(slot, request, now).is_some()
+            });
+            if ready && let Some(slot) = self.effects.get_mut(id) {
+                take(slot, request, now);
+                claimed.push(slot.row(*id)?);
+            }
+        }
+        Ok(claimed)
+    }
+
     fn held(&mut self, claim: &Claim) -> Result<&mut Slot, StoreError> {
         self.effects
             .get_mut(&claim.effect())

@@ -8,7 +8,8 @@ use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, Fact, Finished, RowEnd, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Fact, Finished, RowEnd, RowState,
+    StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -16,13 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a change answered, so that the repetition can be compared with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
     Nothing,
     Version(Option<u64>),
     Number(i64),
     Flag(bool),
     Finished(Finished),
+    /// The rows as they stand after their claim.
+    Claimed(Vec<EffectRow>),
 }
 
 type Change = Box<dyn Fn(&mut State) -> Result<Answer, StoreError> + Send>;
@@ -53,7 +56,7 @@ impl<'a> MemoryUnit<'a> {
         change: impl Fn(&mut State) -> Result<Answer, StoreError> + Send + 'static,
     ) -> Result<Answer, StoreError> {
         let answer = change(Arc::make_mut(&mut self.copy))?;
-        self.changes.push((Box::new(change), answer));
+        self.changes.push((Box::new(change), answer.clone()));
         Ok(answer)
     }
 }
@@ -84,9 +87,11 @@ impl UnitOfWork for MemoryUnit<'_> {
         let (id, attempt) = (claim.effect(), claim.attempt());
         match self.make(move |state| state.finish(id, attempt, end).map(Answer::Finished))? {
             Answer::Finished(finished) => Ok(finished),
-            Answer::Nothing | Answer::Version(_) | Answer::Number(_) | Answer::Flag(_) => {
-                Err(StoreError::Conflict)
-            }
+            Answer::Nothing
+            | Answer::Version(_)
+            | Answer::Number(_)
+            | Answer::Flag(_)
+            | Answer::Claimed(_) => Err(StoreError::Conflict),
         }
     }
     async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
@@ -112,6 +117,34 @@ impl UnitOfWork for MemoryUnit<'_> {
         })
         .map(drop)
     }
+    async fn claim_enqueued(
+        &mut self,
+        effects: &[EffectId],
+        request: &ClaimRequest,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let now = self.store.time();
+        let send_before = request
+            .started
+            .plus(request.lease.saturating_sub(request.call_timeout));
+        let (effects, request) = (effects.to_vec(), request.clone());
+        let answer =
+            self.make(move |state| Ok(Answer::Claimed(state.claim_enqueued(&effects, &request, now)?)))?;
+        let rows = match answer {
+            Answer::Claimed(rows) => rows,
+            Answer::Nothing
+            | Answer::Version(_)
+            | Answer::Number(_)
+            | Answer::Finished(_)
+            | Answer::Flag(_) => return Err(StoreError::Conflict),
+        };
+        let claimed = |row: EffectRow| Claimed {
+            claim: (row.state == RowState::Claimed)
+                .then(|| Claim::issued_by_store(row.id, row.attempt, send_before)),
+            row,
+            now,
+        };
+        Ok(rows.into_iter().map(claimed).collect())
+    }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
         self.make(move |state| {
             state.end(effect);
@@ -136,9 +169,11 @@ impl UnitOfWork for MemoryUnit<'_> {
         let counter = counter.to_owned();
         match self.make(move |state| state.next_number(tenant, &counter).map(Answer::Number))? {
             Answer::Number(number) => Ok(number),
-            Answer::Nothing | Answer::Version(_) | Answer::Finished(_) | Answer::Flag(_) => {
-                Err(StoreError::Conflict)
-            }
+            Answer::Nothing
+            | Answer::Version(_)
+            | Answer::Finished(_)
+            | Answer::Flag(_)
+            | Answer::Claimed(_) => Err(StoreError::Conflict),
         }
     }
     async fn put_answer(

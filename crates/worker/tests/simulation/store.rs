@@ -82,6 +82,38 @@ impl FaultStore {
         Ok(claimed)
     }
 
+    /// A claim with what enqueued the row, as a store without the rule that is left out would give it.
+    pub fn born(&self, one: &mut Claimed) {
+        if one.claim.is_none() {
+            return;
+        }
+        if lock(&self.shared.forgotten).get(&one.row.id) == Some(&one.row.unknown_since) {
+            one.row.unknown_since = None;
+        }
+        if self.shared.broken == Broken::AttemptsAreFailures {
+            one.row.failures = u16::try_from(one.row.attempt - 1).unwrap_or(u16::MAX);
+        }
+    }
+
+    /// Notes that it has been committed.
+    pub fn born_for_good(&self, worker: &str, row: &EffectRow, fenced: bool) {
+        let shared = &self.shared;
+        lock(&shared.claimed).insert(row.id, shared.now());
+        let stopped = lock(&shared.stopped);
+        let heeded = !stopped.contains(&None) && !stopped.contains(&Some(row.tenant));
+        drop(stopped);
+        if !heeded {
+            shared.wrong(format!("{} is claimed though its tenant is stopped", row.id));
+        }
+        if fenced {
+            lock(&shared.open).insert(row.id);
+            let (word, attempt) = (row.effect.word(), row.attempt);
+            shared.note(format!(
+                "{worker} claims {word} of its own report, attempt {attempt}"
+            ));
+        }
+    }
+
     fn looked_at(&self, worker: &str, one: &mut Claimed) {
         let shared = &self.shared;
         let id = one.row.id;

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
+use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, Directory as _, Fact, Finished, Queue as _, RowEnd, RowState,
-    Store as _, StoredAnswer, StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, Directory as _, EffectRow, Fact, Finished,
+    Queue as _, RowEnd, RowState, Store as _, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::btree_map::Entry;
@@ -55,6 +56,8 @@ pub struct FaultUnit<'a> {
     finished: Vec<EffectId>,
     /// Rows that were over and are armed again, with what they know of unanswered sends.
     armed: Vec<(EffectId, Option<Timestamp>)>,
+    /// Rows that were claimed with what enqueued them: by whom, and whether there is a claim to fence.
+    born: Vec<(String, EffectRow, bool)>,
 }
 
 impl<'a> FaultUnit<'a> {
@@ -74,6 +77,7 @@ impl<'a> FaultUnit<'a> {
             saved: 0,
             finished: Vec::new(),
             armed: Vec::new(),
+            born: Vec::new(),
         }
     }
 
@@ -180,6 +184,23 @@ impl UnitOfWork for FaultUnit<'_> {
         }
         self.inner.enqueue(tenant, effect, after, give_up_after).await
     }
+    async fn claim_enqueued(
+        &mut self,
+        effects: &[EffectId],
+        request: &ClaimRequest,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let mut request = request.clone();
+        if self.store.shared.broken == Broken::NoSendDeadline {
+            request.started = Monotonic(Duration::MAX / 2);
+        }
+        let mut claimed = self.inner.claim_enqueued(effects, &request).await?;
+        for one in &mut claimed {
+            self.store.born(one);
+            let fenced = one.claim.is_some();
+            self.born.push((request.worker.clone(), one.row.clone(), fenced));
+        }
+        Ok(claimed)
+    }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
         self.inner.end(effect).await
     }
@@ -225,6 +246,7 @@ impl UnitOfWork for FaultUnit<'_> {
             saved: _,
             finished,
             armed,
+            born,
         } = *self;
         store.reach().await?;
         let shared = &store.shared;
@@ -246,6 +268,9 @@ impl UnitOfWork for FaultUnit<'_> {
             if shared.broken == Broken::RowPerRetry {
                 lock(&shared.forgotten).insert(id, unknown_since);
             }
+        }
+        for (worker, row, fenced) in born {
+            store.born_for_good(&worker, &row, fenced);
         }
         for id in touched {
             after_commit(shared, &store.inner, id);

@@ -421,6 +421,80 @@ pub async fn due_times_are_told(subject: &dyn Subject) {
     assert_eq!(claimed[0].row.lease_until, Some(claimed[0].now + LEASE));
 }
 
+/// What a unit enqueues it may claim too: with its commit, and not without; nobody else gets it.
+pub async fn what_is_enqueued_may_be_claimed_with_it(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let store = subject.store();
+    let steps: Vec<_> = (0..4).map(|step| perform(release_id("app"), step)).collect();
+    let ids: Vec<EffectId> = steps.iter().map(delivr_domain::effect::Effect::id).collect();
+    enqueue(subject, tenant, &steps[3..]).await;
+    let other = claim_one(subject).await;
+    let born = async |commit: bool| {
+        let mut unit = store.begin().await.unwrap();
+        for step in &steps[..2] {
+            unit.enqueue(tenant, step, Duration::ZERO, DAY).await.unwrap();
+        }
+        // Not due, and somebody else's.
+        unit.enqueue(tenant, &steps[2], SECOND, DAY).await.unwrap();
+        unit.enqueue(tenant, &steps[3], Duration::ZERO, DAY)
+            .await
+            .unwrap();
+        let named = [ids[0], ids[2], ids[3]];
+        let claimed = unit.claim_enqueued(&named, &request(1)).await.unwrap();
+        if commit {
+            unit.commit().await.unwrap();
+        }
+        claimed
+    };
+    assert_eq!(born(false).await.len(), 1);
+    assert_eq!(
+        store.rows(release_id("app"), false).await.unwrap().len(),
+        1,
+        "nothing was committed"
+    );
+    let claimed = born(true).await;
+    assert_eq!(claimed.len(), 1);
+    let (one, now) = (claimed[0].claim.as_ref().unwrap(), claimed[0].now);
+    assert_eq!((one.effect(), one.attempt()), (ids[0], 1));
+    assert_eq!(one.send_before(), Monotonic(Duration::from_secs(25)));
+    assert_eq!(claimed[0].row.lease_until, Some(now + LEASE));
+    assert_eq!(row(subject, ids[0]).await, claimed[0].row);
+    let rest: Vec<EffectId> = claim(subject, 9).await.iter().map(|it| it.row.id).collect();
+    assert_eq!(rest, [ids[1]], "the others are claimed, or not due");
+    assert_eq!(finish(subject, one, RowEnd::Done).await.unwrap(), Finished::Now);
+    assert_eq!(
+        finish(subject, &other, RowEnd::Done).await.unwrap(),
+        Finished::Now
+    );
+    // Of a stopped tenant nothing is claimed.
+    let last = perform(release_id("app"), 9);
+    for stopped in [Some(tenant), None] {
+        store.set_stop(stopped, true, "maintenance").await.unwrap();
+        let mut unit = store.begin().await.unwrap();
+        unit.enqueue(tenant, &last, Duration::ZERO, DAY).await.unwrap();
+        assert!(
+            unit.claim_enqueued(&[last.id()], &request(1))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        drop(unit);
+        store.set_stop(stopped, false, "").await.unwrap();
+    }
+    // A watch moves on with its claim.
+    let look = watch(release_id("app"), 5, 30);
+    let mut unit = store.begin().await.unwrap();
+    unit.enqueue(tenant, &look, Duration::ZERO, DAY).await.unwrap();
+    let claimed = unit.claim_enqueued(&[look.id()], &request(1)).await.unwrap();
+    unit.commit().await.unwrap();
+    assert!(claimed[0].claim.is_none());
+    let stored = row(subject, look.id()).await;
+    assert_eq!(
+        (stored.state, stored.due_at),
+        (RowState::Ready, claimed[0].now + 30 * SECOND)
+    );
+}
+
 /// Attempts are kept in order, also two lines of one attempt; of unknown effects and other tenants none.
 pub async fn attempts_are_recorded(subject: &dyn Subject) {
     let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
