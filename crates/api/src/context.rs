@@ -101,6 +101,14 @@ impl Shared {
         self
     }
 
+    /// The same without limits on how often somebody may ask.
+    pub(crate) fn unguarded(&self) -> Self {
+        Self {
+            guard: None,
+            ..self.clone()
+        }
+    }
+
     /// Asks answers without end (live streams) to end. Comes before stopping the server, which waits for answers.
     pub fn close(&self) {
         self.closing.send_replace(true);
@@ -123,6 +131,13 @@ impl Shared {
 /// Who asks, found out at most once per request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller(Arc<OnceCell<Principal>>);
+
+impl Caller {
+    /// Somebody whom the pages have signed in already.
+    pub(crate) fn known(who: Principal) -> Self {
+        Self(Arc::new(OnceCell::new_with(Some(who))))
+    }
+}
 
 /// The tenant that the request's own path names.
 #[derive(Debug, Clone)]

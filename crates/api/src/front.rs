@@ -144,7 +144,8 @@ async fn answer<B: MessageBody + 'static>(
 /// Problems get the request's id; refusals of the framework itself become problems.
 fn documented(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let refuses = status.is_client_error() || status.is_server_error();
+    if !refuses || is_page(&response) {
         return response;
     }
     let ours = response
@@ -169,6 +170,12 @@ fn documented(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<B
     response.into_response(document)
 }
 
+/// Whether a refusal is a page, for people.
+fn is_page(response: &ServiceResponse<BoxBody>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
 enum Repetition {
     /// No key is named, or it does not count here.
     Unnamed,
@@ -180,7 +187,10 @@ enum Repetition {
 
 /// Routes the request to its canonical path and remembers the tenant that its own path names.
 fn rename(request: &mut ServiceRequest) -> Result<(), Problem> {
-    request.extensions_mut().insert(Caller::default());
+    // A call from the pages says who asks; nothing that comes over the network can.
+    if request.extensions().get::<Caller>().is_none() {
+        request.extensions_mut().insert(Caller::default());
+    }
     let uri = request.uri();
     // Neither a name nor a filter can hold it, and PostgreSQL refuses it in every text.
     if uri

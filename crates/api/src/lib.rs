@@ -10,6 +10,7 @@ mod context;
 mod document;
 mod explain;
 mod front;
+mod inside;
 mod limit;
 mod places;
 mod problem;

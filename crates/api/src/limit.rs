@@ -9,9 +9,12 @@ use crate::context::caller;
 use crate::document;
 use crate::places;
 use crate::problem::Problem;
+use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
+use delivr_app::App;
+use delivr_app::usecases::access::{self, Principal};
 use delivr_domain::ports::clock::Clock;
 use governor::clock::Clock as Ticking;
 use governor::middleware::NoOpMiddleware;
@@ -197,10 +200,51 @@ impl Guard {
         }
     }
 
+    /// Who signs in with the token, under the limit of failed authentications; none when it is not valid.
+    pub(crate) async fn sign_in(
+        &self,
+        app: &App,
+        request: &HttpRequest,
+        token: &str,
+    ) -> Result<Option<Principal>, Problem> {
+        let origin = self.origin_of(request.peer_addr(), request.headers());
+        // The same words that a program would send with the token, so that both are known by them.
+        let credential = format!("Bearer {token}");
+        if let Some(origin) = &origin {
+            self.listened_to(origin, credential.as_bytes())?;
+        }
+        let found = access::authenticate(app, token).await?;
+        match (&found, &origin) {
+            (Some(_), _) => self.remember(credential.as_bytes()),
+            (None, Some(origin)) => self.failed(origin),
+            (None, None) => {}
+        }
+        Ok(found)
+    }
+
+    /// Counts a page against the limit of its visitor's token.
+    pub(crate) fn visit(&self, who: &Principal) -> Result<(), Problem> {
+        taken(
+            self.tokens.as_ref(),
+            &who.token.uuid(),
+            "token",
+            "requests with this token",
+        )
+    }
+
+    /// Whether the address is a proxy whose words about its clients are believed.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&peer))
+    }
+
     /// Who asks, as far as limits go; none is not limited: this machine itself, unless it is a proxy that tells for whom.
     fn origin(&self, request: &ServiceRequest) -> Option<Origin> {
-        let peer = request.peer_addr()?.ip().to_canonical();
-        let address = client(peer, request.headers(), &self.trusted);
+        self.origin_of(request.peer_addr(), request.headers())
+    }
+
+    fn origin_of(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
+        let address = client(peer?.ip().to_canonical(), headers, &self.trusted);
         (!address.is_loopback()).then(|| address.into())
     }
 

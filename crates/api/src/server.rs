@@ -3,6 +3,7 @@
 use crate::context::Shared;
 use crate::document;
 use crate::front::front;
+use crate::inside::Inside;
 use crate::places::{self, BASE};
 use crate::problem::Problem;
 use crate::{LIMIT, routes};
@@ -12,6 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use rustls::ServerConfig;
 use std::net::TcpListener;
+use std::rc::Rc;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -39,15 +41,14 @@ fn listening(shared: Shared, listener: TcpListener, tls: Option<ServerConfig>) -
     // Built before the first request needs it.
     let _built = document::text();
     let server = HttpServer::new(move || {
+        let pages: Rc<dyn delivr_web::Api> = Rc::new(Inside::new(&shared));
         App::new()
             .app_data(shared.clone())
+            .app_data(pages)
             .app_data(web::PayloadConfig::new(LIMIT))
             .wrap(from_fn(front))
-            .service(
-                web::scope(BASE)
-                    .configure(|config| routes::all(&mut ServiceConfig::new(config)))
-                    .route("/openapi.json", web::get().to(description)),
-            )
+            .configure(api)
+            .configure(delivr_web::configure)
             .configure(|config| routes::system::probes(&mut ServiceConfig::new(config)))
             .route("/docs", web::get().to(to_docs))
             .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new([format!("{BASE}/openapi.json")])))
@@ -61,6 +62,15 @@ fn listening(shared: Shared, listener: TcpListener, tls: Option<ServerConfig>) -
         Some(tls) => server.listen_rustls_0_23(listener, tls)?,
     };
     Ok(server.run())
+}
+
+/// Every route of the API, under its canonical path.
+pub(crate) fn api(config: &mut web::ServiceConfig) {
+    config.service(
+        web::scope(BASE)
+            .configure(|config| routes::all(&mut ServiceConfig::new(config)))
+            .route("/openapi.json", web::get().to(description)),
+    );
 }
 
 /// One thread per core, at most four: the database is the limit, not the threads.
@@ -81,7 +91,10 @@ async fn to_docs() -> HttpResponse {
 }
 
 /// 404, or 405 where the path knows other methods.
-async fn nowhere(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn nowhere(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if places::place(request.path()).is_none() && delivr_web::wants_page(&request) {
+        return Ok(delivr_web::missing(&request));
+    }
     let methods = places::place(request.path()).and_then(|place| document::methods(&place.path));
     match methods {
         Some(methods) => Err(Problem::new(

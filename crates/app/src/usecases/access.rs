@@ -166,13 +166,41 @@ pub fn hex(bytes: &[u8]) -> String {
 /// When the store fails.
 pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, StoreError> {
     // Looked up by digest: a comparison of secrets, whose time could tell something, does not take place.
-    let Some(token) = app.store.token_by_digest(&token_digest(secret)).await? else {
-        return Ok(None);
-    };
-    let expired = token.expires_at.is_some_and(|at| at <= app.clock.now());
-    if token.revoked_at.is_some() || expired {
-        return Ok(None);
+    match app.store.token_by_digest(&token_digest(secret)).await? {
+        Some(token) if is_valid(app, &token) => principal_of(app, token).await,
+        Some(_) | None => Ok(None),
     }
+}
+
+/// The token of the tenant by its id, while it is valid.
+///
+/// # Errors
+/// When the store fails.
+pub async fn valid_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Option<Token>, StoreError> {
+    let tokens = app.store.tokens(tenant).await?;
+    Ok(tokens
+        .into_iter()
+        .find(|it| it.id == id)
+        .filter(|it| is_valid(app, it)))
+}
+
+/// The principal of a token of the tenant by its id, while it is valid: for what stands in for a token and is as good as
+/// it, no longer (tickets of live streams, sessions of browsers).
+///
+/// # Errors
+/// When the store fails.
+pub async fn by_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Option<Principal>, StoreError> {
+    match valid_token(app, tenant, id).await? {
+        Some(token) => principal_of(app, token).await,
+        None => Ok(None),
+    }
+}
+
+fn is_valid(app: &App, token: &Token) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > app.clock.now())
+}
+
+async fn principal_of(app: &App, token: Token) -> Result<Option<Principal>, StoreError> {
     let role = token.role.parse().map_err(|why| StoreError::Corrupt {
         what: "token role",
         why,

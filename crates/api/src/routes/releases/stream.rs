@@ -4,7 +4,7 @@
 //! nothing twice. The store is asked again and again; a message that could be lost is no part of it.
 
 use super::load::find;
-use super::ticket::{query, valid};
+use super::ticket::query;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::routes::activities::activity;
@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
 use bytes::Bytes;
+use delivr_app::usecases::access;
 use delivr_domain::ids::{TenantId, TokenId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::clock::Monotonic;
@@ -134,7 +135,10 @@ impl Listener {
             return true;
         }
         self.checked = now;
-        matches!(valid(&cx.app, cx.tenant(), self.token).await, Ok(Some(_)))
+        matches!(
+            access::valid_token(&cx.app, cx.tenant(), self.token).await,
+            Ok(Some(_))
+        )
     }
 }
 

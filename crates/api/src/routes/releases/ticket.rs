@@ -14,11 +14,11 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, post};
 use chrono::TimeDelta;
 use delivr_app::App;
-use delivr_app::usecases::access::{Principal, digest_of, hex};
+use delivr_app::usecases::access::{self, Principal, digest_of, hex};
 use delivr_app::usecases::releases;
 use delivr_domain::ids::{TenantId, TokenId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{StoredAnswer, Token};
+use delivr_domain::ports::store::StoredAnswer;
 use delivr_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -131,32 +131,9 @@ pub(crate) async fn redeem(app: &App, ticket: &str, release: &str) -> Result<Pri
         Err(StoreError::Duplicate(_) | StoreError::Conflict) => return Err(spent()),
         Err(error) => return Err(error.into()),
     }
-    let token = valid(app, tenant, token).await?.ok_or_else(spent)?;
-    let corrupt = |what: &'static str| move |why| StoreError::Corrupt { what, why };
-    Ok(Principal {
-        token: token.id,
-        role: token.role.parse().map_err(corrupt("token role"))?,
-        person: token
-            .person
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(corrupt("person of a token"))?,
-        name: token.name,
-        tenant: app.store.tenant(tenant).await?.ok_or_else(spent)?,
-    })
+    access::by_token(app, tenant, token).await?.ok_or_else(spent)
 }
 
 fn spent() -> Problem {
     Problem::unauthenticated()
-}
-
-/// The token, while it is valid.
-pub(crate) async fn valid(app: &App, tenant: TenantId, id: TokenId) -> Result<Option<Token>, StoreError> {
-    let now = app.clock.now();
-    let tokens = app.store.tokens(tenant).await?;
-    Ok(tokens
-        .into_iter()
-        .find(|it| it.id == id)
-        .filter(|it| it.revoked_at.is_none() && it.expires_at.is_none_or(|at| at > now)))
 }

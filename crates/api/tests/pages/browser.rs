@@ -1,0 +1,213 @@
+//! A browser without scripts: keeps cookies, reads pages, fills in their forms and sends them.
+
+use crate::support::{Api, Reply};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+pub(crate) struct Browser<'a> {
+    api: &'a Api,
+    cookies: Mutex<BTreeMap<String, String>>,
+}
+
+/// A form as it stands on a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Form {
+    pub(crate) method: String,
+    pub(crate) action: String,
+    pub(crate) fields: BTreeMap<String, String>,
+}
+
+impl Form {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.insert(name.to_owned(), value.to_owned());
+        self
+    }
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.fields.remove(name);
+        self
+    }
+    fn encoded(&self) -> String {
+        reqwest::Url::parse_with_params("http://x/", &self.fields)
+            .unwrap()
+            .query()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// An attribute of a tag.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let rest = tag.split_once(&format!(" {name}=\""))?.1;
+    Some(unescaped(rest.split('"').next()?))
+}
+
+pub(crate) fn unescaped(text: &str) -> String {
+    text.replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
+}
+
+/// Tags of a name, without their angles.
+pub(crate) fn tags<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let opening = format!("<{name}");
+    page.match_indices(&opening)
+        .map(|(at, _)| &page[at + 1..])
+        .filter(|rest| rest[name.len()..].starts_with([' ', '>']))
+        .map(|rest| rest.split('>').next().unwrap())
+        .collect()
+}
+
+/// Forms of a page.
+pub(crate) fn forms(page: &str) -> Vec<Form> {
+    let starts: Vec<usize> = page.match_indices("<form ").map(|(at, _)| at).collect();
+    starts
+        .into_iter()
+        .map(|at| {
+            let whole = page[at..].split("</form>").next().unwrap();
+            let tag = whole.split('>').next().unwrap();
+            let mut fields = BTreeMap::new();
+            for input in tags(whole, "input") {
+                let kind = attribute(input, "type").unwrap_or_default();
+                if kind == "checkbox" && !input.contains(" checked") {
+                    continue;
+                }
+                if let Some(name) = attribute(input, "name") {
+                    fields.insert(name, attribute(input, "value").unwrap_or_default());
+                }
+            }
+            Form {
+                method: attribute(tag, "method").unwrap_or_default(),
+                action: attribute(tag, "action").unwrap_or_default(),
+                fields,
+            }
+        })
+        .collect()
+}
+
+/// The form of a page that sends to the path.
+#[track_caller]
+pub(crate) fn form_to(page: &str, action: &str) -> Form {
+    let all = forms(page);
+    all.iter()
+        .find(|form| form.method == "post" && form.action == action)
+        .unwrap_or_else(|| panic!("no form to {action} among {all:?}"))
+        .clone()
+}
+
+impl<'a> Browser<'a> {
+    pub(crate) fn new(api: &'a Api) -> Self {
+        Self {
+            api,
+            cookies: Mutex::default(),
+        }
+    }
+
+    /// Somebody who is signed in, with the token of a role.
+    pub(crate) async fn signed_in(api: &'a Api, role: &str) -> Self {
+        let browser = Self::new(api);
+        let reply = browser.sign_in(&api.tokens[role], "/").await;
+        assert_eq!(reply.status, 303, "{}", reply.text);
+        assert_eq!(reply.headers["location"], "/");
+        browser
+    }
+
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().unwrap().get(name).cloned()
+    }
+
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
+        self.cookies
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), value.to_owned());
+    }
+
+    fn header(&self) -> String {
+        let cookies = self.cookies.lock().unwrap();
+        let all: Vec<String> = cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        all.join("; ")
+    }
+
+    /// Sends, and keeps what cookies come back.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        more: &[(&str, &str)],
+    ) -> Reply {
+        let mut request = self
+            .api
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.api.root))
+            .header("accept", "text/html")
+            .header("cookie", self.header());
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(body);
+        }
+        let response = request.send().await.unwrap();
+        for set in response.headers().get_all("set-cookie") {
+            let set = set.to_str().unwrap();
+            let (pair, attributes) = set.split_once(';').unwrap_or((set, ""));
+            let (name, value) = pair.split_once('=').unwrap();
+            let mut cookies = self.cookies.lock().unwrap();
+            if attributes.contains("Max-Age=0") {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let headers = response.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        });
+        Reply {
+            status: response.status().as_u16(),
+            headers: headers.collect(),
+            text: response.text().await.unwrap(),
+            body: serde_json::Value::Null,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, None, &[]).await
+    }
+
+    /// A page that is there.
+    #[track_caller]
+    pub(crate) fn page(&self, path: &str) -> impl Future<Output = String> {
+        async move {
+            let reply = self.get(path).await;
+            assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+            reply.text
+        }
+    }
+
+    /// Sends a form.
+    pub(crate) async fn submit(&self, form: &Form) -> Reply {
+        self.submit_with(form, &[]).await
+    }
+
+    pub(crate) async fn submit_with(&self, form: &Form, more: &[(&str, &str)]) -> Reply {
+        assert_eq!(form.method, "post");
+        self.send("POST", &form.action, Some(form.encoded()), more).await
+    }
+
+    /// Goes to the sign-in page and sends its form.
+    pub(crate) async fn sign_in(&self, token: &str, next: &str) -> Reply {
+        let next: String = next.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let page = self.page(&format!("/sign-in?next={next}")).await;
+        self.submit(&form_to(&page, "/sign-in").with("token", token))
+            .await
+    }
+}

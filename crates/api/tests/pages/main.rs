@@ -1,0 +1,21 @@
+//! The pages over real HTTP, as a browser without scripts goes through them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../releases/world.rs"]
+#[allow(dead_code, reason = "the pages need less of it than the releases")]
+mod world;
+
+mod acting;
+mod browser;
+mod headers;
+mod hostile;
+mod sessions;

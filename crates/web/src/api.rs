@@ -1,0 +1,114 @@
+//! What the pages need of the server they are part of.
+
+use actix_web::HttpRequest;
+use actix_web::http::{Method, StatusCode};
+use async_trait::async_trait;
+use delivr_app::App;
+use delivr_app::usecases::access::Principal;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A request to the API.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Its path below `/api/v1`, with its query.
+    pub path: String,
+    /// Its body.
+    pub body: Option<Value>,
+}
+
+impl Call {
+    /// Reads.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: None,
+        }
+    }
+    /// Asks for something.
+    #[must_use]
+    pub fn post(path: impl Into<String>, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.into(),
+            body: Some(body),
+        }
+    }
+    /// The same question, answered by what it would do.
+    #[must_use]
+    pub fn explained(self) -> Self {
+        let mark = if self.path.contains('?') { '&' } else { '?' };
+        Self {
+            path: format!("{}{mark}explain=true", self.path),
+            ..self
+        }
+    }
+}
+
+/// What the API answers.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The document; null where there is none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The document as what it must be.
+    ///
+    /// # Errors
+    /// The reply itself when it is a refusal, or a document of another kind.
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Self> {
+        if !self.status.is_success() {
+            return Err(self);
+        }
+        serde_json::from_value(self.body).map_err(|error| {
+            tracing::error!(%error, "the API answered a page with a document of another kind");
+            Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                body: serde_json::json!({
+                    "code": "internal",
+                    "detail": "the page does not understand what the API answered",
+                }),
+            }
+        })
+    }
+}
+
+/// A refusal, as the API words it.
+#[derive(Debug, Clone)]
+pub struct Refusal(pub Reply);
+
+/// Who can listen between the browser and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// Nobody: TLS, here or at a proxy that is trusted.
+    Encrypted,
+    /// Nobody: browser and server are one machine.
+    ThisMachine,
+    /// Everybody on the way.
+    Open,
+}
+
+/// The server, as the pages see it.
+#[async_trait(?Send)]
+pub trait Api {
+    /// The application, for sessions.
+    fn app(&self) -> &App;
+    /// Asks the API, as somebody.
+    async fn call(&self, who: &Principal, call: Call) -> Reply;
+    /// Who has the token; none when it is not valid. Refuses an address that failed too often.
+    async fn sign_in(&self, request: &HttpRequest, token: &str) -> Result<Option<Principal>, Refusal>;
+    /// Counts a visit; refuses who comes too often.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn admit(&self, who: &Principal) -> Result<(), Refusal>;
+    /// How the request came.
+    fn encryption(&self, request: &HttpRequest) -> Encryption;
+}

@@ -1,0 +1,159 @@
+//! Doing something: what it would do is shown first, then it is done.
+
+use crate::form::Form;
+use crate::frame::{Frame, go, page};
+use crate::model::{Explanation, Problem};
+use crate::shown::words;
+use crate::verb::{More, Of, Reason, Verb};
+use crate::visit::{Paged, Stop, Visit, is_segment, no};
+use actix_web::http::StatusCode;
+use actix_web::web;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "act.html")]
+struct Page<'a> {
+    frame: Frame,
+    key: &'a str,
+    verb: &'static Verb,
+    of: String,
+    /// What it is about, for people; empty for the release itself.
+    about: String,
+    preview: Option<Explanation>,
+    problem: Option<Problem>,
+    /// Nothing stops it, as far as can be said before it is written.
+    open: bool,
+    fields: Fields,
+}
+
+/// What was filled in so far.
+#[derive(Debug, Default)]
+struct Fields {
+    close_tickets: bool,
+    delete_branch: bool,
+    scope: String,
+    to_stage: String,
+    reference: String,
+    exposure: String,
+}
+
+impl Fields {
+    fn read(form: &Form) -> Self {
+        let text = |name: &str, default: &str| form.get(name).unwrap_or(default).to_owned();
+        Self {
+            close_tickets: form.ticked("close_tickets"),
+            delete_branch: form.ticked("delete_branch"),
+            scope: text("scope", "EVERYTHING"),
+            to_stage: text("to_stage", "REGRESSION"),
+            reference: text("reference", ""),
+            exposure: text("exposure", ""),
+        }
+    }
+}
+
+impl Page<'_> {
+    fn asks(&self, more: &str) -> bool {
+        let name = match self.verb.more {
+            More::Nothing => "",
+            More::CleanUp => "clean-up",
+            More::Scope => "scope",
+            More::Made => "made",
+            More::ToStage => "to-stage",
+            More::Exposure => "exposure",
+        };
+        name == more
+    }
+    fn asks_more(&self) -> bool {
+        self.verb.more != More::Nothing
+    }
+    fn has_reason(&self) -> bool {
+        self.verb.reason != Reason::No
+    }
+    fn needs_reason(&self) -> bool {
+        self.verb.reason == Reason::Must
+    }
+}
+
+fn verb(visit: &Visit) -> Result<&'static Verb, Stop> {
+    let word = visit.segment("verb")?;
+    Verb::named(word)
+        .ok_or_else(|| visit.refuse(no(StatusCode::NOT_FOUND, "there is nothing like this to do")))
+}
+
+/// What it is about, as sent; what could be another path is nothing.
+fn subject(visit: &Visit, form: &Form) -> Result<String, Stop> {
+    let of = form.get("of").unwrap_or_default();
+    if of.is_empty() || is_segment(of) {
+        Ok(of.to_owned())
+    } else {
+        Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such thing")))
+    }
+}
+
+fn nothing(visit: &Visit) -> Stop {
+    visit.refuse(no(
+        StatusCode::NOT_FOUND,
+        "there is nothing that this could be done about",
+    ))
+}
+
+fn about(verb: &Verb, of: &str) -> String {
+    match verb.of {
+        Of::Release => String::new(),
+        Of::Stage => words(of),
+        Of::Task => "one task".to_owned(),
+        Of::Cycle => format!("regression round {of}"),
+        Of::Submission => "one submission".to_owned(),
+        Of::Rollout => "one rollout".to_owned(),
+    }
+}
+
+/// The page that shows what it would do, and asks.
+pub(super) async fn ask(visit: Visit) -> Paged {
+    let key = visit.segment("key")?;
+    let verb = verb(&visit)?;
+    let form = visit.query();
+    let of = subject(&visit, &form)?;
+    let call = verb.preview(key, &of, &form).ok_or_else(|| nothing(&visit))?;
+    let reply = visit.api.call(&visit.who, call).await;
+    // A mistake in what is filled in, or not yet: the form stays, and says so.
+    let unfilled = reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing;
+    let (preview, problem, open) = if unfilled {
+        (None, Some(Problem::of(&reply)), true)
+    } else {
+        let back = format!("/releases/{key}");
+        let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
+        let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
+        let open = said.allowed || (status == Some(422) && verb.more != More::Nothing);
+        let problem = said.problem.clone().map(Problem::from_value);
+        (Some(said), problem, open)
+    };
+    let template = Page {
+        frame: visit.frame("releases"),
+        key,
+        verb,
+        about: about(verb, &of),
+        of,
+        preview,
+        problem,
+        open,
+        fields: Fields::read(&form),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// Does it, and shows the release.
+pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
+    let form = visit.form(&body)?;
+    let key = visit.segment("key")?;
+    let verb = verb(&visit)?;
+    let of = subject(&visit, &form)?;
+    let call = verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
+    let reply = visit.api.call(&visit.who, call).await;
+    let back = format!("/releases/{key}");
+    if reply.status.is_success() {
+        Ok(go(&format!("{back}?done={}", verb.word)))
+    } else {
+        Err(visit.refuse_from(reply, &back))
+    }
+}

@@ -1,0 +1,56 @@
+//! The pages, one module each, and where they are.
+
+mod act;
+mod board;
+mod dashboard;
+mod list;
+mod profile;
+mod release;
+mod sign_in;
+mod task;
+mod timeline;
+
+use crate::assets;
+use crate::frame::refused;
+use crate::visit::{bare, no};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+/// Registers every page.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/assets/{name}", web::get().to(assets::serve))
+        .service(
+            web::resource("/sign-in")
+                .route(web::get().to(sign_in::form))
+                .route(web::post().to(sign_in::enter)),
+        )
+        .route("/sign-out", web::post().to(sign_in::leave))
+        .route("/", web::get().to(dashboard::show))
+        .route("/board", web::get().to(board::show))
+        .route("/releases", web::get().to(list::show))
+        .route("/releases/{key}", web::get().to(release::show))
+        .route("/releases/{key}/live", web::post().to(release::live))
+        .route("/releases/{key}/check", web::post().to(release::check))
+        .route("/releases/{key}/tasks/{task}", web::get().to(task::show))
+        .service(
+            web::resource("/releases/{key}/do/{verb}")
+                .route(web::get().to(act::ask))
+                .route(web::post().to(act::act)),
+        )
+        .route("/profile", web::get().to(profile::show))
+        .route("/profile/theme", web::post().to(profile::choose_theme))
+        .route("/profile/tokens", web::post().to(profile::make_token))
+        .service(
+            web::resource("/profile/tokens/{token}/revoke")
+                .route(web::get().to(profile::ask_revoke))
+                .route(web::post().to(profile::revoke_token)),
+        );
+}
+
+/// The page that says that there is none.
+#[must_use]
+pub fn missing(request: &HttpRequest) -> HttpResponse {
+    let reply = no(StatusCode::NOT_FOUND, "there is no such page");
+    refused(&bare(request), &reply, None)
+}

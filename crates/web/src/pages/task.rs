@@ -1,0 +1,37 @@
+//! The page of a task: every attempt, in the vendor's own words.
+
+use super::release::{Control, Hand, task_controls};
+use crate::frame::{Frame, page};
+use crate::model::{Release, Task};
+use crate::visit::{Paged, Visit};
+use actix_web::http::StatusCode;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "task.html")]
+struct Page {
+    frame: Frame,
+    release: Release,
+    task: Task,
+    controls: Vec<Control>,
+}
+
+/// The page.
+pub(super) async fn show(visit: Visit) -> Paged {
+    let key = visit.segment("key")?;
+    let id = visit.segment("task")?;
+    let release: Release = visit.look(format!("/releases/{key}?include=")).await?;
+    let task: Task = visit.look(format!("/releases/{key}/tasks/{id}")).await?;
+    let hand = Hand {
+        key: &release.key,
+        role: visit.who.role,
+        person: visit.who.person.is_some(),
+    };
+    let template = Page {
+        controls: task_controls(&hand, &task),
+        frame: visit.checked_frame("releases").await,
+        release,
+        task,
+    };
+    Ok(page(StatusCode::OK, &template))
+}

@@ -1,0 +1,124 @@
+//! Times as people read them: the day and hour with their zone, and how far away that is.
+
+use askama::filters::HtmlSafe;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::fmt;
+
+/// An instant, however many references a template puts in front of it.
+pub(crate) trait Instant {
+    /// The instant.
+    fn instant(&self) -> DateTime<Utc>;
+}
+
+impl Instant for DateTime<Utc> {
+    fn instant(&self) -> DateTime<Utc> {
+        *self
+    }
+}
+
+impl<T: Instant + ?Sized> Instant for &T {
+    fn instant(&self) -> DateTime<Utc> {
+        (**self).instant()
+    }
+}
+
+/// An instant as an element of a page, seen from another one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Both,
+    Relative,
+}
+
+impl When {
+    pub(crate) const fn new(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            now,
+            how: How::Both,
+        }
+    }
+    /// Without the day and hour, which stay in the element's title.
+    pub(crate) const fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            now,
+            how: How::Relative,
+        }
+    }
+}
+
+// Nothing of it comes from outside: it is made of numbers and our own words.
+impl HtmlSafe for When {}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let iso = self.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let text = self.at.format("%-d %b %Y, %H:%M UTC");
+        let far = distance(self.at - self.now);
+        match self.how {
+            How::Both => write!(
+                f,
+                "<time datetime=\"{iso}\">{text} <span class=\"ago\">({far})</span></time>"
+            ),
+            How::Relative => write!(
+                f,
+                "<time datetime=\"{iso}\" title=\"{text}\"><span class=\"ago\">{far}</span></time>"
+            ),
+        }
+    }
+}
+
+/// How far away an instant is, in the largest unit that says enough.
+pub(crate) fn distance(delta: TimeDelta) -> String {
+    let seconds = delta.num_seconds();
+    let away = seconds.unsigned_abs();
+    let (count, unit) = match away {
+        0..=44 => return if seconds > 0 { "in a moment" } else { "just now" }.to_owned(),
+        45..=5_399 => (away.saturating_add(30) / 60, "min"),
+        5_400..=129_599 => (away.saturating_add(1_800) / 3_600, "h"),
+        _ => (away.saturating_add(43_200) / 86_400, "d"),
+    };
+    if seconds > 0 {
+        format!("in {count} {unit}")
+    } else {
+        format!("{count} {unit} ago")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_is_told_in_the_unit_that_fits() {
+        for (seconds, text) in [
+            (0, "just now"),
+            (-44, "just now"),
+            (30, "in a moment"),
+            (-60, "1 min ago"),
+            (-3_600, "60 min ago"),
+            (7_200, "in 2 h"),
+            (-86_400 * 3, "3 d ago"),
+            (129_600, "in 2 d"),
+        ] {
+            assert_eq!(distance(TimeDelta::seconds(seconds)), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn an_instant_shows_its_zone_and_its_distance() {
+        let at: DateTime<Utc> = "2026-03-04T05:06:07Z".parse().unwrap();
+        let shown = When::new(at, at + TimeDelta::hours(2)).to_string();
+        assert_eq!(
+            shown,
+            "<time datetime=\"2026-03-04T05:06:07Z\">4 Mar 2026, 05:06 UTC <span class=\"ago\">(2 h ago)</span></time>"
+        );
+    }
+}
