@@ -184,13 +184,10 @@ impl<'a> Browser<'a> {
     }
 
     /// A page that is there.
-    #[track_caller]
-    pub(crate) fn page(&self, path: &str) -> impl Future<Output = String> {
-        async move {
-            let reply = self.get(path).await;
-            assert_eq!(reply.status, 200, "{path}: {}", reply.text);
-            reply.text
-        }
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.text
     }
 
     /// Sends a form.

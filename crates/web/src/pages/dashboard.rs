@@ -11,6 +11,8 @@ use askama::Template;
 pub(crate) struct Waiting {
     pub(crate) release: Release,
     pub(crate) hold: Hold,
+    /// The visitor pilots the release.
+    pub(crate) mine: bool,
     /// Where it is dealt with.
     pub(crate) place: String,
 }
@@ -64,19 +66,24 @@ fn place(release: &Release, hold: &Hold) -> String {
     }
 }
 
-fn waiting(columns: &[Column]) -> Vec<Waiting> {
+/// What waits for the visitor first, then for anybody; what failed before what is to be decided, the oldest first.
+fn waiting(columns: &[Column], actor: &str) -> Vec<Waiting> {
     let mut all: Vec<Waiting> = columns
         .iter()
         .flat_map(|column| &column.releases)
         .flat_map(|release| {
             release.holds.iter().map(|hold| Waiting {
+                mine: release
+                    .pilot
+                    .as_deref()
+                    .is_some_and(|pilot| pilot.eq_ignore_ascii_case(actor)),
                 place: place(release, hold),
                 release: release.clone(),
                 hold: hold.clone(),
             })
         })
         .collect();
-    all.sort_by_key(|it| (urgency(&it.hold.hold), it.release.updated_at));
+    all.sort_by_key(|it| (!it.mine, urgency(&it.hold.hold), it.release.updated_at));
     all
 }
 
@@ -84,7 +91,7 @@ fn waiting(columns: &[Column]) -> Vec<Waiting> {
 pub(super) async fn show(visit: Visit) -> Paged {
     let columns = under_way(&visit).await?;
     let recent: List<Activity> = visit.look("/activities?limit=15").await?;
-    let waiting = waiting(&columns);
+    let waiting = waiting(&columns, visit.who.actor());
     let more = columns.iter().any(|column| column.more);
     let releases: Vec<Release> = columns.into_iter().flat_map(|column| column.releases).collect();
     let held = releases.iter().filter(|it| !it.holds.is_empty()).count();

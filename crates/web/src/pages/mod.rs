@@ -2,6 +2,7 @@
 
 mod act;
 mod board;
+mod controls;
 mod dashboard;
 mod list;
 mod profile;

@@ -1,6 +1,6 @@
 //! The page of a task: every attempt, in the vendor's own words.
 
-use super::release::{Control, Hand, task_controls};
+use super::controls::{Control, Hand, task_controls};
 use crate::frame::{Frame, page};
 use crate::model::{Release, Task};
 use crate::visit::{Paged, Visit};
