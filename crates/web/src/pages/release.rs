@@ -199,28 +199,27 @@ fn store_lane(hand: &Hand<'_>, lane: Lane) -> StoreLane {
     }
 }
 
-/// The page.
-pub(super) async fn show(visit: Visit) -> Paged {
-    let key = visit.segment("key")?;
-    let parts = "tasks,cycles,builds,slots,approvals,blockers";
-    let mut release: Release = visit.look(format!("/releases/{key}?include={parts}")).await?;
-    let stores: Distribution = visit.look(format!("/releases/{key}/distribution")).await?;
-    let feed: List<Activity> = visit.look(format!("/releases/{key}/activities?limit=50")).await?;
+/// Puts the page together from what the API answers.
+fn composed(
+    frame: Frame,
+    (role, person): (Role, bool),
+    mut release: Release,
+    stores: Distribution,
+    feed: Vec<Activity>,
+) -> Page {
     let name = release.key.clone();
     let hand = Hand {
         key: &name,
-        role: visit.who.role,
-        person: visit.who.person.is_some(),
+        role,
+        person,
     };
-    let frame = visit.checked_frame("releases").await;
     let now: DateTime<Utc> = frame.now;
-    let held = std::mem::take(&mut release.holds);
-    let template = Page {
-        controls: {
-            release.holds = held.clone();
-            release_controls(&hand, &release, &stores.targets)
-        },
-        holds: held.into_iter().map(|hold| hold_row(&hand, hold)).collect(),
+    Page {
+        controls: release_controls(&hand, &release, &stores.targets),
+        holds: std::mem::take(&mut release.holds)
+            .into_iter()
+            .map(|hold| hold_row(&hand, hold))
+            .collect(),
         gate: gate(&hand, &release),
         stages: stages(&hand, &mut release),
         timeline: timeline(&release, now),
@@ -230,11 +229,23 @@ pub(super) async fn show(visit: Visit) -> Paged {
             .into_iter()
             .map(|lane| store_lane(&hand, lane))
             .collect(),
-        feed: feed.items,
-        member: visit.who.role >= Role::Member,
+        feed,
+        member: role >= Role::Member,
         release,
         frame,
-    };
+    }
+}
+
+/// The page.
+pub(super) async fn show(visit: Visit) -> Paged {
+    let key = visit.segment("key")?;
+    let parts = "tasks,cycles,builds,slots,approvals,blockers";
+    let release: Release = visit.look(format!("/releases/{key}?include={parts}")).await?;
+    let stores: Distribution = visit.look(format!("/releases/{key}/distribution")).await?;
+    let feed: List<Activity> = visit.look(format!("/releases/{key}/activities?limit=50")).await?;
+    let frame = visit.checked_frame("releases").await;
+    let who = (visit.who.role, visit.who.person.is_some());
+    let template = composed(frame, who, release, stores, feed.items);
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -263,4 +274,96 @@ pub(super) async fn check(visit: Visit, body: web::Bytes) -> Result<HttpResponse
         return Err(visit.refuse_from(reply, &back));
     }
     Ok(go(&format!("{back}?done=checked#blockers")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Theme;
+
+    /// A release that ships: one rollout under way, one submission rejected.
+    fn shown(role: Role, rollout: &str) -> String {
+        let at = "2026-03-04T05:06:07Z";
+        let release = json!({
+            "key": "REL-7", "version": "1.2.0", "status": "READY_PRODUCTION", "phase": "DISTRIBUTION",
+            "type": "MINOR", "title": "Spring", "priority": "MEDIUM", "serviceSlug": "shop", "baseBranch": "main",
+            "kickoffAt": at, "createdAt": at, "updatedAt": at, "holds": [],
+            "targets": [{"target": "ANDROID_PLAY_STORE", "version": "1.2.0"}],
+            "orchestration": {"underWay": 1},
+        });
+        let submission = |id: &str, attempt: u16, status: &str| {
+            json!({
+                "id": id, "attempt": attempt, "version": "1.2.0", "buildNumber": "42", "status": status,
+                "storeWord": "REJECTED", "explanation": "Guideline <2.1>", "submit": "AUTO", "submitAsked": true,
+                "releaseAsked": false, "tasks": [], "updatedAt": at,
+            })
+        };
+        let stores = json!({"status": "PARTIALLY_LIVE", "targets": [
+            {
+                "target": "ANDROID_PLAY_STORE", "status": "LIVE",
+                "submissions": [submission("s1", 1, "LIVE")],
+                "rollout": {
+                    "id": "r1", "status": rollout, "exposure": 500, "finalExposure": 10_000, "steps": [100, 500, 2_000],
+                    "stepMinutes": null, "stepAt": at, "drift": null, "storeWord": "inProgress",
+                    "tasks": [{"type": "SET_EXPOSURE", "status": "FAILED", "detail": "the quota is used up"}],
+                    "updatedAt": at,
+                },
+            },
+            {
+                "target": "IOS_APP_STORE", "status": "REJECTED", "rollout": null,
+                "submissions": [submission("s2", 1, "REJECTED"), submission("s3", 2, "REJECTED")],
+            },
+        ]});
+        let frame = Frame::bare(Theme::System, at.parse().unwrap());
+        let release = serde_json::from_value(release).unwrap();
+        let stores = serde_json::from_value(stores).unwrap();
+        let page = composed(frame, (role, true), release, stores, Vec::new());
+        page.render().unwrap()
+    }
+
+    #[test]
+    fn a_rollout_shows_its_steps_and_what_can_be_done() {
+        let page = shown(Role::Member, "ACTIVE");
+        assert!(page.contains("<strong>5 %</strong> of users"), "{page}");
+        assert!(
+            page.contains("class=\"fill\" x=\"0\" y=\"10\" width=\"50\""),
+            "{page}"
+        );
+        for step in ["1 %", "5 %", "20 %", "100 %"] {
+            assert!(page.contains(&format!(">{step}")), "{step}: {page}");
+        }
+        for (verb, of) in [
+            ("advance", "r1"),
+            ("pause-rollout", "r1"),
+            ("halt", "r1"),
+            ("finish", "r1"),
+            ("retry-rollout", "r1"),
+            ("resubmit", "s3"),
+        ] {
+            assert!(
+                page.contains(&format!("/releases/REL-7/do/{verb}?of={of}\"")),
+                "{verb}: {page}"
+            );
+        }
+        // A spent try is history.
+        assert!(!page.contains("?of=s2"), "{page}");
+        // The store's and the vendor's own words, as texts.
+        assert!(
+            page.contains("Guideline &#60;2.1&#62;") && page.contains("the quota is used up"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn what_can_be_done_follows_from_where_the_rollout_stands() {
+        let halted = shown(Role::Member, "HALTED");
+        assert!(halted.contains("/do/resume-rollout?of=r1") && halted.contains("/do/close-rolled-back"));
+        assert!(!halted.contains("/do/halt") && !halted.contains("/do/advance"));
+        let paused = shown(Role::Member, "PAUSED");
+        assert!(paused.contains("/do/resume-rollout?of=r1") && paused.contains("/do/halt?of=r1"));
+        let completed = shown(Role::Member, "COMPLETED");
+        assert!(!completed.contains("/do/halt") && !completed.contains("/do/resume-rollout"));
+        let viewer = shown(Role::Viewer, "ACTIVE");
+        assert!(!viewer.contains("/do/") && viewer.contains("This needs the role MEMBER"));
+    }
 }
