@@ -33,7 +33,7 @@ pub(crate) async fn standing<C: ConnectionTrait>(
             "select * from (select r.number, r.key, l.service_id, l.mark, l.rank, l.value from release_line l
                 join releases r on r.id = l.release_id and r.lined = r.version
                 where l.service_id = $2 and r.tenant_id = $1 and {condition}
-                order by l.rank desc, r.number desc limit 1) best"
+                order by l.rank desc limit 1) best"
         ));
     }
     let text = branches.join(" union all ");
