@@ -51,7 +51,7 @@ pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
     } else {
         skipped.push("vendors' API descriptions: none found (DELIVR_SPECS names their folder)".to_owned());
     }
-    skipped.push("browser tests: there are no pages yet".to_owned());
+    skipped.push("browser tests: no test drives a browser yet; the pages are tested over HTTP".to_owned());
 
     let mut total = Tally::default();
     let mut broken = Vec::new();
