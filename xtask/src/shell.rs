@@ -29,6 +29,9 @@ pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Comma
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.args(args).current_dir(root()?).stdin(Stdio::null());
+    // Set by the cargo that started us, for us. Build scripts that ask for it (ring's) would run anew, and all that needs
+    // them be compiled again, whenever cargo is started by us after a person and the other way round.
+    command.env_remove("CARGO_MANIFEST_DIR");
     Ok(command)
 }
 

@@ -223,7 +223,7 @@ fn no_file_knows_a_machine() {
             for folder in folders {
                 let path = format!("/{folder}/");
                 let starts = line.match_indices(&path).any(|(at, _)| {
-                    // Only at the start of a path: `/rest/work/` is some vendor's address.
+                    // Only at the start of a path: inside one it may be some vendor's address.
                     line[..at]
                         .chars()
                         .next_back()
