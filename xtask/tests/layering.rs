@@ -24,9 +24,11 @@ const MAY: &[(&str, &[&str], &[&str])] = &[
     ("migrations", &[], &[]),
     ("persistence", &["domain", "migrations"], &["testkit"]),
     ("provider-kit", &["domain"], &["testkit"]),
+    // What several adapters of one vendor share.
+    ("github-kit", &["domain", "provider-kit"], &[]),
     (
         PROVIDERS,
-        &["domain", "provider-kit"],
+        &["domain", "provider-kit", "github-kit"],
         &["testkit", "sandbox", "provider-proof"],
     ),
     // What every provider must prove; a dependency of tests alone.
@@ -103,14 +105,13 @@ const PLACES: &[(&str, &[&str])] = &[
         "actix-web",
         &["api", "web", "bootstrap", "sandbox", "testkit", "xtask"],
     ),
-    ("octocrab", &["scm-github"]),
-    // scm-github hands provider-kit's client to octocrab and needs its types for that.
+    // github-kit hands provider-kit's client to it; scm-github reads refs and tags by its models.
+    ("octocrab", &["github-kit", "scm-github"]),
     (
         "reqwest",
         &[
             "provider-kit",
             "provider-proof",
-            "scm-github",
             "bootstrap",
             "sandbox",
             "testkit",

@@ -1,16 +1,20 @@
 //! Finding the run that an earlier try started.
 
-use crate::api::{Actions, Listed};
-use crate::errors::fail;
 use crate::wire::{Run, Runs};
+use crate::{Actions, fail};
 use delivr_domain::effect::Reference;
 use delivr_domain::names::Sha;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::Lookup;
 use delivr_domain::time::Span;
+use delivr_github_kit::{Ask, Listed};
+use serde::de::DeserializeOwned;
 
 /// How far back runs are looked for, in days. A step is tried for a day, a restored database is some days old at most.
 const DAYS: i64 = 30;
+/// Pages that are read of one list; GitHub shows no more than [`MOST_SHOWN`] objects of a filtered one.
+const MOST_PAGES: usize = 10;
+const MOST_SHOWN: usize = 1000;
 
 /// The file name of a job, which may be given with its folder.
 ///
@@ -38,6 +42,26 @@ pub(crate) fn reference(run: &Run, job: &str) -> Reference {
 }
 
 impl Actions {
+    /// A list, each page read into its objects and how many GitHub says there are in all.
+    pub(crate) async fn listed<P: DeserializeOwned, T>(
+        &self,
+        ask: Ask,
+        items: impl Fn(P) -> (Vec<T>, usize) + Send + Sync,
+    ) -> Result<Listed<T>, ProviderError> {
+        let mut total = 0;
+        let mut listed = self
+            .client
+            .pages(ask, MOST_PAGES, |page| {
+                let (some, all) = items(page);
+                total = total.max(all);
+                some
+            })
+            .await?;
+        // The count may be a little ahead of what is shown; only a list at GitHub's bound was cut.
+        listed.complete &= listed.items.len() < MOST_SHOWN || listed.items.len() >= total;
+        Ok(listed)
+    }
+
     /// Dispatched runs of a workflow, newest first; of one commit alone where that is asked for.
     pub(crate) async fn runs(
         &self,
@@ -56,7 +80,7 @@ impl Actions {
             ask = ask.query(&[("head_sha", sha.as_str())]);
         }
         let read = |page: Runs| (page.workflow_runs, page.total_count);
-        self.client.pages(ask, read).await
+        self.listed(ask, read).await
     }
 
     /// Every run whose name shows the key. Neither branch nor commit narrows the search: a run that started at another

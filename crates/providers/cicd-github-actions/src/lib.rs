@@ -5,7 +5,6 @@
 //! name: the workflow takes the input `delivr_key` and shows it in its `run-name`. The run's id, which newer versions of
 //! the API answer with, names it from then on; a lost answer leaves only the name.
 
-mod api;
 mod errors;
 mod find;
 mod run;
@@ -16,10 +15,12 @@ mod workflow;
 mod writes;
 mod yaml;
 
-use api::{Actions, Client};
+use delivr_domain::ports::clock::Clock;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
+use delivr_github_kit::{Adapter, Client, settings};
 use delivr_provider_kit::Deps;
-use delivr_provider_kit::schema::{Field, base_url, form, only_credentials, parse, secret, wrong};
+use delivr_provider_kit::schema::{Field, form, parse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -29,7 +30,12 @@ pub const KEY: &str = "github-actions";
 /// The input that carries the effect key's short form.
 pub const KEY_INPUT: &str = "delivr_key";
 
-const API: &str = "https://api.github.com";
+const ADAPTER: Adapter = Adapter {
+    key: KEY,
+    version: Some(ApiVersion::First.word()),
+    permissions: &[("actions", "write"), ("contents", "read")],
+    refusal: errors::of_runs,
+};
 
 /// A version of GitHub's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -66,7 +72,7 @@ enum Correlation {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Config {
-    #[serde(default = "api")]
+    #[serde(default = "settings::api")]
     base_url: String,
     owner: String,
     #[serde(alias = "repo")]
@@ -77,8 +83,17 @@ struct Config {
     correlation: Correlation,
 }
 
-fn api() -> String {
-    API.to_owned()
+/// A connection to the workflows of one repository.
+struct Actions {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    correlation: Correlation,
+    version: ApiVersion,
+}
+
+/// An error of ours.
+fn fail(operation: &'static str, kind: ProviderErrorKind, sentence: impl Into<String>) -> ProviderError {
+    ADAPTER.fail(operation, kind, sentence)
 }
 
 /// What the registry needs to know of GitHub Actions.
@@ -91,18 +106,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
         display_name: "GitHub Actions",
         config_schema: form(
             "GitHub Actions",
-            [
-                Field::text("owner", "Owner")
-                    .describe("The organization or user the repository belongs to.")
-                    .example(json!("acme"))
-                    .required(),
-                Field::text("repository", "Repository")
-                    .describe("Its name without the owner. The release's branches and tags must be in it.")
-                    .example(json!("shop"))
-                    .required(),
-                Field::url("baseUrl", "Address of the API")
-                    .describe("https://HOST/api/v3 for GitHub Enterprise Server.")
-                    .default(json!(API)),
+            settings::repository_fields(" The release's branches and tags must be in it.").into_iter().chain([
                 Field::choice("apiVersion", "Version of the API", &["2022-11-28", "2026-03-10"])
                     .describe("The older one is spoken by every server that is supported.")
                     .default(json!("2022-11-28")),
@@ -112,20 +116,11 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
                          an answer of GitHub is lost.",
                     )
                     .default(json!("run-name")),
-            ],
+            ]),
         ),
         credentials_schema: form(
             "GitHub Actions credential",
-            [
-                Field::secret("token", "Personal access token")
-                    .describe(
-                        "Fine-grained, for this repository alone, with actions: read and write, contents: read.",
-                    )
-                    .help("https://github.com/settings/personal-access-tokens/new")
-                    .required(),
-                Field::secret("webhookSecret", "Webhook secret")
-                    .describe("Any random text; the secret of the repository's webhook for workflow runs."),
-            ],
+            settings::credential_fields("actions: read and write, contents: read"),
         ),
         capabilities: json!({
             "trigger": true, "parameters": "declared", "correlation": "native", "keyParameter": KEY_INPUT,
@@ -139,36 +134,22 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
 
 fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Connection, ConfigError> {
     let config: Config = parse(config)?;
-    only_credentials(credentials, &["token", "webhookSecret"])?;
-    let base = base_url(&deps.policy, "baseUrl", &config.base_url)?;
-    check_name("owner", &config.owner, "")?;
-    check_name("repository", &config.repository, "._")?;
-    let token = secret(credentials, "token")?;
-    let client = Client::new(
+    let adapter = Adapter {
+        version: Some(config.api_version.word()),
+        ..ADAPTER
+    };
+    let client = settings::connect(
+        adapter,
         deps,
-        base,
+        &config.base_url,
         config.owner,
         config.repository,
-        token,
-        config.api_version,
-    );
+        credentials,
+    )?;
     Ok(Connection::Cicd(Arc::new(Actions {
         client,
         clock: deps.clock.clone(),
         correlation: config.correlation,
+        version: config.api_version,
     })))
-}
-
-/// GitHub's rules for names: letters, digits and hyphens, in repositories also dots and underscores.
-fn check_name(field: &str, name: &str, also: &str) -> Result<(), ConfigError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || also.contains(c);
-    let dots = name.chars().all(|c| c == '.');
-    if name.is_empty() || name.len() > 100 || dots || !name.chars().all(fits) {
-        let rule = "is one name of letters, digits and hyphens, without a slash or address";
-        return Err(wrong(field, rule));
-    }
-    if name.to_ascii_lowercase().ends_with(".git") {
-        return Err(wrong(field, "is the name without `.git`"));
-    }
-    Ok(())
 }

@@ -1,9 +1,8 @@
 //! A run's state, what it left behind, and stopping it.
 
-use crate::api::Actions;
-use crate::errors::{fail, failure};
 use crate::find::is_elsewhere;
 use crate::wire::{Artifact, Artifacts, Run};
+use crate::{Actions, fail};
 use delivr_domain::effect::{Reference, RunRef};
 use delivr_domain::names::Sha;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
@@ -127,7 +126,10 @@ impl Actions {
         let id = run.id.to_string();
         let ask = self.client.get(operation, &["actions", "runs", &id, "artifacts"]);
         let read = |page: Artifacts| (page.artifacts, page.total_count);
-        let mut files = self.client.whole(ask, read).await?;
+        let mut files = self
+            .listed(ask, read)
+            .await?
+            .whole(&self.client.adapter, operation)?;
         // Tries of a run share its artifacts; the newest ones count.
         files.sort_by_key(|file| std::cmp::Reverse(file.id));
         let told = files.iter().find_map(|file| file.name.strip_prefix(NUMBER));
@@ -177,10 +179,10 @@ impl Actions {
                 let again: Option<Run> = self.client.find(&self.client.get(OPERATION, &path)).await?;
                 match again.and_then(|run| run.status).as_deref() {
                     None | Some("completed") => Ok(()),
-                    Some(_) => Err(failure(&answer, &self.client.name())),
+                    Some(_) => Err(self.client.refused(&answer)),
                 }
             }
-            _ => Err(failure(&answer, &self.client.name())),
+            _ => Err(self.client.refused(&answer)),
         }
     }
 }

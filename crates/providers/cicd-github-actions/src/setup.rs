@@ -1,17 +1,15 @@
 //! What the wizard asks: whether the token works and may do what a release needs, which workflows there are, and what
 //! they take.
 
-use crate::api::Actions;
-use crate::errors::{fail, failure};
 use crate::find::file_of;
-use crate::wire::{Repository, User, Workflow, Workflows};
-use crate::{Correlation, KEY_INPUT};
+use crate::wire::{Workflow, Workflows};
+use crate::{Actions, Correlation, KEY_INPUT, fail};
 use async_trait::async_trait;
 use delivr_domain::effect::RunRef;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Check, Cicd, JobParameter, Verification};
 use delivr_domain::report::RunState;
-use delivr_provider_kit::Method;
+use delivr_github_kit::{check, is_finding};
 use serde_json::json;
 
 const VERIFY: &str = "verify";
@@ -21,71 +19,17 @@ const MOST_READ: usize = 20;
 const PROBE: &str = "delivr-permission-probe-never-made";
 const FOLDER: &str = ".github/workflows/";
 
-fn check(what: &str, missing: Option<String>) -> Check {
-    Check {
-        what: what.to_owned(),
-        missing,
-    }
-}
-
-/// Whether an error is a finding of a verification, rather than trouble on the way to it.
-fn is_finding(error: &ProviderError) -> bool {
-    matches!(
-        error.kind,
-        ProviderErrorKind::Forbidden | ProviderErrorKind::NotFound | ProviderErrorKind::Misconfigured
-    )
-}
-
 impl Actions {
-    /// Whose token it is, and what its kind says about it.
-    async fn who(&self) -> Result<(String, Vec<Check>), ProviderError> {
-        let ask = self.client.root(VERIFY, Method::GET, &["user"]);
-        let answer = match self.client.send(&ask).await {
-            Ok(answer) => answer,
-            // An installation's token is nobody's; what it may do shows below.
-            Err(error) if error.kind == ProviderErrorKind::Forbidden => {
-                return Ok((format!("an App on {}", self.client.name()), Vec::new()));
-            }
-            Err(error) => return Err(error),
-        };
-        // Only classic tokens have scopes.
-        let scopes = answer.header("x-oauth-scopes").map(|scopes| {
-            let mut all = scopes.split(',').map(str::trim);
-            let enough = all.any(|scope| ["repo", "public_repo"].contains(&scope));
-            let missing = "the classic token lacks the scope repo; make a new one with it";
-            check("scope repo", (!enough).then(|| missing.to_owned()))
-        });
-        let user: User = answer.decode()?;
-        Ok((user.login, scopes.into_iter().collect()))
-    }
-
     /// Active workflows that have a file, all pages.
     async fn workflows(&self, operation: &'static str) -> Result<Vec<Workflow>, ProviderError> {
         let ask = self.client.get(operation, &["actions", "workflows"]);
         let read = |page: Workflows| (page.workflows, page.total_count);
-        let mut all = self.client.whole(ask, read).await?;
+        let mut all = self
+            .listed(ask, read)
+            .await?
+            .whole(&self.client.adapter, operation)?;
         all.retain(|it| it.state == "active" && it.path.starts_with(FOLDER));
         Ok(all)
-    }
-
-    /// Asks for a run of a ref that cannot be: GitHub looks at the permission first.
-    async fn may_dispatch(&self, file: &str) -> Result<Check, ProviderError> {
-        let what = "start and stop runs";
-        let path = ["actions", "workflows", file, "dispatches"];
-        let ask = self
-            .client
-            .ask(VERIFY, Method::POST, &path)
-            .reads()
-            .json(json!({"ref": PROBE}));
-        let answer = self.client.answer(&ask).await?;
-        if answer.status.is_success() || answer.status.as_u16() == 422 {
-            return Ok(check(what, None));
-        }
-        let error = failure(&answer, &self.client.name());
-        if is_finding(&error) {
-            return Ok(check(what, Some(error.sentence)));
-        }
-        Err(error)
     }
 
     /// Whether a workflow is ready to be started: one is enough, since not all need be ours.
@@ -129,25 +73,13 @@ impl Actions {
 #[async_trait]
 impl Cicd for Actions {
     async fn verify(&self) -> Result<Verification, ProviderError> {
-        let (account, mut checks) = self.who().await?;
-        let name = self.client.name();
-        let see = format!("see {name}");
-        match self
-            .client
-            .json::<Repository>(&self.client.get(VERIFY, &[]))
-            .await
-        {
-            Ok(it) => checks.push(check(
-                &see,
-                (it.archived || it.disabled)
-                    .then(|| format!("{name} is archived or disabled and runs nothing")),
-            )),
-            Err(error) if is_finding(&error) => {
-                checks.push(check(&see, Some(error.sentence)));
-                return Ok(Verification { account, checks });
-            }
-            Err(error) => return Err(error),
+        let (account, mut checks) = self.client.account().await?;
+        let (seen, goes_on) = self.client.sight("runs nothing").await?;
+        checks.push(seen);
+        if !goes_on {
+            return Ok(Verification { account, checks });
         }
+        let name = self.client.name();
         let workflows = match self.workflows(VERIFY).await {
             Ok(workflows) => workflows,
             Err(error) if is_finding(&error) => {
@@ -163,7 +95,10 @@ impl Cicd for Actions {
         let none = format!("{name} has no active workflow; add one to the default branch");
         checks.push(check("read workflows", files.is_empty().then_some(none)));
         if let Some(first) = files.first() {
-            checks.push(self.may_dispatch(first).await?);
+            // A run of a ref that cannot be starts nothing.
+            let path = ["actions", "workflows", first, "dispatches"];
+            let probe = json!({"ref": PROBE});
+            checks.push(self.client.may("start and stop runs", &path, probe).await?);
             checks.extend(self.one_is_ready(&files).await?);
         }
         Ok(Verification { account, checks })

@@ -106,18 +106,3 @@ pub(crate) struct Artifact {
     #[serde(default)]
     pub(crate) expired: bool,
 }
-
-/// Who we are.
-#[derive(Debug, Deserialize)]
-pub(crate) struct User {
-    pub(crate) login: String,
-}
-
-/// The repository.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Repository {
-    #[serde(default)]
-    pub(crate) archived: bool,
-    #[serde(default)]
-    pub(crate) disabled: bool,
-}

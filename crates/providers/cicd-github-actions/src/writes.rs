@@ -1,12 +1,10 @@
 //! Starting a run.
 
-use crate::api::Actions;
-use crate::errors::{fail, failure};
 use crate::find::{elsewhere, file_of, is_elsewhere, reference};
 use crate::run::{VISIBLE_AFTER, nameless};
 use crate::wire::{Commit, Content, Dispatched, Run};
 use crate::workflow::Definition;
-use crate::{Correlation, KEY_INPUT};
+use crate::{Actions, ApiVersion, Correlation, KEY_INPUT, fail};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -46,7 +44,7 @@ impl Actions {
             ));
         }
         if !answer.status.is_success() {
-            return Err(failure(&answer, &self.client.name()));
+            return Err(self.client.refused(&answer));
         }
         let content: Content = answer.decode()?;
         let text = text_of(&content).ok_or_else(|| {
@@ -61,6 +59,12 @@ impl Actions {
         })
     }
 
+    /// Whether a dispatch is asked to name its run. The newer version always does and refuses the question; Enterprise
+    /// Servers speak the older one and may not know it.
+    fn asks_for_the_run(&self) -> bool {
+        self.version == ApiVersion::First && !self.client.is_server()
+    }
+
     /// The ref must name the commit that is wanted: GitHub starts whatever it names at that moment.
     async fn check_ref(
         &self,
@@ -68,10 +72,11 @@ impl Actions {
         name: &RefName,
         sha: &Sha,
     ) -> Result<(), ProviderError> {
-        let mut path = vec!["commits"];
-        path.extend(name.as_str().split('/'));
         // A commit's files come with it, a page of them at a time; they are not needed.
-        let ask = self.client.get(operation, &path).query(&[("per_page", "1")]);
+        let ask = self
+            .client
+            .of_ref(operation, Method::GET, &["commits"], name)
+            .query(&[("per_page", "1")]);
         let commit: Commit = match self.client.json(&ask).await {
             Ok(commit) => commit,
             Err(error) if error.kind == ProviderErrorKind::NotFound => {
@@ -149,7 +154,7 @@ impl Actions {
             }
             Ok(run) => Ok(reference(&run, job)),
             Err(_unread) => {
-                let page = self.client.page(&format!("actions/runs/{id}"));
+                let page = self.client.page("actions/runs/", &id);
                 let url = dispatched.html_url.clone().unwrap_or(page);
                 Ok(Reference::id(id).at(url).with("job", job))
             }
@@ -197,7 +202,7 @@ impl Writes<CicdWrite> for Actions {
             .map_err(|error| error.certain(Certainty::NotDone))?;
         let file = file_of(OPERATION, job)?;
         let mut body = json!({"ref": git_ref.as_str(), "inputs": inputs});
-        if self.client.asks_for_the_run() {
+        if self.asks_for_the_run() {
             body = json!({"ref": git_ref.as_str(), "inputs": inputs, "return_run_details": true});
         }
         let path = ["actions", "workflows", file, "dispatches"];
@@ -216,7 +221,7 @@ impl Writes<CicdWrite> for Actions {
         })?;
         // Older servers, and some newer ones in spite of the question, answer without a word.
         if answer.status.as_u16() == 204 || answer.body.is_empty() {
-            let page = self.client.page(&format!("actions/workflows/{file}"));
+            let page = self.client.page("actions/workflows/", file);
             return Ok(nameless(at, sha).at(page).with("job", job));
         }
         let dispatched: Dispatched = answer.decode()?;

@@ -395,3 +395,36 @@ async fn the_degraded_way_asks_a_person_wherever_it_cannot_tell() {
         .any(|it| it.what.contains("a person is asked whenever an answer"));
     assert!(told, "nobody is told what it costs: {verified:?}");
 }
+
+#[tokio::test]
+async fn an_app_starts_runs_and_what_it_lacks_is_named() {
+    let bench = Bench::start().await;
+    let app = bench.connect_as_app();
+    let verified = app.verify().await.unwrap();
+    assert!(
+        verified.checks.iter().all(|it| it.missing.is_none()),
+        "{:?}",
+        verified.checks
+    );
+    assert!(
+        verified
+            .checks
+            .iter()
+            .any(|it| it.what == "App permission actions: write"),
+        "{:?}",
+        verified.checks
+    );
+    let made = app.create(&key(7), &bench.write()).await.unwrap();
+    // By the App or by a token: it is one run.
+    assert_eq!(bench.found(7).await, [made.id]);
+    assert_eq!(bench.dispatches(), 1);
+    bench.advance("remove_permission", json!({}));
+    let verified = app.verify().await.unwrap();
+    let lacks: Vec<String> = verified.checks.into_iter().filter_map(|it| it.missing).collect();
+    assert!(
+        lacks
+            .iter()
+            .any(|it| it.contains("give the App actions: write (it has none)")),
+        "{lacks:?}"
+    );
+}

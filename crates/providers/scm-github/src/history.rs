@@ -1,8 +1,8 @@
 //! Commits between refs, notes from them, names of branches.
 
-use crate::client::Client;
-use crate::errors::fail;
 use crate::refs::Kind;
+use crate::scm::GitHubScm;
+use crate::{MOST_PAGES, fail};
 use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::Commit;
@@ -63,13 +63,13 @@ impl From<Entry> for Commit {
     }
 }
 
-impl Client {
+impl GitHubScm {
     async fn known(&self, operation: &'static str, name: &RefName) -> Result<Sha, ProviderError> {
         self.head_of(operation, name).await?.ok_or_else(|| {
             fail(
                 operation,
                 ProviderErrorKind::NotFound,
-                format!("there is no branch or tag {name} in {}", self.name()),
+                format!("there is no branch or tag {name} in {}", self.client.name()),
             )
         })
     }
@@ -84,18 +84,25 @@ impl Client {
     ) -> Result<Vec<Commit>, ProviderError> {
         let to = self.known(operation, head).await?;
         let Some(base) = base else {
-            let ask = self.get(operation, &["commits"]).query(&[("sha", to.as_str())]);
+            let ask = self
+                .client
+                .get(operation, &["commits"])
+                .query(&[("sha", to.as_str())]);
             return self
-                .pages(ask, |page: Vec<Entry>| {
+                .client
+                .whole(ask, MOST_PAGES, |page: Vec<Entry>| {
                     page.into_iter().map(Commit::from).collect()
                 })
                 .await;
         };
         let from = self.known(operation, base).await?;
-        let ask = self.get(operation, &["compare", &format!("{from}...{to}")]);
+        let ask = self
+            .client
+            .get(operation, &["compare", &format!("{from}...{to}")]);
         // The first page holds the oldest commits.
         let mut all: Vec<Commit> = self
-            .pages(ask, |page: Page| {
+            .client
+            .whole(ask, MOST_PAGES, |page: Page| {
                 page.commits.into_iter().map(Commit::from).collect()
             })
             .await?;
@@ -129,10 +136,11 @@ impl Client {
             add("previous_tag_name", previous.as_str());
         }
         let ask = self
+            .client
             .ask(OPERATION, Method::POST, &["releases", "generate-notes"])
             .reads()
             .json(body);
-        let notes: ReleaseNotes = self.json(&ask).await?;
+        let notes: ReleaseNotes = self.client.json(&ask).await?;
         let lists = notes
             .body
             .lines()
@@ -145,11 +153,12 @@ impl Client {
     }
 
     pub(crate) async fn branch_names(&self) -> Result<Vec<String>, ProviderError> {
-        let ask = self.get("branches", &["branches"]);
-        self.pages(ask, |page: Vec<Branch>| {
-            page.into_iter().map(|one| one.name).collect()
-        })
-        .await
+        let ask = self.client.get("branches", &["branches"]);
+        self.client
+            .whole(ask, MOST_PAGES, |page: Vec<Branch>| {
+                page.into_iter().map(|one| one.name).collect()
+            })
+            .await
     }
 }
 

@@ -1,9 +1,10 @@
 //! Pull requests, by their two branches: GitHub keeps one open at most. A hidden mark in its text says that it is ours,
 //! also when it is merged or closed by now.
 
-use crate::client::Client;
-use crate::errors::{Refused, fail, refusal};
+use crate::errors::{Refused, refusal};
 use crate::releases::{is_marked, marked};
+use crate::scm::GitHubScm;
+use crate::{MOST_PAGES, fail};
 use delivr_domain::effect::Reference;
 use delivr_domain::key::EffectKey;
 use delivr_domain::names::RefName;
@@ -41,7 +42,7 @@ impl Pull {
     }
 }
 
-impl Client {
+impl GitHubScm {
     pub(crate) async fn find_pull(
         &self,
         key: &EffectKey,
@@ -49,13 +50,13 @@ impl Client {
         base: &RefName,
     ) -> Result<Lookup, ProviderError> {
         // Without its owner the head would be passed over and every pull request listed.
-        let from = format!("{}:{head}", self.owner);
-        let ask = self.get("find_pull_request", &["pulls"]).query(&[
+        let from = format!("{}:{head}", self.client.owner);
+        let ask = self.client.get("find_pull_request", &["pulls"]).query(&[
             ("state", "all"),
             ("head", &from),
             ("base", base.as_str()),
         ]);
-        let all = self.pages(ask, |page: Vec<Pull>| page).await?;
+        let all = self.client.whole(ask, MOST_PAGES, |page: Vec<Pull>| page).await?;
         let ours: Vec<Reference> = all
             .iter()
             .filter(|pull| is_marked(pull.body.as_deref(), key))
@@ -85,8 +86,8 @@ impl Client {
         let title: String = title.chars().take(TITLE).collect();
         let body = json!({"title": title, "head": head.as_str(), "base": base.as_str(),
                           "body": marked(text, key, TEXT)});
-        let ask = self.ask(OPERATION, Method::POST, &["pulls"]).json(body);
-        let answer = self.answer(&ask).await?;
+        let ask = self.client.ask(OPERATION, Method::POST, &["pulls"]).json(body);
+        let answer = self.client.answer(&ask).await?;
         match refusal(&answer) {
             Some(Refused::Exists) => match self.find_pull(key, head, base).await? {
                 Lookup::Found(found) => found.into_iter().next().ok_or_else(|| {
@@ -103,14 +104,14 @@ impl Client {
             },
             // Everything is merged already, by whatever way: what the pull request is for is so.
             Some(Refused::NothingBetween) => Ok(Reference::id("nothing-to-merge")
-                .at(self.page("compare/", &format!("{base}...{head}")))
+                .at(self.client.page("compare/", &format!("{base}...{head}")))
                 .with("state", "nothing to merge")),
             Some(Refused::NoBranch) => Err(answer.error(
                 ProviderErrorKind::NotFound,
-                format!("{head} or {base} is no branch of {}", self.name()),
+                format!("{head} or {base} is no branch of {}", self.client.name()),
             )),
             Some(Refused::Gone | Refused::NoObject | Refused::InTheWay) | None => {
-                let pull: Pull = self.accept(&ask, answer)?.decode()?;
+                let pull: Pull = self.client.accept(answer)?.decode()?;
                 Ok(pull.reference())
             }
         }

@@ -1,7 +1,8 @@
 //! Branches and tags. Both are refs, and a ref's name is unique: GitHub makes it once, whoever asks how often.
 
-use crate::client::Client;
-use crate::errors::{Refused, fail, refusal};
+use crate::errors::{Refused, refusal};
+use crate::fail;
+use crate::scm::GitHubScm;
 use delivr_domain::effect::Reference;
 use delivr_domain::key::EffectKey;
 use delivr_domain::names::{RefName, Sha};
@@ -68,9 +69,9 @@ fn sha_of(operation: &'static str, text: &str) -> Result<Sha, ProviderError> {
     })
 }
 
-impl Client {
+impl GitHubScm {
     pub(crate) fn reference(&self, name: &RefName, sha: Option<&Sha>) -> Reference {
-        let it = Reference::id(name.as_str()).at(self.page("tree/", name.as_str()));
+        let it = Reference::id(name.as_str()).at(self.client.page("tree/", name.as_str()));
         match sha {
             Some(sha) => it.with("sha", sha.as_str()),
             None => it,
@@ -89,7 +90,8 @@ impl Client {
     ) -> Result<Option<Object>, ProviderError> {
         let path = ["git", "matching-refs", kind.folder()];
         let found: Vec<Ref> = self
-            .json(&self.of_ref(operation, Method::GET, &path, name))
+            .client
+            .json(&self.client.of_ref(operation, Method::GET, &path, name))
             .await?;
         let full = kind.full(name);
         Ok(found
@@ -111,7 +113,10 @@ impl Client {
                 None => return Ok(None),
                 Some(Object::Commit { sha, .. }) => return sha_of(operation, &sha).map(Some),
                 Some(Object::Tag { sha, .. }) => {
-                    let tag: GitTag = self.json(&self.get(operation, &["git", "tags", &sha])).await?;
+                    let tag: GitTag = self
+                        .client
+                        .json(&self.client.get(operation, &["git", "tags", &sha]))
+                        .await?;
                     match tag.object {
                         Some(inner) if inner.r#type == "commit" => {
                             return sha_of(operation, &inner.sha).map(Some);
@@ -154,10 +159,11 @@ impl Client {
         let ours = head == *sha || {
             let range = format!("{sha}...{head}");
             let ask = self
+                .client
                 .get(OPERATION, &["compare", &range])
                 .query(&[("per_page", "1")]);
             // No comparison: the commit is not in the repository at all.
-            let compared: Option<Compared> = self.find(&ask).await?;
+            let compared: Option<Compared> = self.client.find(&ask).await?;
             compared.is_some_and(|it| it.status == "ahead")
         };
         Ok(if ours {
@@ -202,8 +208,8 @@ impl Client {
         message: &str,
     ) -> Result<Reference, ProviderError> {
         const OPERATION: &str = "create_tag";
-        let ask = self.get(OPERATION, &["git", "commits", sha.as_str()]);
-        let Some(dated) = self.find::<Dated>(&ask).await? else {
+        let ask = self.client.get(OPERATION, &["git", "commits", sha.as_str()]);
+        let Some(dated) = self.client.find::<Dated>(&ask).await? else {
             return Err(no_commit(OPERATION, sha));
         };
         // The commit's own date: every attempt makes the same bytes, which are the same object.
@@ -216,14 +222,15 @@ impl Client {
         let body = json!({"tag": name.as_str(), "message": message, "object": sha.as_str(), "type": "commit",
                           "tagger": tagger});
         let ask = self
+            .client
             .ask(OPERATION, Method::POST, &["git", "tags"])
             .reads()
             .json(body);
-        let answer = self.answer(&ask).await?;
+        let answer = self.client.answer(&ask).await?;
         if refusal(&answer) == Some(Refused::NoObject) {
             return Err(no_commit(OPERATION, sha));
         }
-        let object: GitTag = self.accept(&ask, answer)?.decode()?;
+        let object: GitTag = self.client.accept(answer)?.decode()?;
         if self.make_ref(OPERATION, Kind::Tag, name, &object.sha).await? {
             return Ok(self.reference(name, Some(sha)));
         }
@@ -240,14 +247,15 @@ impl Client {
         object: &str,
     ) -> Result<bool, ProviderError> {
         let ask = self
+            .client
             .ask(operation, Method::POST, &["git", "refs"])
             .json(json!({"ref": kind.full(name), "sha": object}));
-        let answer = self.answer(&ask).await?;
+        let answer = self.client.answer(&ask).await?;
         match refusal(&answer) {
             Some(Refused::Exists) => Ok(false),
             Some(Refused::NoObject) => Err(answer.error(
                 ProviderErrorKind::NotFound,
-                format!("the commit to name {name} is not in {}", self.name()),
+                format!("the commit to name {name} is not in {}", self.client.name()),
             )),
             Some(Refused::InTheWay) => Err(answer.error(
                 ProviderErrorKind::Conflict,
@@ -259,7 +267,7 @@ impl Client {
             )),
             Some(Refused::Gone | Refused::NothingBetween | Refused::NoBranch) | None => {
                 // A page of a proxy is a 200 as well: only the ref itself says that it was made.
-                let made: Ref = self.accept(&ask, answer)?.decode()?;
+                let made: Ref = self.client.accept(answer)?.decode()?;
                 if made.ref_field == kind.full(name) {
                     Ok(true)
                 } else {
@@ -284,10 +292,12 @@ impl Client {
         let Some(head) = self.commit_of(OPERATION, Kind::Branch, name).await? else {
             return Ok(self.reference(name, None));
         };
-        let ask = self.of_ref(OPERATION, Method::DELETE, &["git", "refs", "heads"], name);
-        let answer = self.answer(&ask).await?;
+        let ask = self
+            .client
+            .of_ref(OPERATION, Method::DELETE, &["git", "refs", "heads"], name);
+        let answer = self.client.answer(&ask).await?;
         if refusal(&answer) != Some(Refused::Gone) {
-            let answer = self.accept(&ask, answer)?;
+            let answer = self.client.accept(answer)?;
             // A page of a proxy is a 200 as well.
             if answer.status.as_u16() != 204 {
                 return Err(answer.error(

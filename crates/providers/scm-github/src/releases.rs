@@ -1,8 +1,9 @@
 //! Published releases. A tag has one at most; a hidden mark in its text says that it is ours.
 
-use crate::client::Client;
-use crate::errors::{Refused, fail, refusal};
+use crate::errors::{Refused, refusal};
+use crate::fail;
 use crate::refs::{Kind, settled};
+use crate::scm::GitHubScm;
 use delivr_domain::effect::Reference;
 use delivr_domain::key::EffectKey;
 use delivr_domain::names::RefName;
@@ -55,10 +56,12 @@ pub(crate) fn marked(text: &str, key: &EffectKey, longest: usize) -> String {
     body
 }
 
-impl Client {
+impl GitHubScm {
     pub(crate) async fn find_release(&self, key: &EffectKey, tag: &RefName) -> Result<Lookup, ProviderError> {
-        let ask = self.of_ref("find_release", Method::GET, &["releases", "tags"], tag);
-        let Some(release) = self.find::<Release>(&ask).await? else {
+        let ask = self
+            .client
+            .of_ref("find_release", Method::GET, &["releases", "tags"], tag);
+        let Some(release) = self.client.find::<Release>(&ask).await? else {
             return Ok(Lookup::Found(Vec::new()));
         };
         Ok(if is_marked(release.body.as_deref(), key) {
@@ -87,7 +90,7 @@ impl Client {
                 ProviderErrorKind::NotFound,
                 format!(
                     "there is no tag {tag} in {}; a release is published of a tag only",
-                    self.name()
+                    self.client.name()
                 ),
             ));
         };
@@ -97,13 +100,13 @@ impl Client {
             // A late fix of an older version must not become "latest".
             "make_latest": "legacy",
         });
-        let ask = self.ask(OPERATION, Method::POST, &["releases"]).json(body);
-        let answer = self.answer(&ask).await?;
+        let ask = self.client.ask(OPERATION, Method::POST, &["releases"]).json(body);
+        let answer = self.client.answer(&ask).await?;
         if refusal(&answer) == Some(Refused::Exists) {
             let lookup = self.find_release(key, tag).await?;
             return settled(OPERATION, tag, lookup);
         }
-        let release: Release = self.accept(&ask, answer)?.decode()?;
+        let release: Release = self.client.accept(answer)?.decode()?;
         Ok(release.reference())
     }
 }

@@ -85,6 +85,12 @@ impl Bench {
         connect(&self.shared, settings)
     }
 
+    /// One more connection, by the App.
+    pub(crate) fn connect_as_app(&self) -> Arc<dyn Cicd> {
+        let settings = self.shared.settings();
+        cicd(&self.shared, &settings["actions"]["config"], &settings["app"])
+    }
+
     pub(crate) fn advance(&self, action: &str, mut args: Value) -> Value {
         args["action"] = json!(action);
         self.shared.advance(args)
@@ -145,8 +151,12 @@ fn connect(shared: &delivr_provider_proof::Bench, settings: &Value) -> Arc<dyn C
             offered["config"][name] = value.clone();
         }
     }
+    cicd(shared, &offered["config"], &offered["credentials"])
+}
+
+fn cicd(shared: &delivr_provider_proof::Bench, config: &Value, credentials: &Value) -> Arc<dyn Cicd> {
     let connect = descriptor(&shared.deps).connect;
-    match connect(&offered["config"], &secrets(&offered["credentials"])).unwrap() {
+    match connect(config, &secrets(credentials)).unwrap() {
         Connection::Cicd(it) => it,
         other => panic!("{other:?}"),
     }

@@ -3,11 +3,11 @@
 //!
 //! Nothing of octocrab's own client is left in between: no retries, no redirects, no other TLS.
 
-use crate::KEY;
+use crate::Adapter;
 use bytes::Bytes;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_provider_kit::{Answer, Body, Call, HttpClient, Intent};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use octocrab::OctoBody;
@@ -19,9 +19,13 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 use url::Url;
 
+const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
+
 /// What a request carries for the transport, beside what octocrab put into it.
 #[derive(Debug, Clone)]
 pub(crate) struct Meant {
+    /// Whose request it is among the adapters.
+    pub(crate) adapter: Adapter,
     /// Name of the operation, for errors and traces.
     pub(crate) operation: &'static str,
     /// Whether it may change anything.
@@ -78,34 +82,45 @@ impl Service<Request<OctoBody>> for Guarded {
     }
 }
 
-fn unfit(operation: &'static str, sentence: &str) -> ProviderError {
-    ProviderError::new(KEY, operation, ProviderErrorKind::Misconfigured, sentence)
+fn unfit(provider: &'static str, operation: &'static str, sentence: &str) -> ProviderError {
+    ProviderError::new(provider, operation, ProviderErrorKind::Misconfigured, sentence)
 }
 
 /// octocrab's request as one of provider-kit's calls.
 async fn call_of(request: Request<OctoBody>) -> Result<Call, ProviderError> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Some(meant) = parts.extensions.get::<Meant>().cloned() else {
         return Err(unfit(
+            "github",
             "request",
             "a request without a purpose is not sent; please report this",
         ));
     };
-    let url = Url::parse(&parts.uri.to_string())
-        .map_err(|_why| unfit(meant.operation, "the base URL does not make an address"))?;
+    let url = Url::parse(&parts.uri.to_string()).map_err(|_why| {
+        unfit(
+            meant.adapter.key,
+            meant.operation,
+            "the base URL does not make an address",
+        )
+    })?;
     let body = body
         .collect()
         .await
         .map_err(|_why| {
             unfit(
+                meant.adapter.key,
                 meant.operation,
                 "the request has no readable body; please report this",
             )
         })?
         .to_bytes();
-    let mut call = Call::new(KEY, meant.operation, parts.method, url).bearer(&meant.token);
+    let mut call = Call::new(meant.adapter.key, meant.operation, parts.method, url).bearer(&meant.token);
     if meant.intent == Intent::Read {
         call = call.reads();
+    }
+    if let Some(version) = meant.adapter.version {
+        // Instead of the one that octocrab asks for.
+        parts.headers.insert(VERSION, HeaderValue::from_static(version));
     }
     for (name, value) in &parts.headers {
         // Length and type come with the body.
@@ -123,19 +138,27 @@ async fn call_of(request: Request<OctoBody>) -> Result<Call, ProviderError> {
 }
 
 /// The answer behind octocrab's response.
-pub(crate) fn answer_of<B>(operation: &'static str, response: &Response<B>) -> Result<Answer, ProviderError> {
+pub(crate) fn answer_of<B>(
+    adapter: &Adapter,
+    operation: &'static str,
+    response: &Response<B>,
+) -> Result<Answer, ProviderError> {
     response.extensions().get::<Answer>().cloned().ok_or_else(|| {
-        unfit(operation, "an answer came without its origin; please report this").certain(Certainty::Unknown)
+        unfit(
+            adapter.key,
+            operation,
+            "an answer came without its origin; please report this",
+        )
+        .certain(Certainty::Unknown)
     })
 }
 
 /// The error behind octocrab's: the transport's own, where it came from there.
-pub(crate) fn error_of(operation: &'static str, error: octocrab::Error) -> ProviderError {
+pub(crate) fn error_of(adapter: &Adapter, operation: &'static str, error: octocrab::Error) -> ProviderError {
     if let octocrab::Error::Service { source, .. } = error {
         return match source.downcast::<ProviderError>() {
             Ok(own) => *own,
-            Err(_other) => ProviderError::new(
-                KEY,
+            Err(_other) => adapter.fail(
                 operation,
                 ProviderErrorKind::Unavailable,
                 "the request was not taken on; it is tried again",
@@ -144,6 +167,7 @@ pub(crate) fn error_of(operation: &'static str, error: octocrab::Error) -> Provi
     }
     // Before the transport octocrab only puts the request together.
     unfit(
+        adapter.key,
         operation,
         "the request cannot be made from the integration's configuration",
     )

@@ -4,7 +4,7 @@
 //! The assertion is signed by ring. octocrab could do it as well, but with the pure-Rust RSA of RUSTSEC-2023-0071.
 
 use crate::client::{Ask, Client};
-use crate::errors;
+use crate::errors::app_failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
@@ -135,7 +135,7 @@ impl App {
             .json(json!({"repositories": [self.repository]}));
         let answer = self.ask(client, &ask).await?;
         if !answer.status.is_success() {
-            return Err(errors::app_failure(&answer, &self.repository));
+            return Err(app_failure(&client.adapter, &answer, &self.repository));
         }
         let granted: Granted = answer.decode()?;
         // By GitHub's clock alone, so that ours may be wrong.
@@ -150,9 +150,9 @@ impl App {
     /// shows that our clock is wrong.
     pub(crate) async fn ask(&self, client: &Client, ask: &Ask) -> Result<Answer, ProviderError> {
         let now = client.clock.now().timestamp();
-        let answer = client.once(ask, &self.assertion(now)?).await?;
+        let answer = client.once(ask, &self.assertion(client, now)?).await?;
         if answer.status.as_u16() == 401 && self.learn(now, &answer) {
-            return client.once(ask, &self.assertion(now)?).await;
+            return client.once(ask, &self.assertion(client, now)?).await;
         }
         Ok(answer)
     }
@@ -166,7 +166,7 @@ impl App {
     }
 
     /// What the App proves itself with, for ten minutes.
-    fn assertion(&self, now: i64) -> Result<SecretString, ProviderError> {
+    fn assertion(&self, client: &Client, now: i64) -> Result<SecretString, ProviderError> {
         let now = now + self.ahead.load(Ordering::Relaxed);
         let header = json!({"alg": "RS256", "typ": "JWT"});
         let claims = json!({"iss": self.id, "iat": now - BACKDATE, "exp": now + LIFETIME});
@@ -177,7 +177,7 @@ impl App {
         self.key
             .sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)
             .map_err(|_ignored| {
-                errors::fail(
+                client.adapter.fail(
                     "get_token",
                     ProviderErrorKind::Misconfigured,
                     "the App's private key cannot sign; paste the .pem file again",

@@ -1,7 +1,8 @@
 //! Calls of GitHub's REST API for one repository under one credential.
 
+use crate::Adapter;
 use crate::auth::Auth;
-use crate::errors;
+use crate::errors::failure;
 use crate::transport::{Guarded, Meant, answer_of, error_of};
 use delivr_domain::names::RefName;
 use delivr_domain::ports::clock::Clock;
@@ -17,13 +18,11 @@ use url::Url;
 
 /// Objects on a page: the most GitHub gives.
 const PAGE: &str = "100";
-/// Pages that are read of one list before it counts as too long.
-const MOST_PAGES: usize = 50;
 const MEDIA_TYPE: &str = "application/vnd.github+json";
 
 /// One question.
 #[derive(Debug, Clone)]
-pub(crate) struct Ask {
+pub struct Ask {
     pub(crate) operation: &'static str,
     method: Method,
     url: Url,
@@ -33,37 +32,91 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// With a JSON body.
-    pub(crate) fn json(mut self, body: Value) -> Self {
+    #[must_use]
+    pub fn json(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
     /// Changing nothing, whatever its method.
-    pub(crate) const fn reads(mut self) -> Self {
+    #[must_use]
+    pub const fn reads(mut self) -> Self {
         self.intent = Intent::Read;
         self
     }
     /// With query parameters.
-    pub(crate) fn query(mut self, pairs: &[(&str, &str)]) -> Self {
+    #[must_use]
+    pub fn query(mut self, pairs: &[(&str, &str)]) -> Self {
         self.url.query_pairs_mut().extend_pairs(pairs);
         self
     }
 }
 
+/// A list, and whether all of it was seen.
+#[derive(Debug)]
+pub struct Listed<T> {
+    /// What was seen.
+    pub items: Vec<T>,
+    /// Whether that is all there is.
+    pub complete: bool,
+}
+
+impl<T> Listed<T> {
+    /// The items, if they are all there are.
+    ///
+    /// # Errors
+    /// Says that the list is too long.
+    pub fn whole(self, adapter: &Adapter, operation: &'static str) -> Result<Vec<T>, ProviderError> {
+        if self.complete {
+            return Ok(self.items);
+        }
+        Err(adapter.fail(
+            operation,
+            ProviderErrorKind::Unsupported,
+            format!(
+                "GitHub's list is longer than the {} that are read of it; ask for a smaller range",
+                self.items.len()
+            ),
+        ))
+    }
+}
+
 /// The API of one repository.
-pub(crate) struct Client {
+pub struct Client {
+    /// Whose requests these are.
+    pub adapter: Adapter,
     transport: Guarded,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The time by which tokens end.
+    pub clock: Arc<dyn Clock>,
     base: Url,
     /// Where people look at repositories.
     site: String,
-    pub(crate) owner: String,
-    pub(crate) repository: String,
+    /// The organization or user the repository belongs to.
+    pub owner: String,
+    repository: String,
     pub(crate) auth: Auth,
 }
 
+// By hand: nothing of a credential is ever printed.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("adapter", &self.adapter.key)
+            .field("repository", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Client {
-    pub(crate) fn new(deps: &Deps, base: Url, owner: String, repository: String, auth: Auth) -> Self {
+    pub(crate) fn new(
+        adapter: Adapter,
+        deps: &Deps,
+        base: Url,
+        owner: String,
+        repository: String,
+        auth: Auth,
+    ) -> Self {
         Self {
+            adapter,
             transport: Guarded::new(deps.http.clone()),
             clock: deps.clock.clone(),
             site: site_of(&base),
@@ -75,18 +128,27 @@ impl Client {
     }
 
     /// `owner/repository`.
-    pub(crate) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         format!("{}/{}", self.owner, self.repository)
     }
 
     /// Where people look at something of the repository; `rest` is a path whose parts need no encoding, `name` follows.
-    pub(crate) fn page(&self, rest: &str, name: &str) -> String {
+    #[must_use]
+    pub fn page(&self, rest: &str, name: &str) -> String {
         let parts: Vec<String> = name.split('/').map(encoded).collect();
         format!("{}{}/{rest}{}", self.site, self.name(), parts.join("/"))
     }
 
+    /// Whether the API is an Enterprise Server's, which may be years behind github.com's.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        self.base.path().ends_with("/api/v3/")
+    }
+
     /// A question below the API's root; segments are encoded.
-    pub(crate) fn root(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
+    #[must_use]
+    pub fn root(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
         let mut url = self.base.clone();
         // A base URL of http(s) always has a path to append to.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -107,37 +169,41 @@ impl Client {
     }
 
     /// A question below the repository.
-    pub(crate) fn ask(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
+    #[must_use]
+    pub fn ask(&self, operation: &'static str, method: Method, segments: &[&str]) -> Ask {
         let mut all = vec!["repos", self.owner.as_str(), self.repository.as_str()];
         all.extend_from_slice(segments);
         self.root(operation, method, &all)
     }
 
-    pub(crate) fn get(&self, operation: &'static str, segments: &[&str]) -> Ask {
+    /// A reading question below the repository.
+    #[must_use]
+    pub fn get(&self, operation: &'static str, segments: &[&str]) -> Ask {
         self.ask(operation, Method::GET, segments)
     }
 
     /// The same with a ref's name behind the segments; its slashes part segments too.
-    pub(crate) fn of_ref(
-        &self,
-        operation: &'static str,
-        method: Method,
-        segments: &[&str],
-        name: &RefName,
-    ) -> Ask {
+    #[must_use]
+    pub fn of_ref(&self, operation: &'static str, method: Method, segments: &[&str], name: &RefName) -> Ask {
         let mut all = segments.to_vec();
         all.extend(name.as_str().split('/'));
         self.ask(operation, method, &all)
     }
 
     /// Asks; anything but 2xx is an error of GitHub's table.
-    pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, ProviderError> {
+    ///
+    /// # Errors
+    /// Of that table, and the transport's.
+    pub async fn send(&self, ask: &Ask) -> Result<Answer, ProviderError> {
         let answer = self.answer(ask).await?;
-        self.accept(ask, answer)
+        self.accept(answer)
     }
 
     /// Asks; the answer whatever its status, for those who act on a refusal.
-    pub(crate) async fn answer(&self, ask: &Ask) -> Result<Answer, ProviderError> {
+    ///
+    /// # Errors
+    /// The transport's, and a repository that was renamed or moved.
+    pub async fn answer(&self, ask: &Ask) -> Result<Answer, ProviderError> {
         let token = self.auth.token(self).await?;
         let mut answer = self.once(ask, &token).await?;
         if answer.status.as_u16() == 401 && self.auth.forget().await {
@@ -146,69 +212,6 @@ impl Client {
             let token = self.auth.token(self).await?;
             answer = self.once(ask, &token).await?;
         }
-        Ok(answer)
-    }
-
-    /// The JSON of the answer.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, ProviderError> {
-        self.send(ask).await?.decode()
-    }
-
-    /// The JSON of the answer; none when GitHub has no such thing.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, ask: &Ask) -> Result<Option<T>, ProviderError> {
-        match self.send(ask).await {
-            Ok(answer) => answer.decode().map(Some),
-            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Every page of a list, each read by `items`.
-    pub(crate) async fn pages<P: DeserializeOwned, T>(
-        &self,
-        ask: Ask,
-        items: impl Fn(P) -> Vec<T> + Send,
-    ) -> Result<Vec<T>, ProviderError> {
-        let mut ask = ask.query(&[("per_page", PAGE)]);
-        let mut all = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.send(&ask).await?;
-            all.extend(items(answer.decode()?));
-            match next_link(&answer)? {
-                Some(next) => ask.url = next,
-                None => return Ok(all),
-            }
-        }
-        Err(errors::fail(
-            ask.operation,
-            ProviderErrorKind::Unsupported,
-            format!("GitHub's list has more than {MOST_PAGES} pages of {PAGE}; ask for a smaller range"),
-        ))
-    }
-
-    /// A call with this token, whatever its status.
-    pub(crate) async fn once(&self, ask: &Ask, token: &SecretString) -> Result<Answer, ProviderError> {
-        // Made anew for each call: octocrab keeps a task that ends with the runtime it was made in, and connections are
-        // shared by threads that have a runtime each. The sockets are the client's below, and stay.
-        let crab = self.transport.octocrab();
-        let meant = Meant {
-            operation: ask.operation,
-            intent: ask.intent,
-            token: token.clone(),
-        };
-        let request = http::Request::builder()
-            .method(ask.method.clone())
-            .uri(ask.url.as_str())
-            .header(ACCEPT, MEDIA_TYPE)
-            .extension(meant);
-        let failed = |error| error_of(ask.operation, error);
-        let request = crab.build_request(request, ask.body.as_ref()).map_err(failed)?;
-        let response = crab.execute(request).await.map_err(failed)?;
-        answer_of(ask.operation, &response)
-    }
-
-    /// The answer, unless it is a refusal or comes from elsewhere.
-    pub(crate) fn accept(&self, ask: &Ask, answer: Answer) -> Result<Answer, ProviderError> {
         // A renamed repository answers by redirects. Reads would follow them for years, but one day another repository
         // takes the old name: the setting must be right, not just work.
         if answer.url != ask.url || answer.status.is_redirection() {
@@ -218,10 +221,112 @@ impl Client {
             );
             return Err(answer.error(ProviderErrorKind::Misconfigured, sentence));
         }
+        Ok(answer)
+    }
+
+    /// The answer, unless it is a refusal.
+    ///
+    /// # Errors
+    /// Of GitHub's table.
+    pub fn accept(&self, answer: Answer) -> Result<Answer, ProviderError> {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(errors::failure(&answer, &self.name()))
+        Err(self.refused(&answer))
+    }
+
+    /// What an answer says that is no success.
+    #[must_use]
+    pub fn refused(&self, answer: &Answer) -> ProviderError {
+        failure(&self.adapter, answer, &self.name())
+    }
+
+    /// The JSON of the answer.
+    ///
+    /// # Errors
+    /// Of GitHub's table, and an answer that cannot be read.
+    pub async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, ProviderError> {
+        self.send(ask).await?.decode()
+    }
+
+    /// The JSON of the answer; none when GitHub has no such thing.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn find<T: DeserializeOwned>(&self, ask: &Ask) -> Result<Option<T>, ProviderError> {
+        match self.send(ask).await {
+            Ok(answer) => answer.decode().map(Some),
+            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// At most so many pages of a list, each read by `items`.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn pages<P: DeserializeOwned, T>(
+        &self,
+        ask: Ask,
+        most: usize,
+        mut items: impl FnMut(P) -> Vec<T> + Send,
+    ) -> Result<Listed<T>, ProviderError> {
+        let mut ask = ask.query(&[("per_page", PAGE)]);
+        let mut all = Vec::new();
+        for _ in 0..most {
+            let answer = self.send(&ask).await?;
+            all.extend(items(answer.decode()?));
+            match next_link(&answer)? {
+                Some(next) => ask.url = next,
+                None => {
+                    return Ok(Listed {
+                        items: all,
+                        complete: true,
+                    });
+                }
+            }
+        }
+        Ok(Listed {
+            items: all,
+            complete: false,
+        })
+    }
+
+    /// All of a list, which may have so many pages.
+    ///
+    /// # Errors
+    /// As [`Self::json`], and where the list is longer.
+    pub async fn whole<P: DeserializeOwned, T>(
+        &self,
+        ask: Ask,
+        most: usize,
+        items: impl FnMut(P) -> Vec<T> + Send,
+    ) -> Result<Vec<T>, ProviderError> {
+        let operation = ask.operation;
+        let listed = self.pages(ask, most, items).await?;
+        listed.whole(&self.adapter, operation)
+    }
+
+    /// A call with this token, whatever its status.
+    pub(crate) async fn once(&self, ask: &Ask, token: &SecretString) -> Result<Answer, ProviderError> {
+        // Made anew for each call: octocrab keeps a task that ends with the runtime it was made in, and connections are
+        // shared by threads that have a runtime each. The sockets are the client's below, and stay.
+        let crab = self.transport.octocrab();
+        let meant = Meant {
+            adapter: self.adapter,
+            operation: ask.operation,
+            intent: ask.intent,
+            token: token.clone(),
+        };
+        let request = http::Request::builder()
+            .method(ask.method.clone())
+            .uri(ask.url.as_str())
+            .header(ACCEPT, MEDIA_TYPE)
+            .extension(meant);
+        let failed = |error| error_of(&self.adapter, ask.operation, error);
+        let request = crab.build_request(request, ask.body.as_ref()).map_err(failed)?;
+        let response = crab.execute(request).await.map_err(failed)?;
+        answer_of(&self.adapter, ask.operation, &response)
     }
 }
 
