@@ -433,8 +433,8 @@ async fn write(
         tenant,
         version: state.version(),
         wake_at: state.wake_at(),
-        state: encode_state(state)?,
-        projection: state.projection(),
+        state: encode_state(state)?.into(),
+        projection: state.projection().into(),
     };
     unit.save(&row, expected).await?;
     let first = expected.unwrap_or(0);

@@ -70,9 +70,9 @@ fn parse_state(row: &AggregateRow) -> Result<Aggregate, StoreError> {
         return Err(corrupt(format!("it says {tag:?} where {} belongs", kind.word())));
     }
     match kind {
-        AggregateKind::Release => Box::deserialize(&row.state).map(Aggregate::Release),
-        AggregateKind::Submission => Box::deserialize(&row.state).map(Aggregate::Submission),
-        AggregateKind::Rollout => Box::deserialize(&row.state).map(Aggregate::Rollout),
+        AggregateKind::Release => Box::deserialize(&*row.state).map(Aggregate::Release),
+        AggregateKind::Submission => Box::deserialize(&*row.state).map(Aggregate::Submission),
+        AggregateKind::Rollout => Box::deserialize(&*row.state).map(Aggregate::Rollout),
     }
     .map_err(|error| corrupt(error.to_string()))
 }

@@ -220,9 +220,9 @@ fn a_state_is_read_as_what_its_row_says_or_not_at_all() {
     let mut mistaken = row.clone();
     mistaken.id.kind = AggregateKind::Rollout;
     let mut garbled = row.clone();
-    garbled.state = serde_json::json!({"aggregate": "RELEASE"});
+    garbled.state = serde_json::json!({"aggregate": "RELEASE"}).into();
     let mut bare = row;
-    bare.state = serde_json::Value::Null;
+    bare.state = serde_json::Value::Null.into();
     for wrong in [mistaken, garbled, bare] {
         let refused = read_state(&wrong).unwrap_err();
         assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");

@@ -49,7 +49,7 @@ fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
         tenant: TenantId::from_uuid(row.uuid("tenant_id")?),
         version: row.number("version")?,
         wake_at: row.opt_time("wake_at")?,
-        state: row.json("state")?,
+        state: row.json("state")?.into(),
         projection: Projection {
             key: row.text("key")?,
             number: row.long("number")?,
@@ -68,7 +68,8 @@ fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
             builds: Vec::new(),
             targets: Vec::new(),
             line: Vec::new(),
-        },
+        }
+        .into(),
     })
 }
 
@@ -262,7 +263,7 @@ async fn write<C: ConnectionTrait>(
         row.tenant.uuid(),
         count(row.version),
         opt_micros(row.wake_at),
-        row.state.clone(),
+        row.state.copy(),
         it.key.as_str(),
         it.number,
         it.title.as_str(),

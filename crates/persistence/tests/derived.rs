@@ -144,8 +144,8 @@ fn row_of(tenant: TenantId, state: &Aggregate) -> AggregateRow {
         tenant,
         version: state.version(),
         wake_at: state.wake_at(),
-        state: serde_json::to_value(state).unwrap(),
-        projection: state.projection(),
+        state: serde_json::to_value(state).unwrap().into(),
+        projection: state.projection().into(),
     }
 }
 
@@ -281,7 +281,7 @@ async fn an_older_version_wrote(here: Here, url: &str) {
         let mut row = unit.load_for_update(state.id()).await.unwrap().unwrap();
         let before = row.version;
         row.version += 1;
-        row.projection = state.projection();
+        row.projection = state.projection().into();
         unit.save(&row, Some(before)).await.unwrap();
         unit.commit().await.unwrap();
         let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();

@@ -183,8 +183,8 @@ impl Engine {
             tenant,
             version: state.version(),
             wake_at: None,
-            state: serde_json::to_value(&state).unwrap(),
-            projection: state.projection(),
+            state: serde_json::to_value(&state).unwrap().into(),
+            projection: state.projection().into(),
         };
         let mut unit = store.begin().await.unwrap();
         unit.save(&row, None).await.unwrap();
@@ -268,7 +268,7 @@ impl Engine {
     pub async fn ended(&self) -> Ended {
         let attempts = self.store.attempts(self.key.owner).await.unwrap();
         let state = self.store.peek(self.key.owner).await.unwrap().unwrap();
-        let state: Aggregate = serde_json::from_value(state.state).unwrap();
+        let state: Aggregate = serde_json::from_value(state.state.into_inner()).unwrap();
         let cause = match state.owner().board().find(&self.key.task).map(|task| &task.state) {
             Some(TaskState::Failed { cause, .. }) => Some(cause.clone()),
             _ => None,

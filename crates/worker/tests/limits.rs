@@ -108,6 +108,7 @@ fn a_damaged_aggregate_rests_a_minute_and_keeps_nobody_from_their_time() {
             .unwrap()
             .projection
             .phase
+            .clone()
     };
     assert_eq!(phase(sound), "KICKOFF");
     // It is mended at once, and left alone until its minute is over all the same.

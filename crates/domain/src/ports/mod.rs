@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod kept;
 pub mod lease;
 pub mod provider;
 pub mod store;

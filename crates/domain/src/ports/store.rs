@@ -13,6 +13,7 @@ pub use line::{LineRow, Sought, Standing};
 pub use work::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, RowEnd, RowState};
 
 use super::error::StoreError;
+use super::kept::Kept;
 use super::provider::Port;
 use crate::effect::{Effect, FactKind};
 use crate::ids::{DeliveryId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
@@ -36,9 +37,9 @@ pub struct AggregateRow {
     /// The next thing on its agenda.
     pub wake_at: Option<Timestamp>,
     /// The state.
-    pub state: Value,
+    pub state: Kept<Value>,
     /// Columns and rows derived from the state.
-    pub projection: Projection,
+    pub projection: Kept<Projection>,
 }
 
 /// What can be asked about an aggregate without reading its state.
@@ -619,7 +620,7 @@ pub trait Directory: Send + Sync {
             for release in listed.items {
                 let Projection {
                     number, key, line, ..
-                } = release.projection;
+                } = release.projection.into_inner();
                 given.extend(line.into_iter().map(|row| Standing {
                     number,
                     key: key.clone(),

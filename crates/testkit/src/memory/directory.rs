@@ -1,12 +1,13 @@
 //! A tenant's things in memory.
 
 use super::MemoryStore;
-use super::state::{Kept, State};
+use super::state::State;
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
@@ -265,7 +266,7 @@ impl Directory for MemoryStore {
     ) -> Result<BTreeMap<IntegrationId, Timestamp>, StoreError> {
         let state = self.state();
         let mut found: BTreeMap<IntegrationId, Timestamp> = BTreeMap::new();
-        for (delivery, _) in &state.deliveries {
+        for (delivery, _) in state.deliveries.iter() {
             let of_tenant = delivery.integration.filter(|id| {
                 let known = state.integrations.get(id);
                 known.is_some_and(|it| it.tenant == tenant)
@@ -548,11 +549,16 @@ impl Directory for MemoryStore {
         limit: u16,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let state = self.state();
-        let mut found: Vec<StoredEvent> = state
+        // An aggregate's events lie in order, and the newest are asked for most.
+        let of_owner = state
             .events
             .iter()
-            .filter(|(of, event)| *of == tenant && event.owner == owner && event.sequence > after)
-            .map(|(_, event)| event.copy())
+            .rev()
+            .filter(|(of, event)| *of == tenant && event.owner == owner);
+        let mut found: Vec<StoredEvent> = of_owner
+            .map(|(_, event)| event)
+            .take_while(|event| event.sequence > after)
+            .map(Kept::copy)
             .collect();
         found.sort_by_key(|event| event.sequence);
         found.truncate(usize::from(limit));
@@ -591,7 +597,7 @@ impl Directory for MemoryStore {
         let now = self.time();
         let state = self.state();
         let kept = state.answers.get(&(tenant, key.to_owned()));
-        Ok(kept.filter(|answer| answer.expires_at > now).cloned())
+        Ok(kept.filter(|answer| answer.expires_at > now).map(Kept::copy))
     }
     async fn insert_answer(
         &self,
@@ -618,7 +624,7 @@ impl Directory for MemoryStore {
                     && old.external == delivery.external)
         });
         if !again {
-            state.deliveries.push((delivery.clone(), false));
+            state.deliveries.push((delivery.clone().into(), false));
         }
         Ok(!again)
     }
@@ -627,7 +633,7 @@ impl Directory for MemoryStore {
         let open = state.deliveries.iter().filter(|(_, processed)| !processed);
         Ok(open
             .take(usize::from(limit))
-            .map(|(delivery, _)| delivery.clone())
+            .map(|(delivery, _)| delivery.copy())
             .collect())
     }
 }

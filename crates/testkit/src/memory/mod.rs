@@ -7,7 +7,9 @@
 
 mod directory;
 mod leases;
+mod log;
 mod queue;
+mod rows;
 mod state;
 mod unit;
 
@@ -17,6 +19,7 @@ use delivr_domain::ids::InstallId;
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::lease::LeaseTable;
 use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
@@ -111,9 +114,9 @@ impl MemoryStore {
     }
 
     /// Puts an aggregate's state where another one lies, as an operator mends a row by hand.
-    pub fn restore_aggregate(&self, id: AggregateId, state: serde_json::Value) {
+    pub fn restore_aggregate(&self, id: AggregateId, state: impl Into<Kept<serde_json::Value>>) {
         if let Some(row) = self.state().aggregates.get_mut(&id) {
-            row.state = state;
+            row.state = state.into();
         }
     }
 

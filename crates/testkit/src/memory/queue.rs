@@ -1,12 +1,13 @@
 //! The queue in memory.
 
-use super::state::{Kept, Slot, State};
+use super::state::{Slot, State};
 use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, RowState,
 };

@@ -1,10 +1,13 @@
 //! The state and the changes a transaction can make to it. Every change checks before it writes, so that one that
 //! fails has written nothing.
 
+use super::log::Log;
+use super::rows::Rows;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, EffectRow, Fact, Finished, Integration, Pipeline, Profile, RowEnd, RowState,
     Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
@@ -13,7 +16,6 @@ use delivr_domain::time::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A row of the queue. The effect is kept as JSON, as a database keeps it, and read back once.
@@ -67,69 +69,27 @@ impl Slot {
     }
 }
 
-/// Something kept: shared by all copies of the state until one of them changes it, so that a copy of everything, which
-/// each transaction works on, costs little however long the history.
-#[derive(Debug)]
-pub(super) struct Kept<T>(Arc<T>);
-
-impl<T> Clone for Kept<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> From<T> for Kept<T> {
-    fn from(it: T) -> Self {
-        Self(Arc::new(it))
-    }
-}
-
-impl<T: Default> Default for Kept<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T> Deref for Kept<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: Clone> DerefMut for Kept<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        Arc::make_mut(&mut self.0)
-    }
-}
-
-impl<T: Clone> Kept<T> {
-    /// A copy for somebody outside.
-    pub(super) fn copy(&self) -> T {
-        T::clone(&self.0)
-    }
-}
-
-/// Everything stored.
+/// Everything stored. Its parts are shared by all copies of it until one of them changes them, so that a copy of
+/// everything, which each transaction works on, costs little however long the history.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) tenants: BTreeMap<TenantId, Tenant>,
-    pub(super) tokens: BTreeMap<TokenId, Token>,
-    pub(super) integrations: BTreeMap<IntegrationId, Integration>,
-    pub(super) pipelines: BTreeMap<PipelineId, Pipeline>,
-    pub(super) services: BTreeMap<ServiceId, Service>,
-    pub(super) profiles: BTreeMap<(ProfileId, u32), Profile>,
+    pub(super) settings: Kept<BTreeMap<String, String>>,
+    pub(super) tenants: Kept<BTreeMap<TenantId, Tenant>>,
+    pub(super) tokens: Kept<BTreeMap<TokenId, Token>>,
+    pub(super) integrations: Kept<BTreeMap<IntegrationId, Integration>>,
+    pub(super) pipelines: Kept<BTreeMap<PipelineId, Pipeline>>,
+    pub(super) services: Kept<BTreeMap<ServiceId, Service>>,
+    pub(super) profiles: Kept<BTreeMap<(ProfileId, u32), Profile>>,
     pub(super) aggregates: BTreeMap<AggregateId, Kept<AggregateRow>>,
     /// In order of position; the first has position 1.
-    pub(super) events: Vec<(TenantId, Kept<StoredEvent>)>,
-    pub(super) facts: BTreeMap<AggregateId, BTreeMap<FactKind, Fact>>,
-    pub(super) counters: BTreeMap<(TenantId, String), i64>,
-    pub(super) answers: BTreeMap<(TenantId, String), StoredAnswer>,
+    pub(super) events: Log<(TenantId, Kept<StoredEvent>)>,
+    pub(super) facts: Kept<BTreeMap<AggregateId, BTreeMap<FactKind, Fact>>>,
+    pub(super) counters: Kept<BTreeMap<(TenantId, String), i64>>,
+    pub(super) answers: Kept<BTreeMap<(TenantId, String), Kept<StoredAnswer>>>,
     /// With whether it is processed.
-    pub(super) deliveries: Vec<(StoredDelivery, bool)>,
-    pub(super) effects: BTreeMap<EffectId, Kept<Slot>>,
-    pub(super) attempts: Kept<Vec<Kept<AttemptRecord>>>,
+    pub(super) deliveries: Kept<Vec<(Kept<StoredDelivery>, bool)>>,
+    pub(super) effects: Rows,
+    pub(super) attempts: Log<Kept<AttemptRecord>>,
     /// None stands for the installation.
     pub(super) stops: BTreeSet<Option<TenantId>>,
     pub(super) beats: BTreeMap<String, Timestamp>,
@@ -357,7 +317,8 @@ impl State {
         if self.answers.contains_key(&(tenant, key.to_owned())) {
             return Err(StoreError::Duplicate("idempotency key"));
         }
-        self.answers.insert((tenant, key.to_owned()), answer.clone());
+        self.answers
+            .insert((tenant, key.to_owned()), answer.clone().into());
         Ok(())
     }
 }

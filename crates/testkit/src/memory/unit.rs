@@ -1,12 +1,13 @@
 //! One transaction: a copy of the state, and the changes to repeat on the true one.
 
-use super::state::{Kept, State};
+use super::state::State;
 use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{DeliveryId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Fact, Finished, RowEnd, RowState,
     StoredAnswer, StoredEvent, UnitOfWork,

@@ -66,7 +66,7 @@ pub fn release(tenant: TenantId, name: &str, number: i64) -> AggregateRow {
         tenant,
         version: 1,
         wake_at: None,
-        state: json!({"name": name, "steps": [1, 2.5, null, "ü"]}),
+        state: json!({"name": name, "steps": [1, 2.5, null, "ü"]}).into(),
         projection: Projection {
             key: format!("REL-{number}"),
             number,
@@ -76,7 +76,8 @@ pub fn release(tenant: TenantId, name: &str, number: i64) -> AggregateRow {
             version: "1.4.0".to_owned(),
             created_at: Some(instant() + TimeDelta::seconds(number)),
             ..Projection::default()
-        },
+        }
+        .into(),
     }
 }
 

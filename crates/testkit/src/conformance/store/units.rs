@@ -522,7 +522,7 @@ pub async fn any_text_can_be_stored(subject: &dyn Subject) {
     let text = "a\0b 'quoted' \"twice\" \\ $1 ? \u{1f680} \u{202e}\r\n";
     let mut row = release(tenant, "app", 1);
     row.projection.title = text.to_owned();
-    row.state = json!({"vendor": [text], "a\0b": 9_007_199_254_740_993_i64});
+    row.state = json!({"vendor": [text], "a\0b": 9_007_199_254_740_993_i64}).into();
     insert(subject, &row).await;
     let read = subject.store().peek(row.id).await.unwrap().unwrap();
     let plain = |text: &str| text.replace('\0', "\u{fffd}");
