@@ -19,6 +19,7 @@ use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{GatedStage, Purpose};
 use delivr_domain::release::command::{Command, Force};
+use delivr_domain::release::gate::{self, Context};
 use delivr_domain::release::state::{Phase, Stage, Verdict};
 use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, Sighting};
 use delivr_domain::rollout::{self, Rollout};
@@ -337,4 +338,40 @@ fn nothing_in_a_store_is_closed_over() {
         reason: "x".to_owned()
     }));
     assert_eq!(world.release().stage, Stage::Distribution);
+}
+
+/// Found by the simulation: a release whose other target had to be sent back could not come to distribution again.
+#[test]
+fn a_target_that_is_out_is_asked_for_no_build_of_what_was_tested_later() {
+    let mut settings = plan(&[ANDROID]);
+    settings.auto_start.remove(&GatedStage::Distribution);
+    let mut world = World::new(settings);
+    let blocked = |world: &mut World| {
+        fresh_facts(world);
+        let mut release = world.release().clone();
+        release.stage = Stage::AwaitingDistribution;
+        for build in &mut release.builds {
+            build.sha = Some("b".repeat(40).parse().unwrap());
+        }
+        let cx = Context {
+            now: world.now,
+            actor: "pat",
+            facts: &world.facts,
+        };
+        let blockers = gate::blockers(&release, GatedStage::Distribution, &cx);
+        blockers.iter().any(|it| it.code == "build_of_other_commit")
+    };
+    let phase = |phase| move |world: &World| world.release().phase() == phase;
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        phase(Phase::AwaitingDistribution)
+    ));
+    assert!(blocked(&mut world), "it is still to be shipped");
+    assert!(world.command(Command::Trigger {
+        stage: GatedStage::Distribution,
+        override_reason: None,
+    }));
+    assert!(run_until(&mut world, |_| false, phase(Phase::Completed)));
+    assert!(!blocked(&mut world));
 }

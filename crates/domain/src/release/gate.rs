@@ -207,7 +207,9 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
         }
     }
     let pinned = release.shipped_sha();
-    for target in release.plan().targets.keys().filter(|target| target.is_store()) {
+    // What is out already stays as it is when the rest is sent back: nobody builds it anew.
+    let targets = release.plan().targets.keys();
+    for target in targets.filter(|target| target.is_store() && !release.is_out(**target)) {
         let Some(build) = release.store_build(*target) else {
             found.push(Blocker::new(
                 "build_missing",
@@ -243,7 +245,9 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
 /// Store targets whose build nobody can name: there is none, or it has no number.
 pub fn unnamed_builds(release: &Release) -> impl Iterator<Item = TargetKey> {
     let targets = release.plan().targets.keys().copied();
-    targets.filter(|target| target.is_store() && store_build_number(release, *target).is_none())
+    targets.filter(|target| {
+        target.is_store() && !release.is_out(*target) && store_build_number(release, *target).is_none()
+    })
 }
 
 /// The number the store knows the target's build by.

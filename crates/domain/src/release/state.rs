@@ -422,6 +422,12 @@ impl Release {
             .max()
             .map_or_else(String::new, |version| version.to_string())
     }
+    /// Whether a target has reached its users for good.
+    #[must_use]
+    pub fn is_out(&self, target: TargetKey) -> bool {
+        let shipped = self.board.find(&super::catalogue::ship_task(target));
+        shipped.is_some_and(|task| task.state.settled())
+    }
     /// A task of it.
     #[must_use]
     pub fn task(&self, key: &TaskKey) -> Option<&crate::board::Task> {

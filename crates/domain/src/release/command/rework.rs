@@ -5,11 +5,11 @@
 
 use super::{Rejection, illegal};
 use crate::board::{Lane, Task, TaskEvent, TaskState};
-use crate::key::{TargetKey, TaskKind};
+use crate::key::TaskKind;
 use crate::plan::GatedStage;
 use crate::release::event::Event;
 use crate::release::state::{Release, Stage};
-use crate::release::{catalogue, settle};
+use crate::release::settle;
 use crate::report::Outcome;
 use crate::time::Timestamp;
 
@@ -139,15 +139,9 @@ fn nobody_exposed(release: &Release) -> Result<(), Rejection> {
     }
 }
 
-/// Whether a target has reached its users for good.
-fn is_out(release: &Release, target: TargetKey) -> bool {
-    let shipped = release.board.find(&catalogue::ship_task(target));
-    shipped.is_some_and(|task| task.state.settled())
-}
-
 fn is_repeated(release: &Release, to: GatedStage, task: &Task) -> bool {
     let untouched = task.state == TaskState::Pending && task.started_at.is_none();
-    if !later(task) || untouched || task.key.target.is_some_and(|target| is_out(release, target)) {
+    if !later(task) || untouched || task.key.target.is_some_and(|target| release.is_out(target)) {
         return false;
     }
     match task.key.kind {
