@@ -60,6 +60,7 @@ impl Event {
                 rollout::Event::Observed { .. } => "ROLLOUT_OBSERVED",
                 rollout::Event::RaisingStopped { .. } => "ROLLOUT_RAISING_CHANGED",
                 rollout::Event::HoldsChanged { .. } => "ROLLOUT_HOLDS_CHANGED",
+                rollout::Event::DriftAccepted { .. } => "ROLLOUT_DRIFT_ACCEPTED",
             },
         }
     }
@@ -326,6 +327,7 @@ impl Aggregate {
             | Report::RunCancelled { .. }
             | Report::ChildChanged { .. }
             | Report::HoldsChanged { .. }
+            | Report::DriftAccepted { .. }
             | Report::Tick => None,
         }
     }

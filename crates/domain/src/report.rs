@@ -428,6 +428,9 @@ pub struct ChildState {
     /// What the child knew then of the release's holds; where that is not the newest word, it is told again.
     #[serde(default, skip_serializing_if = "Held::unheard_of")]
     pub held: Held,
+    /// What its store has beside what was decided here: a DRIFT of the release's lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
 }
 
 /// Anything that is reported to a machine.
@@ -484,6 +487,11 @@ pub enum Report {
     HoldsChanged {
         /// These.
         held: Held,
+    },
+    /// A person takes what the child's store has beside what was decided here for decided.
+    DriftAccepted {
+        /// What the child said of it: another one that came meanwhile is not meant.
+        drift: String,
     },
     /// A submission comes to life.
     StartSubmission {

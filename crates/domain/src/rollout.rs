@@ -55,6 +55,9 @@ pub struct Rollout {
     pub step_at: Timestamp,
     /// The store's state differs from what we decided last.
     pub drift: Option<String>,
+    /// How it stood before it drifted: once the store is put back there, nothing is left to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undrifted: Option<Undrifted>,
     /// Holds of the release that reach it.
     #[serde(default)]
     pub held: Held,
@@ -62,6 +65,23 @@ pub struct Rollout {
     pub board: Board,
     /// When the last event happened.
     pub updated_at: Timestamp,
+}
+
+/// How a rollout stood when the store last had what was decided here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undrifted {
+    /// Where it stood.
+    pub status: Status,
+    /// Exposure, in basis points.
+    pub exposure: u16,
+    /// The store's word.
+    pub store_word: Option<String>,
+}
+
+impl Undrifted {
+    fn is(&self, seen: &Exposure) -> bool {
+        self.exposure == seen.bps && self.store_word.as_ref() == Some(&seen.store_word)
+    }
 }
 
 /// What can happen to a rollout.
@@ -110,6 +130,11 @@ pub enum Event {
         /// These.
         held: Held,
     },
+    /// A person cleared the drift at the release: what the store has counts as decided.
+    DriftAccepted {
+        /// What had drifted.
+        drift: String,
+    },
 }
 
 /// What a person asks of a rollout.
@@ -155,6 +180,24 @@ const fn is_decision(task: &Task) -> bool {
     !matches!(task.key.kind, TaskKind::WatchRollout) && !task.state.over()
 }
 
+/// Whether the store stands where the decision wants it.
+fn aims_at(decision: &Task, seen: &Exposure) -> bool {
+    let raised = || {
+        let aim = decision.steps.first().and_then(|step| step.item.as_ref());
+        aim.and_then(|item| item.parse().ok()) == Some(seen.bps)
+    };
+    match seen.word {
+        ExposureWord::Active => {
+            decision.key.kind == TaskKind::ResumeRollout
+                || (decision.key.kind == TaskKind::SetExposure && raised())
+        }
+        ExposureWord::Completed => decision.key.kind == TaskKind::CompleteRollout,
+        ExposureWord::Paused => decision.key.kind == TaskKind::PauseRollout,
+        ExposureWord::Halted => decision.key.kind == TaskKind::HaltRollout,
+        ExposureWord::Inactive | ExposureWord::Unknown => false,
+    }
+}
+
 impl Rollout {
     /// A rollout as it is born.
     #[must_use]
@@ -171,6 +214,7 @@ impl Rollout {
             undone: None,
             step_at: at,
             drift: None,
+            undrifted: None,
             held,
             board: Board::default(),
             updated_at: at,
@@ -241,6 +285,14 @@ impl Rollout {
                 if exposure.bps != self.exposure {
                     self.step_at = at;
                 }
+                let put_back = self.undrifted.take_if(|_| drift.is_none());
+                if drift.is_some() && self.drift.is_none() {
+                    self.undrifted = Some(Undrifted {
+                        status: self.status,
+                        exposure: self.exposure,
+                        store_word: self.store_word.clone(),
+                    });
+                }
                 self.exposure = exposure.bps;
                 self.store_word = Some(exposure.store_word.clone());
                 self.drift.clone_from(drift);
@@ -258,12 +310,25 @@ impl Rollout {
                     ExposureWord::Active => Status::Active,
                     ExposureWord::Inactive | ExposureWord::Unknown => self.status,
                 };
+                // A pause of ours that the store knows nothing of outlasts what came and went there.
+                if let Some(before) = put_back.filter(|before| before.is(exposure)) {
+                    self.status = before.status;
+                }
                 if self.status == Status::Active && self.exposure >= self.final_exposure() {
                     self.status = Status::Completed;
                 }
             }
-            Event::RaisingStopped { status, .. } => self.status = *status,
+            Event::RaisingStopped { status, .. } => {
+                self.status = *status;
+                if let Some(before) = &mut self.undrifted {
+                    before.status = *status;
+                }
+            }
             Event::HoldsChanged { held } => self.held = held.clone(),
+            Event::DriftAccepted { .. } => {
+                self.drift = None;
+                self.undrifted = None;
+            }
         }
         self
     }
@@ -316,7 +381,12 @@ impl Rollout {
             Report::HoldsChanged { held } if !self.terminal() && child::is_newer(&self.held, held) => {
                 vec![Event::HoldsChanged { held: held.clone() }]
             }
+            // What the store has is taken for decided, unless it has something else by now.
+            Report::DriftAccepted { drift } if self.drift.as_ref() == Some(drift) => {
+                vec![Event::DriftAccepted { drift: drift.clone() }]
+            }
             Report::HoldsChanged { .. }
+            | Report::DriftAccepted { .. }
             | Report::Seen { .. }
             | Report::FactChanged { .. }
             | Report::RunCancelled { .. }
@@ -327,8 +397,13 @@ impl Rollout {
         }
     }
 
-    /// Whether the store stands where nobody of us put it. Apple raises by itself: that is no drift.
+    /// Whether the store stands where nobody of us put it. Apple raises by itself: that is no drift. Neither is what a
+    /// decision of ours that was given up came to after all, nor that somebody put the store back.
     fn drift(&self, seen: &Exposure) -> Option<String> {
+        let put_back = self.undrifted.as_ref().is_some_and(|before| before.is(seen));
+        if put_back || self.open_decision().is_some_and(|task| aims_at(task, seen)) {
+            return None;
+        }
         let first_look = self.store_word.is_none();
         let apple_rose = self.start.target.channel() == Channel::AppStore && seen.bps > self.exposure;
         let finished =
@@ -461,13 +536,17 @@ impl Rollout {
             | Event::Decided { .. }
             | Event::Observed { .. }
             | Event::RaisingStopped { .. }
-            | Event::HoldsChanged { .. } => Vec::new(),
+            | Event::HoldsChanged { .. }
+            | Event::DriftAccepted { .. } => Vec::new(),
         };
         let failed = matches!(event, Event::Task { event } if child::is_failure_news(event));
         if failed
             || matches!(
                 event,
-                Event::Born { .. } | Event::Observed { .. } | Event::RaisingStopped { .. }
+                Event::Born { .. }
+                    | Event::Observed { .. }
+                    | Event::RaisingStopped { .. }
+                    | Event::DriftAccepted { .. }
             )
         {
             reactions.push(Reaction::Enqueue(self.tell_parent()));
@@ -496,6 +575,7 @@ impl Rollout {
             store_words: self.store_word.clone(),
             at: self.updated_at,
             held: self.held.clone(),
+            drift: self.drift.clone(),
         };
         let news = Report::ChildChanged {
             target: self.start.target,

@@ -265,6 +265,7 @@ impl Submission {
                 vec![Event::HoldsChanged { held: held.clone() }]
             }
             Report::HoldsChanged { .. }
+            | Report::DriftAccepted { .. }
             | Report::Seen { .. }
             | Report::FactChanged { .. }
             | Report::RunCancelled { .. }
@@ -520,6 +521,7 @@ impl Submission {
             store_words: self.review.as_ref().map(|it| it.store_word.clone()),
             at: self.updated_at,
             held: self.held.clone(),
+            drift: None,
         };
         let news = Report::ChildChanged {
             target: self.start.target,

@@ -12,21 +12,19 @@
 #[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
 mod common;
 
-use common::{World, plan, run_row};
+use common::run_row;
+use common::shop::{Shop, complete, go_on, halt, pause, raise, reason};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Event, Input};
 use delivr_domain::board::{Permit, TaskEvent, TaskState};
-use delivr_domain::effect::{Effect, Operation, Reading, RolloutChange, StoreWrite, Watched};
-use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
+use delivr_domain::effect::{Effect, Watched};
+use delivr_domain::key::{AggregateId, AggregateKind, EffectId, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::SubmitMode;
 use delivr_domain::release::children::holds_of;
-use delivr_domain::release::command::{Command, Force, Rejection};
-use delivr_domain::release::gate::Context;
-use delivr_domain::release::hold::Scope;
+use delivr_domain::release::command::{Command, Force};
+use delivr_domain::release::hold::{Hold, Scope};
 use delivr_domain::release::state::Phase;
-use delivr_domain::report::{
-    Cause, Class, Exposure, ExposureWord, Finding, Outcome, Performed, Report, Resolved, Sighting,
-};
-use delivr_domain::rollout::{self, EVERYBODY, Rollout, Status};
+use delivr_domain::report::{Cause, Class, ExposureWord, Outcome, Performed, Report};
+use delivr_domain::rollout::{self, EVERYBODY, Status};
 use delivr_domain::submission::{self, Submission};
 use delivr_domain::time::Span;
 use proptest::prelude::*;
@@ -35,272 +33,6 @@ use std::sync::Mutex;
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
 const IOS: TargetKey = TargetKey::IosAppStore;
-
-/// A world with a store that remembers what it was asked for.
-#[derive(Clone)]
-struct Shop {
-    world: World,
-    exposure: BTreeMap<AggregateId, (ExposureWord, u16)>,
-}
-
-impl Shop {
-    fn new(targets: &[TargetKey], step_minutes: Option<u32>, submit: SubmitMode) -> Self {
-        let mut settings = plan(targets);
-        for target in settings.targets.values_mut() {
-            target.settings.step_minutes = step_minutes;
-            target.settings.submit = submit;
-        }
-        Self {
-            world: World::new(settings),
-            exposure: BTreeMap::new(),
-        }
-    }
-
-    fn stands(&self, rollout: AggregateId) -> Exposure {
-        let known = self.exposure.get(&rollout).copied();
-        let first = |it: &Rollout| (ExposureWord::Active, it.start.exposure);
-        let (word, bps) = known.unwrap_or_else(|| first(self.rollout(rollout)));
-        Exposure {
-            word,
-            bps,
-            store_word: word.to_string(),
-        }
-    }
-
-    fn rollout(&self, id: AggregateId) -> &Rollout {
-        match &self.world.aggregates[&id] {
-            Aggregate::Rollout(rollout) => rollout,
-            _ => panic!("not a rollout"),
-        }
-    }
-
-    fn submission(&self, id: AggregateId) -> &Submission {
-        match &self.world.aggregates[&id] {
-            Aggregate::Submission(submission) => submission,
-            _ => panic!("not a submission"),
-        }
-    }
-
-    /// The newest child of the kind.
-    fn find(&self, kind: AggregateKind) -> Option<AggregateId> {
-        let mut of_kind: Vec<&Aggregate> = self
-            .world
-            .aggregates
-            .values()
-            .filter(|it| it.id().kind == kind)
-            .collect();
-        of_kind.sort_by_key(|it| match it {
-            Aggregate::Submission(it) => !it.terminal(),
-            Aggregate::Rollout(it) => !it.terminal(),
-            Aggregate::Release(_) => false,
-        });
-        of_kind.last().map(|it| it.id())
-    }
-
-    fn row(&self, wanted: impl Fn(&Effect) -> bool) -> Option<EffectId> {
-        self.world
-            .live
-            .iter()
-            .find(|(_, effect)| wanted(effect))
-            .map(|(row, _)| *row)
-    }
-
-    fn task_row(&self, kind: TaskKind) -> Option<(EffectId, EffectKey)> {
-        let row = self.row(|effect| {
-            matches!(effect, Effect::Perform { .. }) && effect.key().is_some_and(|key| key.task.kind == kind)
-        })?;
-        Some((row, *self.world.live[&row].key().unwrap()))
-    }
-
-    fn permit(&self, key: &EffectKey) -> Permit {
-        self.world.aggregates[&key.owner].permit(key)
-    }
-
-    /// What a worker makes of the row now: a hold parks what was not sent, and the store does the rest.
-    fn serve(&mut self, row: EffectId) {
-        let effect = self.world.live[&row].clone();
-        if let Effect::Perform { key, .. } | Effect::Resolve { key, .. } = &effect {
-            match self.permit(key) {
-                Permit::Write => {}
-                Permit::Stale | Permit::LookAgain => return,
-                Permit::LookUpOnly => return self.park(row),
-            }
-        }
-        match &effect {
-            Effect::Perform {
-                key,
-                operation: Operation::Store(StoreWrite::ChangeRollout { change, .. }),
-                ..
-            } => {
-                let now = self.stands(key.owner);
-                let then = match change {
-                    RolloutChange::SetExposure { bps } => (ExposureWord::Active, *bps),
-                    RolloutChange::Pause => (ExposureWord::Paused, now.bps),
-                    RolloutChange::Resume => (ExposureWord::Active, now.bps),
-                    RolloutChange::Halt => (ExposureWord::Halted, now.bps),
-                    RolloutChange::Complete => (ExposureWord::Completed, EVERYBODY),
-                };
-                self.exposure.insert(key.owner, then);
-                run_row(&mut self.world, row);
-            }
-            Effect::Resolve {
-                key,
-                reading: Reading::Exposure { .. },
-                ..
-            } => {
-                let exposure = self.stands(key.owner);
-                let finding = Finding::Exposure { exposure };
-                let report = Report::Resolved {
-                    key: *key,
-                    resolved: Resolved::Found { finding },
-                };
-                self.world.input(key.owner, Input::Report(&report), Some(row));
-            }
-            Effect::Watch {
-                key,
-                watched: Watched::Rollout { .. },
-                ..
-            } => {
-                let exposure = self.stands(key.owner);
-                let sighting = Sighting::Rollout { exposure };
-                let report = Report::Seen { key: *key, sighting };
-                self.world.input(key.owner, Input::Report(&report), None);
-            }
-            _ => run_row(&mut self.world, row),
-        }
-    }
-
-    fn park(&mut self, row: EffectId) {
-        let report = match &self.world.live[&row] {
-            Effect::Resolve { key, .. } => Report::Resolved {
-                key: *key,
-                resolved: Resolved::Parked,
-            },
-            Effect::Perform { key, .. } => Report::Performed {
-                key: *key,
-                performed: Performed::Parked,
-            },
-            _ => return,
-        };
-        let to = *match &report {
-            Report::Resolved { key, .. } | Report::Performed { key, .. } => &key.owner,
-            _ => return,
-        };
-        self.world.input(to, Input::Report(&report), None);
-    }
-
-    /// Everything that can change: events folded so far, and the rows there are.
-    fn mark(&self) -> (u64, Vec<EffectId>) {
-        let versions = self.world.aggregates.values().map(Aggregate::version).sum();
-        (versions, self.world.live.keys().copied().collect())
-    }
-
-    /// Serves one row from which something follows; whether there was one.
-    fn advance(&mut self) -> bool {
-        let mark = self.mark();
-        for row in mark.1.clone() {
-            self.serve(row);
-            if self.mark() != mark {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Serves rows until the world is as wished; lets time pass only with `patience`.
-    fn until(&mut self, patience: bool, wished: impl Fn(&Self) -> bool) -> bool {
-        for _ in 0..2_000 {
-            self.world.tick();
-            if wished(self) {
-                return true;
-            }
-            if self.advance() {
-                continue;
-            }
-            match self.world.next_wake() {
-                Some(at) if patience => self.world.now = self.world.now.max(at),
-                Some(_) | None => return false,
-            }
-        }
-        false
-    }
-
-    /// Delivers every Tell, and what follows from it.
-    fn deliver(&mut self) {
-        while let Some(row) = self.row(|effect| matches!(effect, Effect::Tell { .. })) {
-            run_row(&mut self.world, row);
-        }
-    }
-
-    fn ask(&mut self, of: AggregateId, command: &AnyCommand) -> Result<(), String> {
-        let cx = Context {
-            now: self.world.now,
-            actor: "pat",
-            facts: &BTreeMap::new(),
-        };
-        let asked = self.world.aggregates[&of]
-            .clone()
-            .step(Input::Command(command), &cx);
-        if let Err(rejection) = asked {
-            return Err(match rejection {
-                Rejection::Illegal { code, sentence } => format!("{code}: {sentence}"),
-                other => other.to_string(),
-            });
-        }
-        assert!(self.world.input(of, Input::Command(command), None));
-        Ok(())
-    }
-
-    fn rolling(targets: &[TargetKey], step_minutes: Option<u32>) -> (Self, AggregateId) {
-        let mut shop = Self::new(targets, step_minutes, SubmitMode::Auto);
-        let heard = |it: &Self| {
-            let rollout = it.find(AggregateKind::Rollout);
-            rollout.is_some_and(|id| it.rollout(id).store_word.is_some())
-        };
-        // On the App Store a person releases what was approved; the sample store releases at once.
-        assert!(shop.until(true, heard), "{}", shop.world.release().phase());
-        shop.deliver();
-        let rollout = shop.find(AggregateKind::Rollout).unwrap();
-        (shop, rollout)
-    }
-
-    fn pause_release(&mut self) {
-        assert!(self.world.command(Command::Pause {
-            note: Some("a bug".to_owned())
-        }));
-    }
-
-    fn resume_release(&mut self) {
-        assert!(self.world.command(Command::Resume));
-    }
-}
-
-fn reason() -> String {
-    "because".to_owned()
-}
-
-fn raise(bps: Option<u16>) -> AnyCommand {
-    AnyCommand::Rollout(rollout::Command::Advance {
-        bps,
-        reason: reason(),
-    })
-}
-
-fn pause() -> AnyCommand {
-    AnyCommand::Rollout(rollout::Command::Pause { reason: reason() })
-}
-
-fn go_on() -> AnyCommand {
-    AnyCommand::Rollout(rollout::Command::Resume { reason: reason() })
-}
-
-fn complete() -> AnyCommand {
-    AnyCommand::Rollout(rollout::Command::Complete { reason: reason() })
-}
-
-fn halt() -> AnyCommand {
-    AnyCommand::Rollout(rollout::Command::Halt { reason: reason() })
-}
 
 #[test]
 fn a_paused_release_raises_nothing_by_time_and_goes_on_when_it_is_resumed() {
@@ -686,6 +418,24 @@ fn children_know_their_holds(shop: &Shop) {
     }
 }
 
+/// Once every Tell has arrived, a lane is held by a drift exactly while its rollout has one.
+fn drifts_hold_their_lanes(shop: &Shop) {
+    let release = shop.world.release();
+    for (target, shipment) in &release.shipments {
+        let Some(id) = shipment.rollout else { continue };
+        let rollout = shop.rollout(AggregateId {
+            kind: AggregateKind::Rollout,
+            id: id.uuid(),
+        });
+        assert_eq!(shipment.state.drift, rollout.drift, "{target}");
+        let held = release
+            .holds
+            .iter()
+            .any(|hold| matches!(hold, Hold::Drift { target: of, .. } if *of == Some(*target)));
+        assert_eq!(held, rollout.drift.is_some(), "{target}: {:?}", rollout.drift);
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Row(usize),
@@ -697,6 +447,9 @@ enum Move {
     Block(bool),
     Unblock,
     Child(usize, u8),
+    /// Somebody changes a rollout in the store's console.
+    Console(usize, u8),
+    ClearDrift,
     Deliver,
 }
 
@@ -711,6 +464,8 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => any::<bool>().prop_map(Move::Block),
         2 => Just(Move::Unblock),
         6 => (any::<usize>(), 0u8..9).prop_map(|(child, command)| Move::Child(child, command)),
+        3 => (any::<usize>(), 0u8..4).prop_map(|(rollout, what)| Move::Console(rollout, what)),
+        1 => Just(Move::ClearDrift),
         2 => Just(Move::Deliver),
     ]
 }
@@ -795,9 +550,37 @@ fn play(shop: &mut Shop, step: &Move) {
             };
             let _refused = shop.ask(id, &command);
         }
+        Move::Console(index, what) => {
+            let rollouts: Vec<AggregateId> = shop
+                .world
+                .aggregates
+                .keys()
+                .filter(|id| id.kind == AggregateKind::Rollout)
+                .copied()
+                .collect();
+            if rollouts.is_empty() {
+                return;
+            }
+            let id = rollouts[index % rollouts.len()];
+            let now = shop.stands(id);
+            let then = match what {
+                0 => (ExposureWord::Halted, now.bps),
+                1 => (ExposureWord::Active, now.bps),
+                2 => (ExposureWord::Active, now.bps.saturating_add(700).min(9_000)),
+                _ => (ExposureWord::Completed, EVERYBODY),
+            };
+            if now.word != ExposureWord::Completed {
+                shop.exposure.insert(id, then);
+            }
+        }
+        Move::ClearDrift => {
+            let reason = reason();
+            let _cleared = shop.world.command(Command::ClearDrift { reason });
+        }
         Move::Deliver => {
             shop.deliver();
             children_know_their_holds(shop);
+            drifts_hold_their_lanes(shop);
         }
     }
     nothing_may_be_sent_under_a_hold(shop);
@@ -836,6 +619,10 @@ fn help(shop: &mut Shop) -> bool {
                 return true;
             }
         }
+    }
+    let reason = reason();
+    if shop.world.command(Command::ClearDrift { reason }) {
+        return true;
     }
     let failed = shop.world.release().failures().next().map(|(task, _)| task.key);
     failed.is_some_and(|task| {
@@ -899,6 +686,7 @@ proptest! {
         let _ = shop.world.command(Command::Unblock);
         shop.deliver();
         children_know_their_holds(&shop);
+        drifts_hold_their_lanes(&shop);
         for _ in 0..200 {
             if shop.until(timed, |it| it.world.release().phase() == Phase::Completed) || !help(&mut shop) {
                 break;

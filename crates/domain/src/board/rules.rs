@@ -144,6 +144,7 @@ pub fn decide_report(owner: &dyn Owner, report: &Report, now: Timestamp) -> Vec<
         | Report::RunCancelled { .. }
         | Report::ChildChanged { .. }
         | Report::HoldsChanged { .. }
+        | Report::DriftAccepted { .. }
         | Report::StartSubmission { .. }
         | Report::StartRollout { .. }
         | Report::Tick => Vec::new(),

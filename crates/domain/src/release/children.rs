@@ -6,21 +6,26 @@
 
 use super::event::Event;
 use super::gate;
-use super::hold;
+use super::hold::{self, Hold};
 use super::state::Release;
 use super::work;
 use crate::board::{Lane, Owner as _, Task, TaskState};
 use crate::effect::{Effect, StoreVersion};
-use crate::key::{AggregateId, AggregateKind, TargetKey};
+use crate::key::{AggregateId, AggregateKind, TargetKey, TaskKey};
 use crate::report::{Held, HeldBy, Report, SubmissionStart};
 use std::collections::BTreeMap;
 
 /// The holds that reach a shipping task, as its child keeps them.
 #[must_use]
 pub fn holds_of(release: &Release, ship: &Task) -> Vec<HeldBy> {
+    // What its own store has is the child's to tell, and a decision on it puts that right: it does not bar the decision.
+    let own = ship.key.target.and_then(|target| {
+        let shipment = release.shipments.get(&target)?;
+        shipment.drift(target)
+    });
     hold::holds(release)
         .iter()
-        .filter(|hold| hold::blocks(release.plan(), hold, ship))
+        .filter(|hold| Some(*hold) != own.as_ref() && hold::blocks(release.plan(), hold, ship))
         .map(|hold| HeldBy {
             hold: hold.word().to_owned(),
             sentence: hold.sentence(),
@@ -84,6 +89,47 @@ pub(super) fn tell_holds(release: &Release, event: &Event) -> Vec<Effect> {
     tells
 }
 
+/// Tells the rollout whose drift a person has cleared that what its store has counts as decided.
+pub(super) fn accept_drift(release: &Release, cleared: &Hold) -> Option<Effect> {
+    let mut shipments = release.shipments.iter();
+    let (target, shipment) =
+        shipments.find(|(target, shipment)| shipment.drift(**target).as_ref() == Some(cleared))?;
+    Some(Effect::Tell {
+        from: release.aggregate(),
+        to: AggregateId {
+            kind: AggregateKind::Rollout,
+            id: shipment.rollout?.uuid(),
+        },
+        ordinal: (release.version, ordinal(*target)),
+        report: Box::new(Report::DriftAccepted {
+            drift: shipment.state.drift.clone()?,
+        }),
+    })
+}
+
+/// Tells the child that a release which was sent back leaves behind that it goes no further: users must not get by an
+/// old button what a new build is made to replace.
+pub(super) fn leave_behind(before: &Release, release: &Release, ship: &TaskKey) -> Option<Effect> {
+    let target = ship.target?;
+    let to = child_of(before, before.board.find(ship)?)?;
+    let held = Held {
+        as_of: release.version,
+        by: vec![HeldBy {
+            hold: "SUPERSEDED".to_owned(),
+            sentence: format!(
+                "{} was sent back, and a new build takes the place of this one",
+                release.key()
+            ),
+        }],
+    };
+    Some(Effect::Tell {
+        from: release.aggregate(),
+        to,
+        ordinal: (release.version, ordinal(target)),
+        report: Box::new(Report::HoldsChanged { held }),
+    })
+}
+
 /// Which tell of an event it is: the first is a birth, then one for each target.
 fn ordinal(target: TargetKey) -> u16 {
     let place = TargetKey::ALL.iter().position(|it| *it == target);
@@ -93,7 +139,7 @@ fn ordinal(target: TargetKey) -> u16 {
 }
 
 /// Brings a shipping task's submission to life.
-pub(super) fn birth(release: &Release, key: &crate::key::TaskKey) -> Option<Effect> {
+pub(super) fn birth(release: &Release, key: &TaskKey) -> Option<Effect> {
     let task = release.board.find(key)?;
     let target = key.target?;
     let plan = release.plan().targets.get(&target)?;

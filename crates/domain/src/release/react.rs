@@ -21,6 +21,10 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
             all.extend(settle::probes(release).into_iter().map(Reaction::Enqueue));
             all
         }
+        Event::DriftCleared { hold, .. } => children::accept_drift(release, hold)
+            .into_iter()
+            .map(Reaction::Enqueue)
+            .collect(),
         Event::Created { .. }
         | Event::KickoffStartedNow { .. }
         | Event::CycleStarted { .. }
@@ -33,7 +37,6 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::BuildArrived { .. }
         | Event::HoldPlaced { .. }
         | Event::HoldLifted { .. }
-        | Event::DriftCleared { .. }
         | Event::Decided { .. }
         | Event::StageReleased { .. }
         | Event::ReminderFired { .. }
@@ -91,6 +94,10 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
             ..
         } if task.kind == TaskKind::SubmitToStore => {
             reactions.extend(children::birth(release, task).map(Reaction::Enqueue));
+        }
+        TaskEvent::Repeated { task } if task.kind == TaskKind::SubmitToStore => {
+            let left = children::leave_behind(before, release, task);
+            reactions.extend(left.map(Reaction::Enqueue));
         }
         TaskEvent::Cancelled { task } => reactions.extend(cancel_run(before, task).map(Reaction::Enqueue)),
         TaskEvent::Started { .. }

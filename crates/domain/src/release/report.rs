@@ -54,6 +54,7 @@ pub fn decide_report(release: &Release, report: &Report, cx: &Context<'_>) -> Ve
             child_changed(release, *target, &shipment)
         }
         Report::HoldsChanged { .. }
+        | Report::DriftAccepted { .. }
         | Report::StartSubmission { .. }
         | Report::StartRollout { .. }
         | Report::Tick => Vec::new(),
@@ -292,10 +293,25 @@ fn child_changed(release: &Release, target: crate::key::TargetKey, shipment: &Sh
     if release.shipments.get(&target).is_some_and(|known| !newer(known)) {
         return Vec::new();
     }
-    let mut events = vec![Event::ShipmentChanged {
+    let was = release
+        .shipments
+        .get(&target)
+        .and_then(|known| known.drift(target));
+    let is = shipment.drift(target);
+    // What was undone, decided or accepted is lifted; what is new holds the lane. One that a person has cleared is not
+    // placed anew only because the child speaks of something else meanwhile.
+    let (gone, new) = if was == is { (None, None) } else { (was, is) };
+    let mut events = Vec::new();
+    if let Some(hold) = gone.filter(|hold| release.holds.contains(hold)) {
+        events.push(Event::HoldLifted { hold });
+    }
+    events.push(Event::ShipmentChanged {
         target,
         shipment: shipment.clone(),
-    }];
+    });
+    if let Some(hold) = new.filter(|_| !release.terminal()) {
+        events.push(Event::HoldPlaced { hold });
+    }
     if matches!(task.state, TaskState::AwaitingChild { .. }) {
         events.extend(child_end(task, &shipment.state).map(|event| Event::Task { event }));
     }

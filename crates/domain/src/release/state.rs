@@ -218,6 +218,21 @@ pub struct Shipment {
     pub state: ChildState,
 }
 
+impl Shipment {
+    /// The hold that what its store has beside what was decided places on its lane.
+    #[must_use]
+    pub fn drift(&self, target: TargetKey) -> Option<Hold> {
+        let drift = self.state.drift.as_ref()?;
+        Some(Hold::Drift {
+            target: Some(target),
+            sentence: format!(
+                "{target}: {drift}; decide anew on the rollout, put it back in the store's console, or clear the drift \
+                 to keep it so"
+            ),
+        })
+    }
+}
+
 /// Everything a release is created with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {

@@ -1,5 +1,7 @@
 //! A release to test with, and a queue that keeps the engine's rules about rows.
 
+pub mod shop;
+
 use delivr_domain::aggregate::{Aggregate, Event, Input, Stepped};
 use delivr_domain::board::Reaction;
 use delivr_domain::effect::{Effect, FactKind, Reference, Watched};

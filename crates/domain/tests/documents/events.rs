@@ -610,6 +610,27 @@ pub(crate) fn of_release() -> Vec<Case> {
                         store_words: Some(text("inProgress")),
                         at: start(),
                         held: Held::default(),
+                        drift: None,
+                    },
+                },
+            },
+        ),
+        (
+            "shipment drifted",
+            E::ShipmentChanged {
+                target: ANDROID,
+                shipment: Shipment {
+                    submission: id(SubmissionId::from_uuid, 300),
+                    rollout: Some(id(RolloutId::from_uuid, 400)),
+                    state: ChildState {
+                        status: text("HALTED"),
+                        exposure: 1_000,
+                        live: false,
+                        blocker: Some(text("the rollout is halted")),
+                        store_words: Some(text("halted")),
+                        at: start(),
+                        held: Held::default(),
+                        drift: Some(text("the store says halted, which nobody decided here")),
                     },
                 },
             },
@@ -629,6 +650,7 @@ pub(crate) fn of_release() -> Vec<Case> {
                         store_words: None,
                         at: start(),
                         held: held(),
+                        drift: None,
                     },
                 },
             },
@@ -760,6 +782,12 @@ pub(crate) fn of_rollout() -> Vec<Case> {
             E::RaisingStopped {
                 status: rollout::Status::Paused,
                 reason: text("a bug"),
+            },
+        ),
+        (
+            "drift accepted",
+            E::DriftAccepted {
+                drift: text("the store says halted, which nobody decided here"),
             },
         ),
         ("holds changed", E::HoldsChanged { held: held() }),

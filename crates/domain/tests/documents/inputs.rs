@@ -149,6 +149,7 @@ pub(crate) fn child(
             store_words: None,
             at: subject.now,
             held: Held::default(),
+            drift: None,
         },
     }
 }

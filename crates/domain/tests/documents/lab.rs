@@ -198,6 +198,7 @@ fn report_word(report: &Report) -> &'static str {
         Report::RunCancelled { .. } => "a run was asked to stop",
         Report::ChildChanged { .. } => "a submission or rollout changed",
         Report::HoldsChanged { .. } => "the release's holds changed",
+        Report::DriftAccepted { .. } => "the release's drift was cleared",
         Report::StartSubmission { .. } | Report::StartRollout { .. } => "created",
         Report::Tick => "the clock",
     }

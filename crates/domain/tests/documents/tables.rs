@@ -276,6 +276,8 @@ pub(crate) fn holds(seen: &Seen) -> String {
          `TASK_FAILED`, `INTEGRATION_INVALID`, `AWAITING_APPROVAL` and `AWAITING_CYCLE` follow from the state; the others are placed.\n\
          A release's holds reach its submissions and rollouts as far as they reach the task that ships the target.\n\
          `DRIFT` is placed when a write whose outcome was once unknown is looked for once more, long after, and stands twice.\n\
+         It is placed as well when the store has a rollout where nobody decided it, and lifted by the next decision on that \
+         rollout, when the store is put back, or when a person clears it: what the store has counts as decided then.\n\
          Nobody places `QUARANTINE` yet.\n\n",
     );
     page.push_str(&table.text());

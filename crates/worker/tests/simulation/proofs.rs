@@ -376,6 +376,7 @@ fn old_news_of_a_child_does_not_replace_new_news() {
             store_words: None,
             at: epoch() + Span::seconds(after),
             held: Held::default(),
+            drift: None,
         },
     };
     let facts = BTreeMap::new();

@@ -45,6 +45,7 @@ pub(crate) fn summary(event: &Event) -> String {
             RolloutEvent::Observed { exposure, drift } => observed(exposure, drift.as_deref()),
             RolloutEvent::RaisingStopped { status, reason } => format!("the rollout is {status}: {reason}"),
             RolloutEvent::HoldsChanged { held } => held_line(held),
+            RolloutEvent::DriftAccepted { drift } => format!("stays so by decision: {drift}"),
         },
     }
 }

@@ -8,8 +8,8 @@ use crate::board::{Lane, Task, TaskEvent, TaskState};
 use crate::key::TaskKind;
 use crate::plan::GatedStage;
 use crate::release::event::Event;
-use crate::release::state::{Release, Stage};
 use crate::release::settle;
+use crate::release::state::{Release, Stage};
 use crate::report::Outcome;
 use crate::time::Timestamp;
 
@@ -55,15 +55,18 @@ pub(super) fn rework(
         to,
         reason: reason.to_owned(),
     }];
-    events.extend(
-        release
-            .board
-            .iter()
-            .filter(|task| is_repeated(release, to, task))
-            .map(|task| Event::Task {
-                event: TaskEvent::Repeated { task: task.key },
-            }),
-    );
+    let repeated = || release.board.iter().filter(|task| is_repeated(release, to, task));
+    // What a store has beside what was decided for a rollout that is left behind holds nothing up any more.
+    let ships = repeated().filter(|task| task.key.kind == TaskKind::SubmitToStore);
+    let drifts = ships.filter_map(|task| {
+        let target = task.key.target?;
+        release.shipments.get(&target)?.drift(target)
+    });
+    let standing = drifts.filter(|hold| release.holds.contains(hold));
+    events.extend(standing.map(|hold| Event::HoldLifted { hold }));
+    events.extend(repeated().map(|task| Event::Task {
+        event: TaskEvent::Repeated { task: task.key },
+    }));
     events.push(Event::StageEntered { stage: back_to });
     if to == GatedStage::Regression {
         events.push(settle::start_cycle(release, Vec::new(), now));
