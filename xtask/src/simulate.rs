@@ -31,6 +31,12 @@ pub(crate) struct Args {
     /// One seed only.
     #[arg(long, conflicts_with_all = ["runs", "first", "proofs"])]
     seed: Option<u64>,
+    /// In the weather in which the proofs leave rules out: more stalls, more of what is rare.
+    #[arg(long, conflicts_with = "proofs")]
+    harsh: bool,
+    /// On so many cores; all by default.
+    #[arg(long, conflicts_with_all = ["seed", "proofs"])]
+    cores: Option<u64>,
     /// Write the whole trace while it runs.
     #[arg(long)]
     loud: bool,
@@ -53,7 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let began = Instant::now();
     let (lines, heard) = channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let cores = u64::try_from(cores).unwrap_or(1).min(runs);
+    let cores = args
+        .cores
+        .unwrap_or(u64::try_from(cores).unwrap_or(1))
+        .clamp(1, runs.max(1));
     let mut children = Vec::new();
     for core in 0..cores {
         let share = Share {
@@ -61,10 +70,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             step: cores,
             seeds: runs.saturating_sub(core).div_ceil(cores),
         };
-        children.push(start(&program, &share, args.loud, lines.clone())?);
+        children.push(start(&program, &share, args, lines.clone())?);
     }
     drop(lines);
-    let mut tally = Tally::default();
+    let mut tally = Tally {
+        weather: if args.harsh { " --harsh" } else { "" },
+        ..Tally::default()
+    };
     // Who runs many seeds wants to know which fail; who runs one wants to know how.
     let everything = args.loud || args.seed.is_some();
     listen(&heard, runs, began, everything, &mut tally);
@@ -123,7 +135,7 @@ struct Share {
     seeds: u64,
 }
 
-fn start(program: &Path, share: &Share, loud: bool, lines: Sender<String>) -> Result<Child> {
+fn start(program: &Path, share: &Share, args: &Args, lines: Sender<String>) -> Result<Child> {
     let mut command = Command::new(program);
     command
         .args(["--exact", SEEDS, "--nocapture"])
@@ -133,8 +145,11 @@ fn start(program: &Path, share: &Share, loud: bool, lines: Sender<String>) -> Re
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if loud {
+    if args.loud {
         command.env("DELIVR_SIM_LOUD", "1");
+    }
+    if args.harsh {
+        command.env("DELIVR_SIM_HARSH", "1");
     }
     let mut child = command.spawn().context("could not start a simulation")?;
     let said = child.stderr.take().context("a simulation says nothing")?;
@@ -159,6 +174,8 @@ struct Tally {
     illegal: u64,
     failing: Vec<u64>,
     met: BTreeMap<String, u64>,
+    /// What repeats the weather of a seed.
+    weather: &'static str,
 }
 
 fn listen(heard: &Receiver<String>, runs: u64, began: Instant, everything: bool, tally: &mut Tally) {
@@ -202,8 +219,9 @@ impl Tally {
             let seed = number("seed");
             self.failing.push(seed);
             let wrong = ended.get("wrong").and_then(Value::as_str).unwrap_or_default();
+            let weather = self.weather;
             say(format!(
-                "seed {seed} fails: {wrong}\n  again: cargo xtask simulate --seed {seed} --loud"
+                "seed {seed} fails: {wrong}\n  again: cargo xtask simulate --seed {seed} --loud{weather}"
             ));
         }
         for (kind, times) in ended.get("met").and_then(Value::as_object).into_iter().flatten() {

@@ -202,9 +202,9 @@ fn shipped_what_was_tested(it: &Release, world: &World, wrong: &mut Vec<String>)
             continue;
         }
         let built = it.store_build(*target);
-        let sold = world.stores.shipped(*target, &plan.version.to_string());
+        let sold = world.stores.sold(*target, &plan.version.to_string());
         match (built, sold) {
-            (Some(built), Some((number, _))) => {
+            (Some(built), Some(number)) => {
                 if built.build_number.as_ref() != Some(&number) {
                     wrong.push(format!("{target} sells build {number}, made was {built:?}"));
                 }

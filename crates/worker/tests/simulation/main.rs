@@ -20,6 +20,7 @@ mod defects;
 mod directory;
 mod finish;
 mod gateway;
+mod notice;
 mod people;
 mod plan;
 mod process;

@@ -11,9 +11,9 @@ use delivr_app::apply::ApplyError;
 use delivr_app::usecases::{integrations, releases};
 use delivr_domain::aggregate::{Aggregate, Command as Any};
 use delivr_domain::board::{Owner as _, Task, TaskState};
-use delivr_domain::effect::{Effect, FactKind, Operation, Reference, ReleaseTiming, ScmWrite};
+use delivr_domain::effect::{Effect, FactKind, Operation, Reference, ReleaseTiming, ScmWrite, StoreVersion};
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::key::{AggregateId, TaskKey, TaskKind};
+use delivr_domain::key::{AggregateId, TargetKey, TaskKey, TaskKind};
 use delivr_domain::names::Sha;
 use delivr_domain::plan::{BuildMode, GatedStage, MissedSlot, SubmitMode};
 use delivr_domain::ports::store::Directory as _;
@@ -50,6 +50,8 @@ enum Act {
     Remove(String),
     /// A branch that somebody took away is made again.
     Put(String, Sha),
+    /// A version that stands in the App Store with another build is taken off by hand.
+    TakeOff(TargetKey, StoreVersion),
     /// A branch is made by hand, and named to the release.
     Fork(AggregateId, TaskKey),
 }
@@ -197,6 +199,11 @@ impl People {
                 self.shared.note(format!("person {who} makes {name} again"));
                 lock(&self.shared.world).refs.entry(name).or_insert(sha);
             }
+            Act::TakeOff(target, version) => {
+                self.shared
+                    .note(format!("person {who} takes {} off {target}", version.version));
+                lock(&self.shared.world).stores.take_off(target, &version);
+            }
             Act::Fork(id, task) => self.fork(release, id, task, who).await,
         }
     }
@@ -272,6 +279,12 @@ impl People {
                 self.shared.met(Kind::DatabaseDown);
                 self.shared.note("the database is down");
                 *lock(&self.shared.store_down_until) = now + span / 6;
+            }
+            16..22 => {
+                if let Some(what) = world.stores.console(now, &mut dice) {
+                    self.shared.met(Kind::Console);
+                    self.shared.note(format!("in the store's console: {what}"));
+                }
             }
             11..14 => world.push("main"),
             14..16 => {
@@ -515,9 +528,15 @@ impl People {
         if it.status == ReviewWord::Approved && waits {
             say(submission::Command::Release);
         }
+        let conflict = |task: &Task| task.failure().is_some_and(|(cause, _)| cause.code == "conflict");
         for task in it.board().iter().filter(|task| task.failure().is_some()) {
             say(submission::Command::Retry { task: task.key });
         }
+        if it.board().iter().any(conflict) {
+            acts.push(Act::TakeOff(it.start.target, it.start.version.clone()));
+            return acts;
+        }
+        let mut say = |command| acts.push(Act::Ask(it.aggregate_id(), Any::Submission(command)));
         if self.shared.trouble(40) {
             say(submission::Command::Cancel);
         }

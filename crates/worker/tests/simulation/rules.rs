@@ -1,26 +1,15 @@
 //! Rules inside the machine, switched off in turn: the simulation must notice. Only in a build with `--cfg delivr_sim`.
 
+use crate::notice;
 use crate::run::run;
 use crate::shared::Broken;
 use crate::weather::Kind;
 use delivr_domain::sim::{Rule, without};
 
-/// How many seeds a proof may take, from the one on that noticed when this was written.
-const SEEDS: u64 = 60;
-
 fn noticed(what: &str, rule: Rule, from: u64, leads_to: &str) -> bool {
-    for seed in from..from + SEEDS {
-        let ended = without(rule, || run(seed, Broken::Inside));
-        let noticed = ended.wrong.iter().find(|(_, said)| said.contains(leads_to));
-        // It must be the rule that was missing: with all of them nothing is wrong in that seed.
-        if let Some((_, said)) = noticed
-            && run(seed, Broken::Inside).wrong.is_empty()
-        {
-            eprintln!("PROOF without {what}: seed {seed}: {said}");
-            return true;
-        }
-    }
-    false
+    notice::noticed(what, from, leads_to, |seed| {
+        without(rule, || run(seed, Broken::Inside))
+    })
 }
 
 #[test]

@@ -44,7 +44,10 @@ const EVERYTHING: u64 = 8;
 
 /// A seed in which the simulation itself falls over has failed, and the others go on.
 fn standing(seed: u64) -> Ended {
-    catch_unwind(|| run(seed, Broken::Nothing)).unwrap_or_else(|why| {
+    // The weather in which rules are left out, with all of them in.
+    let harsh = std::env::var_os("DELIVR_SIM_HARSH").is_some();
+    let broken = if harsh { Broken::Inside } else { Broken::Nothing };
+    catch_unwind(|| run(seed, broken)).unwrap_or_else(|why| {
         let said = why.downcast_ref::<String>().cloned();
         let said = said.or_else(|| why.downcast_ref::<&str>().map(ToString::to_string));
         Ended::fell(seed, format!("it fell over: {}", said.unwrap_or_default()))

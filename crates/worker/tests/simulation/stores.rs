@@ -37,6 +37,10 @@ struct Version {
     review: Option<Review>,
     rollout: Option<Rollout>,
     submitted_by: Vec<String>,
+    /// Another build of it took its place.
+    replaced: bool,
+    /// It was in review when the database was put back to an older one.
+    forgotten: bool,
 }
 
 #[derive(Default)]
@@ -49,6 +53,19 @@ const PHASES: [u16; 7] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
 fn ios(target: Option<TargetKey>) -> bool {
     target == Some(TargetKey::IosAppStore)
+}
+
+/// Under which name a store keeps it: the App Store has one build of a version, Google Play a release of each build.
+fn name_of(target: Option<TargetKey>, version: &StoreVersion) -> String {
+    if ios(target) {
+        version.version.clone()
+    } else {
+        on_play(&version.version, &version.build_number)
+    }
+}
+
+fn on_play(version: &str, build: &str) -> String {
+    format!("{version} ({build})")
 }
 
 impl Review {
@@ -98,7 +115,7 @@ impl Version {
             bps,
             store_word: word.word().to_lowercase(),
         };
-        let Some(review) = self.review.as_ref().filter(|_| self.live(now)) else {
+        let Some(review) = self.review.as_ref().filter(|_| self.live(now) && !self.replaced) else {
             return say(ExposureWord::Inactive, 0);
         };
         let live_from = review.live_from().unwrap_or(now);
@@ -150,7 +167,7 @@ impl Stores {
         })
     }
     fn version(&self, target: Option<TargetKey>, version: &StoreVersion) -> Option<&Version> {
-        self.versions.get(&(target, version.version.clone()))
+        self.versions.get(&(target, name_of(target, version)))
     }
     pub fn review(&self, target: Option<TargetKey>, version: &StoreVersion, now: Duration) -> ReviewState {
         let review = self.version(target, version).and_then(|it| it.review.as_ref());
@@ -167,18 +184,55 @@ impl Stores {
             .unwrap_or(&none)
             .exposure(ios(target), now)
     }
-    /// What was handed in and has been decided against may be handed in again by who has forgotten it.
+    /// What was handed in and is decided against, by now or later, may be handed in again by who has forgotten it.
     pub fn restored(&mut self, now: Duration) {
         for it in self.versions.values_mut() {
             if it.review.as_ref().is_none_or(|review| !review.open(now)) {
                 it.submitted_by.clear();
+            } else {
+                it.forgotten = true;
             }
         }
     }
-    /// Which build a version ships and how often it was handed in, for the end of a run.
-    pub fn shipped(&self, target: TargetKey, version: &str) -> Option<(String, usize)> {
-        let it = self.versions.get(&(Some(target), version.to_owned()))?;
-        Some((it.build.clone()?, it.submitted_by.len()))
+    /// Which build of a version is sold, for the end of a run: the one that was handed in last.
+    pub fn sold(&self, target: TargetKey, version: &str) -> Option<String> {
+        let ours = self.versions.iter().filter(|((of, name), _)| {
+            let of_play = name
+                .strip_prefix(version)
+                .is_some_and(|rest| rest.starts_with(" ("));
+            *of == Some(target) && (name == version || of_play)
+        });
+        let handed_in = ours.filter_map(|(_, it)| Some((it.review.as_ref()?.begins, it)));
+        let (_, last) = handed_in.max_by_key(|(begins, _)| *begins)?;
+        last.build.clone()
+    }
+    /// Somebody changes a rollout in the store's console.
+    pub fn console(&mut self, now: Duration, dice: &mut Dice) -> Option<String> {
+        let open = self.versions.iter().filter(|((target, _), it)| {
+            let seen = it.exposure(ios(*target), now);
+            seen.word == ExposureWord::Active && seen.bps < 10_000
+        });
+        let key = dice.pick(open.map(|(key, _)| key.clone()).collect())?;
+        let is_ios = ios(key.0);
+        let it = self.versions.get_mut(&key)?;
+        let bps = it.exposure(is_ios, now).bps;
+        let (word, bps) = match dice.between(0, 4) {
+            0 => (ExposureWord::Completed, 10_000),
+            1 if !is_ios => (ExposureWord::Active, bps.saturating_add(300).min(9_900)),
+            _ if is_ios => (ExposureWord::Paused, bps),
+            _ => (ExposureWord::Halted, bps),
+        };
+        it.rollout = Some(Rollout {
+            bps,
+            word,
+            since: now,
+        });
+        Some(format!("{} is {word} at {bps}", key.1))
+    }
+    /// Somebody takes a version out of the App Store's review, or off it, by hand: another build of it is meant.
+    pub fn take_off(&mut self, target: TargetKey, version: &StoreVersion) {
+        let target = Some(target);
+        self.versions.remove(&(target, name_of(target, version)));
     }
 
     pub fn find(&self, target: Option<TargetKey>, write: &StoreWrite, now: Duration) -> Lookup {
@@ -191,10 +245,18 @@ impl Stores {
             }
             StoreWrite::SetNotes { version } => (at(version).notes.as_ref() == Some(&version.notes), version),
             StoreWrite::EnablePhasedRelease { version } => (at(version).phased, version),
-            StoreWrite::Submit { version, .. } => (
-                at(version).review.as_ref().is_some_and(|it| it.open(now)),
-                version,
-            ),
+            StoreWrite::Submit { version, .. } => {
+                let it = at(version);
+                let open = it.review.as_ref().is_some_and(|it| it.open(now));
+                if let Some(build) = it
+                    .build
+                    .as_ref()
+                    .filter(|build| open && **build != version.build_number)
+                {
+                    return Lookup::Foreign(format!("{} is there with build {build}", version.version));
+                }
+                (open, version)
+            }
             StoreWrite::Withdraw { version } => (
                 at(version).review.as_ref().is_some_and(|it| it.withdrawn),
                 version,
@@ -230,22 +292,27 @@ impl Stores {
         doubled: &mut Vec<String>,
     ) -> Made {
         let refuse = |why: &str| Err((ProviderErrorKind::Precondition, why.to_owned()));
-        let name = match write {
-            StoreWrite::EnsureVersion { version, .. }
-            | StoreWrite::AttachBuild { version }
-            | StoreWrite::SetNotes { version }
-            | StoreWrite::EnablePhasedRelease { version }
-            | StoreWrite::Submit { version, .. }
-            | StoreWrite::Withdraw { version }
-            | StoreWrite::ReleaseToUsers { version }
-            | StoreWrite::ChangeRollout { version, .. } => version.version.clone(),
-        };
-        let reference = Reference::id(format!("version-{name}"));
+        let (StoreWrite::EnsureVersion { version, .. }
+        | StoreWrite::AttachBuild { version }
+        | StoreWrite::SetNotes { version }
+        | StoreWrite::EnablePhasedRelease { version }
+        | StoreWrite::Submit { version, .. }
+        | StoreWrite::Withdraw { version }
+        | StoreWrite::ReleaseToUsers { version }
+        | StoreWrite::ChangeRollout { version, .. }) = write;
+        let name = name_of(target, version);
+        let reference = Reference::id(format!("version-{}", version.version));
         let is_ios = ios(target);
         let it = self.versions.entry((target, name.clone())).or_default();
         match write {
             StoreWrite::EnsureVersion { .. } => {}
-            StoreWrite::AttachBuild { version } => it.build = Some(version.build_number.clone()),
+            StoreWrite::AttachBuild { version } => {
+                let open = it.review.as_ref().is_some_and(|review| review.open(at));
+                if open && it.build.as_ref() != Some(&version.build_number) {
+                    return refuse("another build of the version is in review");
+                }
+                it.build = Some(version.build_number.clone());
+            }
             StoreWrite::SetNotes { version } => it.notes = Some(version.notes.clone()),
             StoreWrite::EnablePhasedRelease { .. } => it.phased = true,
             StoreWrite::Submit {
@@ -256,6 +323,9 @@ impl Stores {
                 if it.review.as_ref().is_some_and(|review| review.open(at)) {
                     return refuse("the version is in review already");
                 }
+                if std::mem::take(&mut it.forgotten) {
+                    it.submitted_by.clear();
+                }
                 let by = key.owner.to_string();
                 if it.submitted_by.contains(&by) {
                     doubled.push(format!("submission of {name} to {target:?}"));
@@ -263,6 +333,7 @@ impl Stores {
                 it.submitted_by.push(by);
                 it.build = Some(version.build_number.clone());
                 it.rollout = None;
+                it.replaced = false;
                 let begins = at + dice.millis(30_000, 600_000);
                 it.review = Some(Review {
                     begins,
@@ -273,6 +344,11 @@ impl Stores {
                     withdrawn: false,
                     released: None,
                 });
+                let prefix = on_play(&version.version, "");
+                let prefix = prefix.trim_end_matches(')');
+                for ((of, other), it) in &mut self.versions {
+                    it.replaced |= !is_ios && *of == target && *other != name && other.starts_with(prefix);
+                }
             }
             StoreWrite::Withdraw { .. } => {
                 if it.live(at) {
@@ -305,5 +381,51 @@ impl Stores {
             }
         }
         Ok(reference)
+    }
+}
+
+#[test]
+fn one_build_of_a_version_is_not_taken_for_another_one() {
+    use delivr_domain::ids::{InstallId, SubmissionId};
+    use delivr_domain::key::{AggregateId, AggregateKind, Generation, TaskKey, TaskKind};
+    let submit = |build: &str| StoreWrite::Submit {
+        version: StoreVersion {
+            version: "1.4.0".to_owned(),
+            build_number: build.to_owned(),
+            notes: BTreeMap::new(),
+        },
+        exposure: 500,
+        timing: ReleaseTiming::AfterApproval,
+    };
+    let key = EffectKey {
+        install: InstallId::derived(&[b"sim"]),
+        owner: AggregateId {
+            kind: AggregateKind::Submission,
+            id: SubmissionId::derived(&[b"one"]).uuid(),
+        },
+        task: TaskKey::once(TaskKind::SubmitForReview),
+        generation: Generation(0),
+        step: 0,
+    };
+    let later = seconds(10_000);
+    let none = Lookup::Found(Vec::new());
+    for target in [TargetKey::AndroidPlayStore, TargetKey::IosAppStore].map(Some) {
+        let (mut stores, mut dice, mut doubled) = (Stores::default(), Dice::new(1), Vec::new());
+        let (first, second) = (submit("133"), submit("255"));
+        assert_eq!(stores.find(target, &first, later), none);
+        stores
+            .make(target, &key, &first, seconds(0), &mut dice, true, &mut doubled)
+            .unwrap();
+        assert!(matches!(stores.find(target, &first, later), Lookup::Found(it) if it.len() == 1));
+        let other = stores.find(target, &second, later);
+        if ios(target) {
+            assert!(
+                matches!(other, Lookup::Foreign(_)),
+                "the version is taken: {other:?}"
+            );
+        } else {
+            assert_eq!(other, none, "another build is another release");
+        }
+        assert_eq!(stores.sold(target.unwrap(), "1.4.0").as_deref(), Some("133"));
     }
 }

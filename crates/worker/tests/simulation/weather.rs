@@ -50,6 +50,7 @@ kinds! {
     Throttled = "a vendor throttles",
     LookUpHung = "a read is never answered",
     VendorDown = "a vendor is down",
+    Console = "somebody changes a rollout in the store's console",
     TokenRefused = "a vendor refuses the credential",
     Adopted = "a look-up finds what an earlier attempt made",
     // Webhooks.
