@@ -13,8 +13,8 @@ mod common;
 
 use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
-use delivr_domain::board::TaskState;
-use delivr_domain::effect::{Effect, Watched};
+use delivr_domain::board::{StepResult, TaskEvent, TaskState, step_done};
+use delivr_domain::effect::{Effect, Reference, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{GatedStage, Purpose};
@@ -374,4 +374,28 @@ fn a_target_that_is_out_is_asked_for_no_build_of_what_was_tested_later() {
     }));
     assert!(run_until(&mut world, |_| false, phase(Phase::Completed)));
     assert!(!blocked(&mut world));
+}
+
+/// Found by the simulation: of two tickets the first one was closed, and the task was said to be done.
+#[test]
+fn what_a_skip_finds_done_does_not_make_the_rest_of_its_task_done() {
+    let mut world = World::new(plan(&[ANDROID, TargetKey::IosAppStore]));
+    let completed = |world: &World| world.release().phase() == Phase::Completed;
+    assert!(run_until(&mut world, |_| false, completed));
+    let key = TaskKey::once(TaskKind::CloseReleaseTickets);
+    let mut task = world.release().task(&key).unwrap().clone();
+    assert_eq!(task.steps.len(), 2, "one for each ticket");
+    task.skip_after_look_up = Some("not needed".to_owned());
+    let found = |step| {
+        let reference = Reference::id("T-1");
+        step_done(
+            world.release(),
+            &task,
+            step,
+            StepResult::Made { reference },
+            world.now,
+        )
+    };
+    assert!(matches!(found(0).last(), Some(TaskEvent::Skipped { reason, .. }) if reason == "not needed"));
+    assert!(matches!(found(1).last(), Some(TaskEvent::Completed { .. })));
 }

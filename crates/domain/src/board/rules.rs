@@ -285,11 +285,19 @@ pub fn step_done(
         result,
         wait,
     }];
-    if next.is_none() || task.skip_after_look_up.is_some() {
-        events.push(TaskEvent::Completed {
+    let later = task.steps.iter().skip(usize::from(step).saturating_add(1));
+    let mut writes = later.filter(|step| matches!(step.kind, StepKind::Perform | StepKind::PerformRun));
+    match &task.skip_after_look_up {
+        // What was found is done; what was never sent is left out, and not said to be done.
+        Some(reason) if writes.next().is_some() => events.push(TaskEvent::Skipped {
+            task: task.key,
+            reason: reason.clone(),
+        }),
+        skipped if next.is_none() || skipped.is_some() => events.push(TaskEvent::Completed {
             task: task.key,
             output: Output::Steps,
-        });
+        }),
+        Some(_) | None => {}
     }
     events
 }
