@@ -21,6 +21,26 @@ fn attributes(tag: &str) -> Vec<String> {
         .collect()
 }
 
+/// Asserts that what is opened is closed, in order: a text that broke out would show here too.
+#[track_caller]
+fn balanced(page: &str, what: &str) {
+    const VOID: &[&str] = &["meta", "link", "input", "br"];
+    let mut open = Vec::new();
+    for part in page.split('<').skip(1) {
+        let tag = part.split('>').next().unwrap();
+        let name = tag.trim_start_matches('/').split_whitespace().next().unwrap();
+        if tag.starts_with('!') || tag.ends_with('/') || VOID.contains(&name) {
+            continue;
+        }
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "{what}: <{tag}> closes something else");
+        } else {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{what}: {open:?} stay open");
+}
+
 /// Asserts what holds for every page.
 #[track_caller]
 pub(crate) fn sound(reply: &Reply, what: &str) {
@@ -38,6 +58,7 @@ pub(crate) fn sound(reply: &Reply, what: &str) {
         return;
     }
     let page = &reply.text;
+    balanced(page, what);
     let scripts = tags(page, "script");
     assert!(
         scripts.len() == 1 && scripts[0].contains(" src=\"/assets/"),
