@@ -1,5 +1,5 @@
-//! The project's own command line: `cargo xtask demo`, `chaos`, `simulate`, `test`, `bench`, `ci`, `docs`,
-//! `new-provider`.
+//! The project's own command line: `cargo xtask demo`, `chaos`, `simulate`, `test`, `screens`, `bench`, `ci`,
+//! `docs`, `new-provider`.
 //!
 //! It drives cargo and the product's binaries from outside. It must never be needed to run the product, and it must
 //! never reach into the product's crates: what it knows, it knows through `cargo`, files and the public HTTP API.
@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod new_provider;
 mod postgres;
+mod screens;
 mod shell;
 mod simulate;
 mod system;
@@ -39,6 +40,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Run every test this machine can run; name what was skipped and why.
     Test,
+    /// Take pictures of every page, in both themes and two widths, into `docs/screens`.
+    Screens,
     /// Measure throughput, reaction, waiting, latencies and memory; a benchmark, not a test.
     Bench(bench::Args),
     /// Run the whole pipeline: format, lints, docs, licences, generated files, demo, tests.
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Command::Chaos(args) => chaos::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Test => test::run(),
+        Command::Screens => screens::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Ci => ci::run(),
         Command::Docs(args) => docs::run(&args),

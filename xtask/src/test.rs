@@ -51,7 +51,10 @@ pub(crate) fn run_with(mut skipped: Vec<String>) -> Result<()> {
     } else {
         skipped.push("vendors' API descriptions: none found (DELIVR_SPECS names their folder)".to_owned());
     }
-    skipped.push("browser tests: no test drives a browser yet; the pages are tested over HTTP".to_owned());
+    match crate::screens::rules() {
+        Ok(rules) => environment.push(("DELIVR_AXE", rules.into_os_string())),
+        Err(error) => skipped.push(format!("accessibility of the pages: {error:#}")),
+    }
 
     let mut total = Tally::default();
     let mut broken = Vec::new();

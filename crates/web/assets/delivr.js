@@ -11,15 +11,21 @@ function distance(seconds) {
   return seconds > 0 ? `in ${count} ${unit}` : `${count} ${unit} ago`;
 }
 
+// The server's clock, whatever that of this machine says.
+const skew = Date.parse(document.body.dataset.now) - Date.now() || 0;
+
 function age() {
   for (const element of document.querySelectorAll("time[datetime]")) {
-    const text = distance((Date.parse(element.dateTime) - Date.now()) / 1000);
+    const text = distance((Date.parse(element.dateTime) - Date.now() - skew) / 1000);
     const place = element.querySelector(".ago");
     if (!place) continue;
     const shown = place.textContent.startsWith("(") ? `(${text})` : text;
     if (place.textContent !== shown) place.textContent = shown;
   }
 }
+
+// What a region says, without the secrets of its forms, which are written anew in every page.
+const written = (region) => region.innerHTML.replace(/name="csrf" value="\w*"/g, "");
 
 // The same page again, with what changed put in its place. What somebody is using stays as it is.
 let asked = false;
@@ -36,7 +42,7 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of regions()) {
       const other = fresh.getElementById(region.id);
-      if (!other || other.innerHTML === region.innerHTML) continue;
+      if (!other || written(other) === written(region)) continue;
       if (region.contains(document.activeElement) && document.activeElement !== region) continue;
       const open = new Map([...region.querySelectorAll("details[id]")].map((it) => [it.id, it.open]));
       region.replaceChildren(...[...other.childNodes].map((node) => document.importNode(node, true)));
@@ -86,6 +92,7 @@ async function follow(element) {
       // What happened while nobody listened.
       if (last === null || wait > 1000) refresh();
       connected(true);
+      document.body.dataset.connected = "yes";
       wait = 1000;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";

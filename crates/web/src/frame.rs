@@ -3,7 +3,7 @@
 use crate::api::Reply;
 use crate::assets;
 use crate::model::Problem;
-use crate::shown::{short, tone, words};
+use crate::shown::{brief, face, initials, person, short, told, tone, words};
 use crate::when::{Instant, When};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -93,6 +93,14 @@ impl Frame {
     pub(crate) fn words(&self, word: impl AsRef<str>) -> String {
         words(word.as_ref())
     }
+    /// A target in one word.
+    pub(crate) fn brief(&self, target: impl AsRef<str>) -> String {
+        brief(target.as_ref())
+    }
+    /// A sentence of the API as people write it.
+    pub(crate) fn told(&self, sentence: impl AsRef<str>) -> String {
+        told(sentence.as_ref())
+    }
     /// How good or bad a word is, as a class.
     pub(crate) fn tone(&self, word: impl AsRef<str>) -> &'static str {
         tone(word.as_ref())
@@ -100,6 +108,22 @@ impl Frame {
     /// A commit as people name it.
     pub(crate) fn short(&self, sha: impl AsRef<str>) -> String {
         short(sha.as_ref()).to_owned()
+    }
+    /// The name of somebody, as far as their address tells it.
+    pub(crate) fn person(&self, who: impl AsRef<str>) -> String {
+        person(who.as_ref())
+    }
+    /// The first letters of somebody's name.
+    pub(crate) fn initials(&self, who: impl AsRef<str>) -> String {
+        initials(who.as_ref())
+    }
+    /// The colour that somebody has everywhere, as a class.
+    pub(crate) fn face(&self, who: impl AsRef<str>) -> &'static str {
+        face(who.as_ref())
+    }
+    /// The server's time, from which a page's script counts: the visitor's clock may be wrong.
+    pub(crate) fn iso(&self) -> String {
+        self.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     }
     /// The visitor's secret for forms.
     pub(crate) fn csrf(&self) -> &str {

@@ -219,8 +219,19 @@ pub(crate) struct Cycle {
     pub(crate) verdict_note: Option<String>,
     pub(crate) sha: Option<String>,
     pub(crate) tag: Option<String>,
+    #[serde(default)]
+    pub(crate) tests: Option<Tests>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
+}
+
+/// Counts of test cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Tests {
+    pub(crate) total: u32,
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) untested: u32,
 }
 
 /// An artifact.

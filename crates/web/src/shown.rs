@@ -29,6 +29,92 @@ pub(crate) fn words(word: &str) -> String {
     text
 }
 
+/// A target in one word.
+pub(crate) fn brief(target: &str) -> String {
+    match target {
+        "ANDROID_PLAY_STORE" => "Android".to_owned(),
+        "IOS_APP_STORE" => "iOS".to_owned(),
+        "WEB_ENVIRONMENT" => "Web".to_owned(),
+        "SERVICE_ENVIRONMENT" => "Backend".to_owned(),
+        other => words(other),
+    }
+}
+
+/// Whether a text is a word of the API: capitals, digits and underscores.
+fn is_word(text: &str) -> bool {
+    text.len() > 3
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && text.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && text.ends_with(|letter: char| letter.is_ascii_uppercase())
+}
+
+/// One word of a sentence of the API as people write it: a task's key, a state, an instant.
+fn told_word(word: &str) -> Option<String> {
+    if let Some((kind, rest)) = word.split_once('/')
+        && let Some((target, cycle)) = rest.split_once('/')
+        && is_word(kind)
+        && (target == "-" || is_word(target))
+        && (cycle == "-" || cycle.parse::<u16>().is_ok())
+    {
+        let mut text = words(kind);
+        if target != "-" {
+            text.push_str(&format!(" for {}", brief(target)));
+        }
+        if cycle != "-" {
+            text.push_str(&format!(", round {cycle}"));
+        }
+        return Some(text);
+    }
+    if word.contains('_') && is_word(word) {
+        return Some(match word {
+            "ANDROID_PLAY_STORE" | "IOS_APP_STORE" | "WEB_ENVIRONMENT" | "SERVICE_ENVIRONMENT" => brief(word),
+            _ => words(word),
+        });
+    }
+    let named =
+        PHASES.contains(&word) || STATUSES.contains(&word) || matches!(word, "PRODUCTION" | "STAGING");
+    if named {
+        return Some(words(word));
+    }
+    if word.len() >= 20
+        && let Ok(at) = chrono::DateTime::parse_from_rfc3339(word)
+    {
+        return Some(at.to_utc().format("%-d %b %Y, %H:%M UTC").to_string());
+    }
+    let mail = word
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    (mail && !word.contains(['/', ':'])).then(|| person(word))
+}
+
+/// A sentence of the API as people write it. What somebody wrote stays as it is but for such words.
+pub(crate) fn told(sentence: &str) -> String {
+    let mut text = String::with_capacity(sentence.len());
+    for part in sentence.split_inclusive(char::is_whitespace) {
+        let bare = part.trim_end();
+        let end = bare.trim_end_matches([',', ';', ':', '.', ')']);
+        let opening = end.trim_start_matches(['(', '`']);
+        match told_word(opening) {
+            Some(word) => {
+                text.push_str(
+                    end.get(..end.len().saturating_sub(opening.len()))
+                        .unwrap_or_default(),
+                );
+                text.push_str(&word);
+                text.push_str(part.get(end.len()..).unwrap_or_default());
+            }
+            None => text.push_str(part),
+        }
+    }
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),
+        None => text,
+    }
+}
+
 /// Columns of the board, in the order work goes through them.
 pub(crate) const OPEN: &[&str] = &[
     "PLANNING",
@@ -115,6 +201,50 @@ pub(crate) fn short(sha: &str) -> &str {
     sha.get(..10).unwrap_or(sha)
 }
 
+/// The name of somebody: of an address, what stands in front of its sign; anything else is a name already.
+pub(crate) fn person(who: &str) -> String {
+    let Some((name, _)) = who.split_once('@') else {
+        return if who == "system" { "Delivr" } else { who }.to_owned();
+    };
+    let name = name.split('+').next().unwrap_or(name);
+    let parts = name.split(['.', '_', '-']).filter(|part| !part.is_empty());
+    let parts: Vec<String> = parts
+        .map(|part| {
+            let mut letters = part.chars();
+            let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+            format!("{}{}", first.unwrap_or_default(), letters.as_str())
+        })
+        .collect();
+    parts.join(" ")
+}
+
+/// The first letters of a name, two at most.
+pub(crate) fn initials(who: &str) -> String {
+    let name = person(who);
+    let mut parts = name.split_whitespace().filter_map(|part| part.chars().next());
+    let first = parts.next();
+    first
+        .into_iter()
+        .chain(parts.next_back())
+        .flat_map(char::to_uppercase)
+        .collect()
+}
+
+/// One of six colours, the same for a name everywhere.
+pub(crate) fn face(who: &str) -> &'static str {
+    let sum = who.bytes().fold(0_u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
+    match sum % 6 {
+        0 => "one",
+        1 => "two",
+        2 => "three",
+        3 => "four",
+        4 => "five",
+        _ => "six",
+    }
+}
+
 /// Basis points as a percentage.
 pub(crate) fn percent(bps: u16) -> String {
     match bps % 100 {
@@ -149,6 +279,55 @@ mod tests {
             " https//x",
         ] {
             assert!(!web_address(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn sentences_are_written_as_people_write_them() {
+        for (said, shown) in [
+            (
+                "TRIGGER_REGRESSION_BUILDS/ANDROID_PLAY_STORE/1 failed: the run 7 ended as FAILED; look at https://ci/7/",
+                "Trigger regression builds for Android, round 1 failed: the run 7 ended as FAILED; look at https://ci/7/",
+            ),
+            (
+                "CREATE_RELEASE_NOTES/-/1: step 2 done",
+                "Create release notes, round 1: step 2 done",
+            ),
+            ("came to PRE_RELEASE", "Came to Pre-release"),
+            (
+                "created, kickoff 2026-11-09T06:48:54.039953+00:00",
+                "Created, kickoff 9 Nov 2026, 06:48 UTC",
+            ),
+            (
+                "held: paused by ada.l@x.example: lunch",
+                "Held: paused by Ada L: lunch",
+            ),
+            ("`nowhere` does not exist", "`nowhere` does not exist"),
+            (
+                "see http://a@b.example/ and A/B/C",
+                "See http://a@b.example/ and A/B/C",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(told(said), shown);
+        }
+    }
+
+    #[test]
+    fn a_person_has_a_name_and_no_address() {
+        for (who, name, letters) in [
+            ("ada.lindqvist@acme.example", "Ada Lindqvist", "AL"),
+            ("bo@acme.example", "Bo", "B"),
+            ("jean-luc.de_la_tour+qa@x.example", "Jean Luc De La Tour", "JT"),
+            ("release bot", "release bot", "RB"),
+            ("system", "Delivr", "D"),
+            ("", "", ""),
+        ] {
+            assert_eq!(
+                (person(who).as_str(), initials(who).as_str()),
+                (name, letters),
+                "{who}"
+            );
         }
     }
 

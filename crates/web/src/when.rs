@@ -92,6 +92,20 @@ pub(crate) fn distance(delta: TimeDelta) -> String {
     }
 }
 
+/// How long something took, in its two largest units.
+pub(crate) fn span(delta: TimeDelta) -> String {
+    let seconds = delta.num_seconds().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{} s", seconds % 60),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, 0) => format!("{hours} h"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, 0, _) => format!("{days} d"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +134,20 @@ mod tests {
             shown,
             "<time datetime=\"2026-03-04T05:06:07Z\">4 Mar 2026, 05:06 UTC <span class=\"ago\">(2 h ago)</span></time>"
         );
+    }
+
+    #[test]
+    fn a_span_is_told_in_two_units_at_most() {
+        for (seconds, text) in [
+            (-5, "0 s"),
+            (41, "41 s"),
+            (599, "9 min"),
+            (3_600, "1 h"),
+            (5_400, "1 h 30 min"),
+            (86_400, "1 d"),
+            (183_600, "2 d 3 h"),
+        ] {
+            assert_eq!(span(TimeDelta::seconds(seconds)), text, "{seconds}");
+        }
     }
 }

@@ -63,7 +63,27 @@ impl Hand<'_> {
 pub(crate) struct HoldRow {
     pub(crate) hold: Hold,
     pub(crate) place: Option<String>,
+    /// How it is lifted, as a sentence.
+    pub(crate) lifted: String,
     pub(crate) controls: Vec<Control>,
+}
+
+/// How a hold is lifted; in the API's own words where there are no better ones.
+fn lifted(hold: &Hold) -> String {
+    let known = match hold.hold.as_str() {
+        "USER_PAUSED" => "Any member can resume it.",
+        "BLOCKED" => "Any member can lift the block once its reason is gone.",
+        "TASK_FAILED" => "Retry it when the cause is gone, complete it by hand, or leave it out.",
+        "AWAITING_APPROVAL" => "Approvals where the plan asks for them; then any member starts the stage.",
+        "AWAITING_CYCLE" => "Start a regression round now, or plan a slot for one.",
+        "DRIFT" => "Put it right at the vendor, then clear it here and say what was done.",
+        _ => "",
+    };
+    if known.is_empty() {
+        format!("Lifted by: {}.", hold.lifted_by)
+    } else {
+        known.to_owned()
+    }
 }
 
 /// The gate in front of the next stage.
@@ -75,7 +95,7 @@ pub(crate) struct Gate {
     pub(crate) controls: Vec<Control>,
 }
 
-fn is_over(phase: &str) -> bool {
+pub(crate) fn is_over(phase: &str) -> bool {
     matches!(phase, "COMPLETED" | "ROLLED_BACK" | "ARCHIVED")
 }
 
@@ -142,6 +162,7 @@ pub(crate) fn hold_row(hand: &Hand<'_>, hold: Hold) -> HoldRow {
         .as_ref()
         .map(|task| format!("/releases/{}/tasks/{task}", hand.key));
     HoldRow {
+        lifted: lifted(&hold),
         hold,
         place,
         controls,

@@ -31,6 +31,7 @@ struct Dashboard {
     stages: Vec<Stage>,
     open: usize,
     held: usize,
+    shipping: usize,
     recent: Vec<Activity>,
     /// Some column has more releases than were looked at.
     more: bool,
@@ -107,7 +108,9 @@ pub(super) async fn show(visit: Visit) -> Paged {
             stage.releases.push(release);
         }
     }
+    let shipping = stages.last().map_or(0, |stage| stage.releases.len());
     let template = Dashboard {
+        shipping,
         frame: visit.checked_frame("dashboard").await,
         waiting,
         stages: stages.into(),

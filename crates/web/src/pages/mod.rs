@@ -7,6 +7,7 @@ mod dashboard;
 mod list;
 mod profile;
 mod release;
+mod rounds;
 mod sign_in;
 mod task;
 mod timeline;

@@ -4,12 +4,14 @@ use super::controls::{
     Control, Gate, Hand, HoldRow, gate, hold_row, progress, release_controls, rollout_controls,
     submission_controls, task_controls,
 };
+use super::rounds::{CycleRow, cycle_rows};
 use super::timeline::{Timeline, timeline};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
 use crate::model::{Activity, Distribution, Lane, List, Release, Rollout, Submission, Task, Ticket};
-use crate::shown::percent;
+use crate::shown::{percent, tone};
 use crate::visit::{Paged, Stop, Visit};
+use crate::when::span;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -22,6 +24,12 @@ pub(crate) struct StageRow {
     pub(crate) word: &'static str,
     /// `done`, `current` or `next`.
     pub(crate) state: &'static str,
+    /// The sign in front of it.
+    pub(crate) mark: &'static str,
+    /// One of its tasks failed.
+    pub(crate) failed: bool,
+    /// Whether it is shown in full at first.
+    pub(crate) open: bool,
     pub(crate) rounds: Vec<Round>,
     /// Tasks that are over, and all of them.
     pub(crate) over: usize,
@@ -31,6 +39,8 @@ pub(crate) struct StageRow {
 /// Tasks of one regression round, or of a stage that has none.
 pub(crate) struct Round {
     pub(crate) cycle: Option<u16>,
+    /// Whether it is shown in full at first.
+    pub(crate) open: bool,
     pub(crate) lanes: Vec<TaskLane>,
 }
 
@@ -43,7 +53,21 @@ pub(crate) struct TaskLane {
 /// A task with what can be done about it.
 pub(crate) struct TaskRow {
     pub(crate) task: Task,
+    /// The sign in front of it.
+    pub(crate) mark: &'static str,
+    /// Its state is said in words too: somebody should know.
+    pub(crate) loud: bool,
+    /// How long it took, or has taken so far.
+    pub(crate) took: String,
     pub(crate) controls: Vec<Control>,
+}
+
+/// The sign of a task's state.
+fn mark(status: &str) -> &'static str {
+    match status {
+        "SKIPPED" | "CANCELLED" => "skip",
+        other => tone(other),
+    }
 }
 
 /// A target in its store.
@@ -56,7 +80,7 @@ pub(crate) struct StoreLane {
 
 /// A rollout's steps as a drawing.
 pub(crate) struct Bar {
-    /// Share of users, in thousandths.
+    /// Share of users, in percent.
     pub(crate) filled: u16,
     pub(crate) share: String,
     pub(crate) steps: Vec<Step>,
@@ -64,6 +88,7 @@ pub(crate) struct Bar {
 
 /// A step of a rollout.
 pub(crate) struct Step {
+    /// Where it stands, in percent.
     pub(crate) x: u16,
     pub(crate) label: String,
     pub(crate) reached: bool,
@@ -79,20 +104,30 @@ struct Page {
     gate: Option<Gate>,
     stages: Vec<StageRow>,
     timeline: Option<Timeline>,
+    /// The newest first.
+    cycles: Vec<CycleRow>,
     distribution: String,
     lanes: Vec<StoreLane>,
     feed: Vec<Activity>,
     member: bool,
+    /// It is at its end.
+    over: bool,
 }
 
 const STAGES: &[&str] = &["KICKOFF", "REGRESSION", "PRE_RELEASE", "DISTRIBUTION"];
 
 /// Tasks in lanes side by side: those of the whole release first, then a lane for each target.
-fn task_lanes(hand: &Hand<'_>, tasks: Vec<Task>) -> Vec<TaskLane> {
+fn task_lanes(hand: &Hand<'_>, tasks: Vec<Task>, now: DateTime<Utc>) -> Vec<TaskLane> {
     let mut lanes: Vec<TaskLane> = Vec::new();
     for task in tasks {
         let row = TaskRow {
             controls: task_controls(hand, &task),
+            mark: mark(&task.status),
+            loud: matches!(task.status.as_str(), "FAILED" | "AWAITING_MANUAL" | "SKIPPED"),
+            took: task
+                .started_at
+                .map(|from| span(task.ended_at.unwrap_or(now) - from))
+                .unwrap_or_default(),
             task,
         };
         match lanes.iter_mut().find(|lane| lane.target == row.task.target) {
@@ -107,7 +142,11 @@ fn task_lanes(hand: &Hand<'_>, tasks: Vec<Task>) -> Vec<TaskLane> {
     lanes
 }
 
-fn stages(hand: &Hand<'_>, release: &mut Release) -> Vec<StageRow> {
+fn over_word(status: &str) -> bool {
+    matches!(status, "COMPLETED" | "SKIPPED" | "CANCELLED")
+}
+
+fn stages(hand: &Hand<'_>, release: &mut Release, now: DateTime<Utc>) -> Vec<StageRow> {
     let mut tasks = std::mem::take(&mut release.tasks);
     let (behind, inside) = progress(&release.phase);
     let words = STAGES.iter().copied().enumerate();
@@ -122,12 +161,14 @@ fn stages(hand: &Hand<'_>, release: &mut Release) -> Vec<StageRow> {
                 .into_iter()
                 .partition(|task| task.stage == word);
             tasks = others;
-            let over = |task: &&Task| matches!(task.status.as_str(), "COMPLETED" | "SKIPPED" | "CANCELLED");
+            let over = |task: &&Task| over_word(&task.status);
             let (over, all) = (mine.iter().filter(over).count(), mine.len());
+            let failed = mine.iter().any(|task| task.status == "FAILED");
             let mut cycles: Vec<Option<u16>> = mine.iter().map(|task| task.cycle).collect();
             cycles.sort_unstable();
             cycles.dedup();
             let mut mine = mine;
+            let newest = cycles.last().copied();
             let rounds = cycles
                 .into_iter()
                 .rev()
@@ -136,20 +177,32 @@ fn stages(hand: &Hand<'_>, release: &mut Release) -> Vec<StageRow> {
                         .into_iter()
                         .partition(|task| task.cycle == cycle);
                     mine = rest;
+                    let under_way = these.iter().any(|task| !over_word(&task.status));
                     Round {
                         cycle,
-                        lanes: task_lanes(hand, these),
+                        open: under_way && Some(cycle) == newest,
+                        lanes: task_lanes(hand, these, now),
                     }
                 })
                 .collect();
+            let state = match at {
+                _ if word == "CLEAN_UP" => "current",
+                at if at < behind => "done",
+                at if at == behind && inside => "current",
+                _ => "next",
+            };
             StageRow {
                 word,
-                state: match at {
-                    _ if word == "CLEAN_UP" => "current",
-                    at if at < behind => "done",
-                    at if at == behind && inside => "current",
-                    _ => "next",
+                state,
+                mark: match state {
+                    _ if failed => "bad",
+                    "done" => "good",
+                    "current" if at == behind && all > 0 && over == all => "good",
+                    "current" => "busy",
+                    _ => "plain",
                 },
+                failed,
+                open: failed || state == "current",
                 rounds,
                 over,
                 all,
@@ -164,12 +217,12 @@ fn bar(rollout: &Rollout) -> Bar {
         steps.push(rollout.final_exposure);
     }
     Bar {
-        filled: rollout.exposure.min(10_000) / 10,
+        filled: rollout.exposure.min(10_000) / 100,
         share: percent(rollout.exposure),
         steps: steps
             .into_iter()
             .map(|step| Step {
-                x: step.min(10_000) / 10,
+                x: step.min(10_000) / 100,
                 label: percent(step),
                 reached: step <= rollout.exposure,
             })
@@ -199,6 +252,21 @@ fn store_lane(hand: &Hand<'_>, lane: Lane) -> StoreLane {
     }
 }
 
+/// Events that the page tells; every single step of a task is in the task.
+fn told_feed(mut feed: Vec<Activity>) -> Vec<Activity> {
+    let is_step = |it: &Activity| {
+        it.summary
+            .rsplit_once(": step ")
+            .is_some_and(|(_, rest)| rest.ends_with(" done"))
+    };
+    feed.retain(|it| !is_step(it));
+    feed.truncate(TOLD);
+    feed
+}
+
+/// Events on the page.
+const TOLD: usize = 20;
+
 /// Puts the page together from what the API answers.
 fn composed(
     frame: Frame,
@@ -221,15 +289,17 @@ fn composed(
             .map(|hold| hold_row(&hand, hold))
             .collect(),
         gate: gate(&hand, &release),
-        stages: stages(&hand, &mut release),
+        stages: stages(&hand, &mut release, now),
         timeline: timeline(&release, now),
+        cycles: cycle_rows(&release.cycles, now),
+        over: super::controls::is_over(&release.phase),
         distribution: stores.status,
         lanes: stores
             .targets
             .into_iter()
             .map(|lane| store_lane(&hand, lane))
             .collect(),
-        feed,
+        feed: told_feed(feed),
         member: role >= Role::Member,
         release,
         frame,
@@ -242,7 +312,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
     let parts = "tasks,cycles,builds,slots,approvals,blockers";
     let release: Release = visit.look(format!("/releases/{key}?include={parts}")).await?;
     let stores: Distribution = visit.look(format!("/releases/{key}/distribution")).await?;
-    let feed: List<Activity> = visit.look(format!("/releases/{key}/activities?limit=50")).await?;
+    let feed: List<Activity> = visit.look(format!("/releases/{key}/activities?limit=80")).await?;
     let frame = visit.checked_frame("releases").await;
     let who = (visit.who.role, visit.who.person.is_some());
     let template = composed(frame, who, release, stores, feed.items);
@@ -326,7 +396,7 @@ mod tests {
         let page = shown(Role::Member, "ACTIVE");
         assert!(page.contains("<strong>5 %</strong> of users"), "{page}");
         assert!(
-            page.contains("class=\"fill\" x=\"0\" y=\"10\" width=\"50\""),
+            page.contains("class=\"fill\" x=\"0\" y=\"8\" width=\"5%\""),
             "{page}"
         );
         for step in ["1 %", "5 %", "20 %", "100 %"] {

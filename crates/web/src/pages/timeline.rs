@@ -1,18 +1,32 @@
 //! A line of time, drawn on the server: rounds as bars, what is planned as marks.
 
+use super::rounds::outcome;
 use crate::model::Release;
 use chrono::{DateTime, Utc};
+use std::fmt;
 
-/// Width of the drawing, in its own units.
-const WIDTH: i64 = 1_000;
+/// Width of the drawing, in hundredths of a percent.
+const WIDTH: i64 = 10_000;
 /// Space at its ends, so that a mark there is whole.
-const EDGE: i64 = 20;
+const EDGE: i64 = 100;
+/// Two names need so much space between them.
+const APART: i64 = 900;
+
+/// A place on the drawing, written in percent: it is as wide as the page, and letters stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Part(pub(crate) i64);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
 
 /// A round that ran or runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {
-    pub(crate) x: i64,
-    pub(crate) width: i64,
+    pub(crate) x: Part,
+    pub(crate) width: Part,
     pub(crate) number: u16,
     pub(crate) tone: &'static str,
     pub(crate) title: String,
@@ -21,10 +35,16 @@ pub(crate) struct Bar {
 /// A point of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
-    pub(crate) x: i64,
+    pub(crate) x: Part,
     /// `slot`, `start`, `target` or `now`.
     pub(crate) kind: &'static str,
     pub(crate) title: String,
+    /// Its name, where there is space for it.
+    pub(crate) label: &'static str,
+    /// Where its name stands: `start`, `middle` or `end` of it.
+    pub(crate) anchor: &'static str,
+    /// How high it reaches.
+    pub(crate) top: u8,
 }
 
 /// The drawing.
@@ -76,30 +96,28 @@ pub(crate) fn timeline(release: &Release, now: DateTime<Utc>) -> Option<Timeline
             let x = scale.x(cycle.started_at);
             let end = scale.x(cycle.ended_at.unwrap_or(now));
             Bar {
-                x,
+                x: Part(x),
                 // A short round is still one that can be seen.
-                width: end.saturating_sub(x).max(14),
+                width: Part(end.saturating_sub(x).max(120)),
                 number: cycle.number,
-                tone: match (cycle.status.as_str(), cycle.verdict.as_str()) {
-                    ("ABANDONED", _) => "plain",
-                    (_, "PASSED") => "good",
-                    (_, "FAILED") => "bad",
-                    ("IN_PROGRESS", _) => "busy",
-                    (_, _) => "warn",
-                },
+                tone: outcome(cycle).1,
                 title: format!("Round {}, begun {}", cycle.number, said(cycle.started_at)),
             }
         })
         .collect();
-    let mark = |at: DateTime<Utc>, kind, label: &str| Mark {
-        x: scale.x(at),
+    let mark = |at: DateTime<Utc>, kind, label: &'static str| Mark {
+        x: Part(scale.x(at)),
         kind,
         title: format!("{label}: {}", said(at)),
+        label,
+        anchor: "middle",
+        top: if kind == "slot" { 40 } else { 36 },
     };
     let mut marks = vec![mark(release.kickoff_at, "start", "Kickoff")];
     marks.extend(release.slots.iter().map(|slot| mark(slot.at, "slot", "Slot")));
     marks.extend(release.target_date.map(|at| mark(at, "target", "Target")));
     marks.push(mark(now, "now", "Now"));
+    spaced(&mut marks);
     let summary = format!(
         "{} regression round(s) so far, {} slot(s) still planned",
         bars.len(),
@@ -108,9 +126,39 @@ pub(crate) fn timeline(release: &Release, now: DateTime<Utc>) -> Option<Timeline
     Some(Timeline { bars, marks, summary })
 }
 
+/// Names that would lie on each other are left away: today's counts most, a slot's least.
+fn spaced(marks: &mut [Mark]) {
+    let weight = |kind: &str| match kind {
+        "now" => 0,
+        "target" => 1,
+        "start" => 2,
+        _ => 3,
+    };
+    let mut order: Vec<(u8, i64, usize)> = marks
+        .iter()
+        .enumerate()
+        .map(|(at, mark)| (weight(mark.kind), mark.x.0, at))
+        .collect();
+    order.sort_unstable();
+    let mut taken: Vec<i64> = Vec::new();
+    for (_, x, at) in order {
+        let Some(mark) = marks.get_mut(at) else { continue };
+        if taken.iter().any(|other| (other - x).abs() < APART) {
+            mark.label = "";
+        } else {
+            taken.push(x);
+        }
+        if x < APART / 2 {
+            mark.anchor = "start";
+        } else if x > WIDTH - APART / 2 {
+            mark.anchor = "end";
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Scale;
+    use super::{Part, Scale};
     use chrono::DateTime;
 
     #[test]
@@ -120,7 +168,8 @@ mod tests {
             length: 50,
         };
         let x = |seconds| scale.x(DateTime::from_timestamp(seconds, 0).unwrap());
-        assert_eq!((x(100), x(125), x(150)), (20, 500, 980));
-        assert_eq!((x(0), x(1_000)), (20, 980));
+        assert_eq!((x(100), x(125), x(150)), (100, 5_000, 9_900));
+        assert_eq!((x(0), x(1_000)), (100, 9_900));
+        assert_eq!(Part(x(125)).to_string(), "50.00");
     }
 }

@@ -7,6 +7,7 @@ use delivr_domain::key::TargetKey;
 use delivr_domain::plan::TargetPlan;
 use delivr_domain::release::state::{Approval, Build, Cycle, Slot};
 use delivr_domain::release::{Release, work};
+use delivr_domain::report::Finding;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,13 +62,50 @@ pub(crate) struct CycleView {
     tag: Option<String>,
     builds: &'static str,
     automation: &'static str,
+    /// Counts of its test cases over all targets, once test management has told them.
+    tests: Option<TestsView>,
     started_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
 }
 
+/// Counts of test cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct TestsView {
+    total: u32,
+    passed: u32,
+    failed: u32,
+    /// Without a result.
+    untested: u32,
+}
+
+/// What test management has told of a round, over all targets; none when it has told nothing.
+fn tests(release: &Release, number: u16) -> Option<TestsView> {
+    let told = release.board.iter().filter(|task| task.key.cycle == Some(number));
+    let told = told.filter_map(|task| match task.finding() {
+        Some(Finding::Totals { totals }) => Some(*totals),
+        Some(
+            Finding::Head { .. }
+            | Finding::Notes { .. }
+            | Finding::StoreBuild { .. }
+            | Finding::Exposure { .. },
+        )
+        | None => None,
+    });
+    told.fold(None, |sum: Option<TestsView>, it| {
+        let sum = sum.unwrap_or_default();
+        Some(TestsView {
+            total: sum.total.saturating_add(it.total),
+            passed: sum.passed.saturating_add(it.passed),
+            failed: sum.failed.saturating_add(it.failed),
+            untested: sum.untested.saturating_add(it.untested),
+        })
+    })
+}
+
 /// A cycle.
-pub(crate) fn cycle(cycle: &Cycle) -> CycleView {
+pub(crate) fn cycle(release: &Release, cycle: &Cycle) -> CycleView {
     CycleView {
+        tests: tests(release, cycle.number),
         id: cycle.id.to_string(),
         number: cycle.number,
         status: cycle.state.word(),
@@ -84,7 +122,7 @@ pub(crate) fn cycle(cycle: &Cycle) -> CycleView {
 
 /// Cycles, the oldest first.
 pub(crate) fn cycles(release: &Release) -> Vec<CycleView> {
-    release.cycles.iter().map(cycle).collect()
+    release.cycles.iter().map(|it| cycle(release, it)).collect()
 }
 
 /// An artifact.

@@ -150,7 +150,11 @@ fn number(cx: &Context, release: &Release) -> Result<u16, Problem> {
 
 fn cycle_of(state: &Aggregate, number: u16) -> Option<CycleView> {
     let release = as_release(state)?;
-    release.cycles.iter().find(|it| it.number == number).map(cycle)
+    release
+        .cycles
+        .iter()
+        .find(|it| it.number == number)
+        .map(|it| cycle(release, it))
 }
 
 /// Runs a regression round now.
@@ -160,7 +164,9 @@ pub(crate) async fn start_cycle(cx: Context, _body: Maybe<NothingBody>) -> Answe
     cx.at_least(Role::Member)?;
     let (row, release) = find(&cx).await?;
     let place = cx.place(&format!("/releases/{}/cycles", release.draft.id));
-    let newest = |state: &Aggregate| as_release(state).and_then(|release| release.cycles.last().map(cycle));
+    let newest = |state: &Aggregate| {
+        as_release(state).and_then(|release| release.cycles.last().map(|it| cycle(release, it)))
+    };
     let command = Command::Release(ReleaseCommand::StartCycle);
     act_on(&cx, row.id, &command, Success::Created(place), &newest).await
 }
@@ -173,7 +179,7 @@ pub(crate) async fn read_cycle(cx: Context) -> Answered {
     let number = number(&cx, &release)?;
     let found = release.cycles.iter().find(|it| it.number == number);
     found
-        .map(|it| Answer::ok(&cycle(it)).version(row.version))
+        .map(|it| Answer::ok(&cycle(&release, it)).version(row.version))
         .ok_or_else(|| Problem::missing("cycle"))
 }
 

@@ -1,0 +1,134 @@
+//! What holds for every page there is: accessibility rules find nothing, nothing is wider than a phone, and no page is
+//! forgotten.
+
+use crate::driver::{DESK, PHONE, Script, skip};
+use crate::organisation::Organisation;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Where the pages are registered; read, so that a new one is looked at without anybody thinking of it.
+const ROUTES: &str = include_str!("../../../web/src/pages/mod.rs");
+
+/// Paths that answer to GET with a page, as they are registered.
+fn routes() -> Vec<String> {
+    let flat: String = ROUTES.split_whitespace().collect();
+    let mut found = Vec::new();
+    for (opening, closing) in [(".route(\"", "))"), ("web::resource(\"", "))),")] {
+        for part in flat.split(opening).skip(1) {
+            let (path, rest) = part.split_once('"').unwrap();
+            let how = rest.split_once(closing).map_or(rest, |(how, _)| how);
+            if how.contains("web::get()") {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    found.retain(|path| !NO_PAGES.contains(&path.as_str()));
+    found
+}
+
+/// What answers to GET and is no page.
+const NO_PAGES: &[&str] = &["/assets/{name}"];
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len()
+        && pattern
+            .iter()
+            .zip(&path)
+            .all(|(wanted, it)| wanted.starts_with('{') || wanted == it)
+}
+
+/// Every page of the organisation, and every registered one that needs nothing to be found.
+pub(crate) fn all(organisation: &Organisation) -> Vec<(String, String)> {
+    let mut pages: Vec<(String, String)> = organisation
+        .pages()
+        .into_iter()
+        .map(|(name, path)| (name.to_owned(), path))
+        .collect();
+    for route in routes() {
+        if !route.contains('{') && !pages.iter().any(|(_, path)| fits(&route, path)) {
+            pages.push((route.trim_matches('/').replace('/', "-"), route));
+        }
+    }
+    pages
+}
+
+/// Fails for a page that nobody looks at.
+fn complete(pages: &[(String, String)]) {
+    let routes = routes();
+    assert!(
+        routes.len() > 8 && routes.iter().any(|it| it == "/board"),
+        "{routes:?}"
+    );
+    for route in routes {
+        assert!(
+            pages.iter().any(|(_, path)| fits(&route, path)),
+            "`Organisation::pages` has no example of {route}"
+        );
+    }
+}
+
+/// The rules, where they are installed.
+fn axe() -> Option<String> {
+    let named = std::env::var_os("DELIVR_AXE").map(std::path::PathBuf::from);
+    let installed =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(named.unwrap_or(installed)).ok()
+}
+
+const RUN: &str = "
+const done = arguments[arguments.length - 1];
+axe.run(document, {resultTypes: ['violations']}).then((it) => done(it.violations.map((rule) =>
+  `${rule.id}: ${rule.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? node.html)).join(' | ')}`
+)), (error) => done([String(error)]));";
+
+/// What reaches over the right edge, but for what scrolls by itself and drawings.
+const WIDER: &str = "
+return [...document.querySelectorAll('body *')]
+  .filter((it) => it.checkVisibility() && !it.closest('[tabindex][role=region], nav, .sr, .skip, svg, pre'))
+  .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
+  .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone() {
+    let organisation = Organisation::tell().await;
+    let pages = all(&organisation);
+    complete(&pages);
+    let rules = axe();
+    if rules.is_none() {
+        skip(
+            "accessibility of the pages: axe-core is not installed; `cargo xtask test` installs it where npm is",
+        );
+    }
+    let Some(browser) = organisation.visitor(Script::On, DESK).await else {
+        return;
+    };
+    let mut found: Vec<String> = Vec::new();
+    // Colours do not depend on the width: dark is looked at on one screen.
+    for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
+        browser.resize(screen).await;
+        browser.prefer(theme).await;
+        for (name, path) in &pages {
+            browser.go(&format!("{}{path}", organisation.house.root)).await;
+            if screen == PHONE {
+                let wider = browser.run(WIDER).await;
+                if wider != json!([]) {
+                    found.push(format!("{name} is wider than the screen: {wider}"));
+                }
+            }
+            if let Some(rules) = &rules {
+                browser.run(rules).await;
+                let said = browser.run_later(RUN).await;
+                let said = said.as_array().unwrap().iter().filter_map(Value::as_str);
+                found.extend(said.map(|it| format!("{name}, {theme}, {} wide: {it}", screen.width)));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "{} findings:\n{}",
+        found.len(),
+        found.join("\n")
+    );
+}
