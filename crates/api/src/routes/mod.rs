@@ -11,10 +11,12 @@
 //! Literal segments win over parameters by being registered first.
 
 pub(crate) mod activities;
+pub(crate) mod doctor;
 pub(crate) mod inbound;
 pub(crate) mod integrations;
 pub(crate) mod line;
 pub(crate) mod messages;
+pub(crate) mod operations;
 pub(crate) mod pipelines;
 pub(crate) mod profiles;
 pub(crate) mod releases;
@@ -41,6 +43,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     test_runs::routes(config);
     integrations::routes(config);
     line::routes(config);
+    doctor::routes(config);
+    operations::routes(config);
     messages::routes(config);
     inbound::routes(config);
 }

@@ -12,6 +12,7 @@
 mod support;
 
 mod conventions;
+mod doctor;
 mod document;
 mod inbound;
 mod integrations;

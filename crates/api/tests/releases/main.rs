@@ -19,6 +19,7 @@ mod explain;
 mod feed;
 mod flow;
 mod messages;
+mod operations;
 mod people;
 mod plan;
 mod refusals;

@@ -265,3 +265,71 @@ async fn a_member_replans_nothing_that_keeps_a_gate_closed() {
     replan("MEMBER", &json!({})).await.refused(403, "role_too_low");
     replan("ADMIN", &json!({})).await.is(200);
 }
+
+#[tokio::test]
+async fn a_release_that_does_not_exist_yet_is_rehearsed_and_not_made() {
+    let world = World::new().await;
+    let mut body = world.seed();
+    body["kickoffAt"] = json!(world.at(60));
+    let plan = world.api.post("/releases/plan", &body).await.is(200);
+    assert_eq!(
+        (
+            &plan["version"],
+            &plan["branch"],
+            &plan["rcTag"],
+            &plan["releaseTag"]
+        ),
+        (
+            &json!("1.5.0"),
+            &json!("release/1.5.0"),
+            &json!("v1.5.0-rc.1"),
+            &json!("v1.5.0")
+        )
+    );
+    let all = lines(&plan);
+    assert!(
+        place(&all, "PERFORM create the branch `release/1.5.0`")
+            < place(&all, "PERFORM create the tag `v1.5.0")
+    );
+    assert!(!plan.to_string().contains("REL-0"), "it has no key yet: {plan}");
+    assert_eq!(plan["targets"].as_array().unwrap().len(), 2, "{plan}");
+    assert_eq!(world.api.get("/releases").await.is(200)["items"], json!([]));
+    // It says what the release then does.
+    let made = world.made(&body).await;
+    let of_made = world
+        .api
+        .get(&format!("{}/plan", World::path(&made)))
+        .await
+        .is(200);
+    let key = made["key"].as_str().unwrap();
+    // Lanes go side by side; which of two stands first follows from ids that are drawn.
+    let sorted = |mut all: Vec<String>| {
+        all.sort_unstable();
+        all
+    };
+    let known = lines(&of_made)
+        .iter()
+        .map(|it| it.replace(key, "(its key)"))
+        .collect();
+    assert_eq!(sorted(all), sorted(known));
+    // Refused as the creation would be, with the same place.
+    world
+        .api
+        .post("/releases/plan", &body)
+        .await
+        .refused(422, "version_not_above");
+    let viewer = world
+        .api
+        .of("VIEWER", "POST", "/releases/plan")
+        .json(&body)
+        .send()
+        .await;
+    viewer.refused(403, "role_too_low");
+    let other = world
+        .api
+        .of("OTHER", "POST", "/releases/plan")
+        .json(&body)
+        .send()
+        .await;
+    other.refused(422, "service_missing");
+}

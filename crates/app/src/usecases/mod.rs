@@ -4,6 +4,7 @@ pub mod access;
 mod addresses;
 pub mod callbacks;
 pub mod create;
+pub mod doctor;
 pub mod explain;
 pub mod inbound;
 pub mod integrations;

@@ -1,5 +1,12 @@
 //! Pipelines: what their parameter templates may say, and what their jobs must declare.
 
+use super::limit::within;
+use crate::App;
+use crate::connections::ConnectError;
+use delivr_domain::ids::TenantId;
+use delivr_domain::ports::error::{ProviderError, StoreError};
+use delivr_domain::ports::provider::Connection;
+use delivr_domain::ports::store::Pipeline;
 use delivr_domain::ports::vendor::JobParameter;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,6 +55,83 @@ pub fn undeclared(
         ));
     }
     problems
+}
+
+/// Why a pipeline's job cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The CI system cannot be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The CI system refuses or fails.
+    #[error(transparent)]
+    Vendor(#[from] ProviderError),
+    /// It did not answer in time.
+    #[error("the CI system did not answer within 15 s; try again later")]
+    Slow,
+    /// The pipeline's integration is none of a CI system.
+    #[error("the pipeline's integration is no CI system")]
+    NoCi,
+    /// The store fails.
+    #[error("reading the pipeline's integration")]
+    Store(#[from] StoreError),
+}
+
+/// Parameters that the pipeline's job declares, read from the CI system now.
+///
+/// # Errors
+/// See [`JobError`].
+pub async fn declared(
+    app: &App,
+    tenant: TenantId,
+    pipeline: &Pipeline,
+) -> Result<Vec<JobParameter>, JobError> {
+    let connection = app
+        .connections
+        .open(
+            app.store.as_ref(),
+            &app.registry,
+            &app.vault,
+            tenant,
+            pipeline.integration,
+        )
+        .await?;
+    let read = match connection {
+        Connection::Cicd(ci) => {
+            within(app.clock.as_ref(), READ_LIMIT, ci.job_parameters(&pipeline.job)).await
+        }
+        Connection::Scm(_)
+        | Connection::Tracker(_)
+        | Connection::Chat(_)
+        | Connection::Testing(_)
+        | Connection::Store(_) => return Err(JobError::NoCi),
+    };
+    Ok(read.ok_or(JobError::Slow)??)
+}
+
+/// What a test of a pipeline found.
+#[derive(Debug)]
+pub struct Tested {
+    /// What is to be put right, for people; empty when a release could start the job.
+    pub problems: Vec<String>,
+    /// Parameters that the job declares.
+    pub declared: Vec<JobParameter>,
+}
+
+/// Whether a release could start the job: reads it, starts nothing.
+///
+/// # Errors
+/// See [`JobError`].
+pub async fn test(app: &App, tenant: TenantId, pipeline: &Pipeline) -> Result<Tested, JobError> {
+    let declared = declared(app, tenant, pipeline).await?;
+    let ci = app.store.integration(tenant, pipeline.integration).await?;
+    let key = ci
+        .and_then(|ci| app.registry.find(ci.port, &ci.provider).cloned())
+        .and_then(|provider| Some(provider.capabilities.get("keyParameter")?.as_str()?.to_owned()));
+    Ok(Tested {
+        problems: undeclared(key.as_deref(), &pipeline.parameters, &declared),
+        declared,
+    })
 }
 
 #[cfg(test)]

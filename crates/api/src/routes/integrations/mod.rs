@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-use view::{IntegrationList, IntegrationView, ProviderList, provider_view, view};
+use view::{IntegrationList, IntegrationView, ProviderList, UsageView, provider_view, view};
 
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -29,6 +29,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(providers)
         .service(list)
         .service(create)
+        .service(usage)
         .service(read)
         .service(change)
         .service(remove)
@@ -213,6 +214,15 @@ pub(crate) async fn of_seed_pipeline(
 pub(crate) async fn read(cx: Context) -> Answered {
     let found = find(&cx).await?;
     answer(&cx, &found).await
+}
+
+/// What uses an integration: live releases, pipelines, services. While anything does, it is not deleted.
+#[utoipa::path(tag = "Integrations", responses((status = 200, description = "What uses it", body = UsageView)))]
+#[get("/integrations/{category}/{integrationId}/usage")]
+pub(crate) async fn usage(cx: Context) -> Answered {
+    let found = find(&cx).await?;
+    let used_by = integrations::users(&cx.app, cx.tenant(), found.id).await?;
+    Ok(Answer::ok(&UsageView { used_by }))
 }
 
 /// Changes an integration. New configuration or credentials must be verified anew.

@@ -103,6 +103,14 @@ pub(crate) struct IntegrationList {
     pub(super) next_cursor: Option<String>,
 }
 
+/// What uses an integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UsageView {
+    /// Each user in words, e.g. `the pipeline ios`; empty when it can be deleted.
+    pub(super) used_by: Vec<String>,
+}
+
 /// The integration as shown.
 pub(super) fn view(cx: &Context, it: &Integration, last_delivery_at: Option<Timestamp>) -> IntegrationView {
     let sends = cx

@@ -7,33 +7,20 @@ use crate::context::Context;
 use crate::problem::Problem;
 use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
-use delivr_app::usecases::limit::within;
-use delivr_app::usecases::pipelines::{READ_LIMIT, undeclared};
-use delivr_domain::ports::provider::Connection;
+use delivr_app::usecases::pipelines::{self, JobError};
 use delivr_domain::ports::store::Pipeline;
 use delivr_domain::ports::vendor::JobParameter;
 
-async fn declared(cx: &Context, found: &Pipeline) -> Result<Vec<JobParameter>, Problem> {
-    let app = &cx.app;
-    let connection = app
-        .connections
-        .open(
-            app.store.as_ref(),
-            &app.registry,
-            &app.vault,
-            cx.tenant(),
-            found.integration,
-        )
-        .await?;
-    let read = match connection {
-        Connection::Cicd(ci) => within(app.clock.as_ref(), READ_LIMIT, ci.job_parameters(&found.job)).await,
-        Connection::Scm(_)
-        | Connection::Tracker(_)
-        | Connection::Chat(_)
-        | Connection::Testing(_)
-        | Connection::Store(_) => return Err(Problem::missing("ci-cd integration")),
-    };
-    Ok(read.ok_or_else(Problem::vendor_slow)??)
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Connect(error) => error.into(),
+            JobError::Vendor(error) => error.into(),
+            JobError::Slow => Self::vendor_slow(),
+            JobError::NoCi => Self::missing("ci-cd integration"),
+            JobError::Store(error) => error.into(),
+        }
+    }
 }
 
 fn view(found: &Pipeline, declared: Vec<JobParameter>) -> Vec<ParameterView> {
@@ -53,7 +40,7 @@ pub(crate) async fn parameters(cx: Context) -> Answered {
     // It spends a call of the tenant's at the vendor.
     cx.at_least(Role::Member)?;
     let found = find(&cx).await?;
-    let declared = declared(&cx, &found).await?;
+    let declared = pipelines::declared(&cx.app, cx.tenant(), &found).await?;
     Ok(Answer::ok(&ParameterList {
         items: view(&found, declared),
         next_cursor: None,
@@ -66,15 +53,10 @@ pub(crate) async fn parameters(cx: Context) -> Answered {
 pub(crate) async fn test(cx: Context) -> Answered {
     cx.at_least(Role::Member)?;
     let found = find(&cx).await?;
-    let declared = declared(&cx, &found).await?;
-    let ci = cx.app.store.integration(cx.tenant(), found.integration).await?;
-    let key = ci
-        .and_then(|ci| cx.app.registry.find(ci.port, &ci.provider).cloned())
-        .and_then(|provider| Some(provider.capabilities.get("keyParameter")?.as_str()?.to_owned()));
-    let problems = undeclared(key.as_deref(), &found.parameters, &declared);
+    let tested = pipelines::test(&cx.app, cx.tenant(), &found).await?;
     Ok(Answer::ok(&TestView {
-        usable: problems.is_empty(),
-        problems,
-        parameters: view(&found, declared),
+        usable: tested.problems.is_empty(),
+        problems: tested.problems,
+        parameters: view(&found, tested.declared),
     }))
 }

@@ -203,7 +203,8 @@ pub(crate) fn check_texts(
     }
 }
 
-fn read(id: ReleaseId, body: ReleaseBody) -> Result<NewRelease, Problem> {
+/// What is asked for, its syntax checked.
+pub(super) fn read(id: ReleaseId, body: ReleaseBody) -> Result<NewRelease, Problem> {
     let mut checks = Checks::new();
     let pilot = body.pilot.as_deref().or(body.owner.as_deref());
     check_texts(

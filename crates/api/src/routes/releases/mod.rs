@@ -5,6 +5,7 @@ mod artifacts;
 mod builds;
 mod create;
 mod distribution;
+mod foresee;
 mod gates;
 pub(crate) mod load;
 mod parts;
@@ -23,6 +24,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(read::list)
         .service(create::make)
+        .service(foresee::foresee)
         .service(read::read)
         .service(read::change)
         .service(read::change_target)

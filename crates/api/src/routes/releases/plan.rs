@@ -19,6 +19,7 @@ use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::TargetKey;
 use delivr_domain::release::command::{PlanChange, changes};
 use delivr_domain::release::{Command as ReleaseCommand, Release};
+use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -81,6 +82,45 @@ fn line(line: Line, providers: &BTreeMap<IntegrationId, String>) -> LineView {
     }
 }
 
+impl LineView {
+    /// The same of a release that has no key yet.
+    pub(super) fn of_no_key(self) -> Self {
+        Self {
+            does: self.does.replace("REL-0", "(its key)"),
+            ..self
+        }
+    }
+}
+
+/// Where a release comes to if all goes well, and by which steps.
+pub(super) async fn lines(
+    cx: &Context,
+    release: &Release,
+    children: Vec<Aggregate>,
+    now: Timestamp,
+) -> Result<(&'static str, Vec<LineView>), Problem> {
+    let integrations = cx.app.store.integrations(cx.tenant(), None).await?;
+    let providers = integrations.into_iter().map(|it| (it.id, it.provider)).collect();
+    let reach = match cx.app.connections.reached_at() {
+        Some(_) => Reach::Reachable,
+        None => Reach::NoAddress,
+    };
+    let run = dry_run(release, children, now, reach);
+    let steps = run.lines.into_iter().map(|it| line(it, &providers)).collect();
+    Ok((run.ends_in.word(), steps))
+}
+
+/// What the release's plan leaves out.
+pub(super) fn left_out(release: &Release) -> Vec<LeftOutView> {
+    let left_out = release.plan().left_out.iter();
+    left_out
+        .map(|(kind, reason)| LeftOutView {
+            kind: kind.word(),
+            reason: reason.clone(),
+        })
+        .collect()
+}
+
 async fn children(cx: &Context, release: &Release) -> Result<Vec<Aggregate>, Problem> {
     let rows = cx
         .app
@@ -97,25 +137,13 @@ async fn children(cx: &Context, release: &Release) -> Result<Vec<Aggregate>, Pro
 pub(crate) async fn read(cx: Context) -> Answered {
     let (row, release) = find(&cx).await?;
     let children = children(&cx, &release).await?;
-    let integrations = cx.app.store.integrations(cx.tenant(), None).await?;
-    let providers = integrations.into_iter().map(|it| (it.id, it.provider)).collect();
-    let reach = match cx.app.connections.reached_at() {
-        Some(_) => Reach::Reachable,
-        None => Reach::NoAddress,
-    };
-    let run = dry_run(&release, children, cx.now(), reach);
-    let left_out = release.plan().left_out.iter();
+    let (ends_in, steps) = lines(&cx, &release, children, cx.now()).await?;
     let view = PlanView {
         release_id: release.draft.id.to_string(),
         key: release.key(),
-        ends_in: run.ends_in.word(),
-        steps: run.lines.into_iter().map(|it| line(it, &providers)).collect(),
-        left_out: left_out
-            .map(|(kind, reason)| LeftOutView {
-                kind: kind.word(),
-                reason: reason.clone(),
-            })
-            .collect(),
+        ends_in,
+        steps,
+        left_out: left_out(&release),
     };
     Ok(Answer::ok(&view).version(row.version))
 }
