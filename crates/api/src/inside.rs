@@ -87,6 +87,16 @@ fn request(who: &Principal, call: &Call) -> Option<Request> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
+    if let Some(version) = call.version {
+        headers.insert(
+            header::IF_MATCH,
+            HeaderValue::from_str(&format!("\"{version}\"")).ok()?,
+        );
+    }
+    if let Some(name) = &call.once {
+        let header = header::HeaderName::from_static("idempotency-key");
+        headers.insert(header, HeaderValue::from_str(name).ok()?);
+    }
     request.extensions_mut().insert(Caller::known(who.clone()));
     Some(request)
 }

@@ -17,25 +17,53 @@ pub struct Call {
     pub path: String,
     /// Its body.
     pub body: Option<Value>,
+    /// The version that must still be stored (`If-Match`).
+    pub version: Option<u64>,
+    /// The name under which it is done at most once (`Idempotency-Key`).
+    pub once: Option<String>,
 }
 
 impl Call {
+    /// A request without body.
+    #[must_use]
+    pub fn bare(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            body: None,
+            version: None,
+            once: None,
+        }
+    }
+    /// A request with a body.
+    #[must_use]
+    pub fn with(method: Method, path: impl Into<String>, body: Value) -> Self {
+        Self {
+            body: Some(body),
+            ..Self::bare(method, path)
+        }
+    }
     /// Reads.
     #[must_use]
     pub fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            body: None,
-        }
+        Self::bare(Method::GET, path)
     }
     /// Asks for something.
     #[must_use]
     pub fn post(path: impl Into<String>, body: Value) -> Self {
+        Self::with(Method::POST, path, body)
+    }
+    /// The same, which changes nothing when another version is stored.
+    #[must_use]
+    pub fn of_version(self, version: Option<u64>) -> Self {
+        Self { version, ..self }
+    }
+    /// The same, done at most once under the name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
         Self {
-            method: Method::POST,
-            path: path.into(),
-            body: Some(body),
+            once: Some(name.to_owned()),
+            ..self
         }
     }
     /// The same question, answered by what it would do.

@@ -10,6 +10,7 @@ const STYLE: &str = concat!(
     include_str!("../assets/base.css"),
     include_str!("../assets/parts.css"),
     include_str!("../assets/release.css"),
+    include_str!("../assets/forms.css"),
 );
 const SCRIPT: &str = include_str!("../assets/delivr.js");
 

@@ -5,15 +5,17 @@
 //! anything: a page shows what its visitor may read, and a form is refused like the request it stands for.
 //!
 //! It must never decide anything about a release, or reach the store past the API: it uses the application for
-//! sessions alone.
+//! sessions, and for words and defaults of the language that both speak.
 
 mod api;
 mod assets;
+mod fields;
 mod form;
 mod frame;
 mod model;
 mod pages;
 mod session;
+mod setup;
 mod shown;
 mod verb;
 mod visit;

@@ -47,7 +47,10 @@ impl Problem {
             "the request was refused".clone_into(&mut problem.detail);
         }
         // A mistake in the whole body has no place; its sentence stands above already.
-        problem.errors.retain(|error| !error.pointer.is_empty());
+        let above = problem.detail.clone();
+        problem
+            .errors
+            .retain(|error| !error.pointer.is_empty() || error.detail != above);
         problem
     }
 }

@@ -186,7 +186,7 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "theme" => "Your theme is set.",
         "revoked" => "The token is revoked.",
         "checked" => "The gate's facts were read again.",
-        _ => crate::verb::Verb::named(word)?.done,
+        _ => return crate::setup::done(word).or_else(|| Some(crate::verb::Verb::named(word)?.done)),
     };
     Some(known)
 }

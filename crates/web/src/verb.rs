@@ -259,11 +259,11 @@ impl Verb {
         let below = |part: &str, body: Value| Some(Call::post(format!("/releases/{release}/{part}"), body));
         let at = |kind: &str, part: &str, body: Value| Some(Call::post(format!("/{kind}/{of}/{part}"), body));
         let task = |body: Value| {
-            Some(Call {
-                method: Method::PUT,
-                path: format!("/releases/{release}/tasks/{of}"),
-                body: Some(body),
-            })
+            Some(Call::with(
+                Method::PUT,
+                format!("/releases/{release}/tasks/{of}"),
+                body,
+            ))
         };
         let decision = |word: &str| {
             trigger(of)?;

@@ -80,7 +80,7 @@ pub(crate) struct OperationsView {
 
 /// Releases that are not over, the newest first.
 async fn under_way(cx: &Context) -> Result<(Vec<AggregateRow>, bool), Problem> {
-    let (mut found, mut read, mut cursor) = (Vec::new(), 0, None);
+    let (mut found, mut seen, mut cursor) = (Vec::new(), 0, None);
     loop {
         let page = Page { limit: 200, cursor };
         let listed = cx
@@ -88,12 +88,12 @@ async fn under_way(cx: &Context) -> Result<(Vec<AggregateRow>, bool), Problem> {
             .store
             .releases(cx.tenant(), &ReleaseFilter::default(), &page)
             .await?;
-        read += listed.items.len();
+        seen += listed.items.len();
         found.extend(listed.items.into_iter().filter(|it| !it.projection.terminal));
         let over = found.len() > MOST;
         found.truncate(MOST);
         cursor = listed.next;
-        if cursor.is_none() || over || read >= READ {
+        if cursor.is_none() || over || seen >= READ {
             return Ok((found, over || cursor.is_some()));
         }
     }

@@ -77,6 +77,23 @@ pub(crate) fn forms(page: &str) -> Vec<Form> {
                     fields.insert(name, attribute(input, "value").unwrap_or_default());
                 }
             }
+            for part in whole.split("<textarea ").skip(1) {
+                let (tag, rest) = part.split_once('>').unwrap();
+                let text = rest.split("</textarea>").next().unwrap();
+                if let Some(name) = attribute(&format!(" {tag}"), "name") {
+                    fields.insert(name, unescaped(text));
+                }
+            }
+            for part in whole.split("<select ").skip(1) {
+                let (tag, rest) = part.split_once('>').unwrap();
+                let options = tags(rest.split("</select>").next().unwrap(), "option");
+                let chosen = options.iter().find(|it| it.contains(" selected"));
+                if let (Some(name), Some(option)) =
+                    (attribute(&format!(" {tag}"), "name"), chosen.or(options.first()))
+                {
+                    fields.insert(name, attribute(option, "value").unwrap_or_default());
+                }
+            }
             Form {
                 method: attribute(tag, "method").unwrap_or_default(),
                 action: attribute(tag, "action").unwrap_or_default(),
@@ -188,6 +205,24 @@ impl<'a> Browser<'a> {
         let reply = self.get(path).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text);
         reply.text
+    }
+
+    /// The secret that forms of this session carry.
+    pub(crate) async fn secret(&self) -> String {
+        form_to(&self.page("/profile").await, "/profile/theme").fields["csrf"].clone()
+    }
+
+    /// Sends a form that no page offered, with the session's own secret.
+    pub(crate) async fn forge(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
+        let mut form = Form {
+            method: "post".to_owned(),
+            action: action.to_owned(),
+            fields: BTreeMap::from([("csrf".to_owned(), self.secret().await)]),
+        };
+        for (name, value) in fields {
+            form.fields.insert((*name).to_owned(), (*value).to_owned());
+        }
+        self.submit(&form).await
     }
 
     /// Sends a form.

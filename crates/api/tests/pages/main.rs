@@ -18,4 +18,6 @@ mod acting;
 mod browser;
 mod headers;
 mod hostile;
+mod integrations;
+mod planning;
 mod sessions;

@@ -8,6 +8,7 @@ mod list;
 mod profile;
 mod release;
 mod rounds;
+mod setup;
 mod sign_in;
 mod task;
 mod timeline;
@@ -20,6 +21,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Registers every page.
 pub fn configure(config: &mut web::ServiceConfig) {
+    setup::configure(config);
     config
         .route("/assets/{name}", web::get().to(assets::serve))
         .service(

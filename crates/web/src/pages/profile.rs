@@ -115,11 +115,7 @@ pub(super) async fn ask_revoke(visit: Visit) -> Paged {
 pub(super) async fn revoke_token(visit: Visit, body: web::Bytes) -> Paged {
     visit.form(&body)?;
     let id = visit.segment("token")?;
-    let call = Call {
-        method: Method::DELETE,
-        path: format!("/tokens/{id}"),
-        body: None,
-    };
+    let call = Call::bare(Method::DELETE, format!("/tokens/{id}"));
     let reply = visit.api.call(&visit.who, call).await;
     if reply.status.is_success() {
         Ok(go("/profile?done=revoked"))

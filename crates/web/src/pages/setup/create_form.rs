@@ -1,0 +1,316 @@
+//! The form of a new release, and the body of the request that it becomes.
+
+use super::{integrations, pipelines, profiles};
+use crate::fields::{Choice, Field, Kind, Section, Sheet};
+use crate::form::Form;
+use crate::setup::{Pipeline, Service};
+use crate::shown::words;
+use crate::visit::{Stop, Visit};
+use chrono::{DateTime, NaiveDateTime};
+use delivr_domain::key::TargetKey;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Offsets from UTC that are somewhere in use, in minutes.
+const OFFSETS: &[i32] = &[
+    0, 60, 120, 180, 210, 240, 270, 300, 330, 345, 360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720,
+    765, 780, 840, -60, -120, -180, -210, -240, -300, -360, -420, -480, -540, -570, -600, -660, -720,
+];
+
+/// What there is to choose from.
+pub(super) struct Offer {
+    profiles: Vec<Choice>,
+    scm: Vec<Choice>,
+    chat: Vec<Choice>,
+    tickets: Vec<Choice>,
+    testing: Vec<Choice>,
+    pipelines: Vec<Pipeline>,
+}
+
+impl Offer {
+    /// Everything that fits a service.
+    pub(super) async fn of(visit: &Visit, service: &Service) -> Result<Self, Stop> {
+        let mut offered = vec![Choice::new("", "The only one of the service, or every default")];
+        for it in profiles::all(visit).await? {
+            if it.service_id.as_deref().is_none_or(|id| id == service.id) {
+                offered.push(Choice::new(
+                    it.id,
+                    format!("{} (version {})", it.name, it.revision),
+                ));
+            }
+        }
+        let mut pipelines = pipelines::all(visit).await?;
+        pipelines.retain(|it| match (&it.scm_integration_id, &service.scm_integration_id) {
+            (Some(its), Some(ours)) => its == ours,
+            (Some(_), None) | (None, Some(_) | None) => true,
+        });
+        Ok(Self {
+            profiles: offered,
+            scm: integrations::choices(visit, "scm", "The service's").await?,
+            chat: integrations::choices(visit, "communication", "None").await?,
+            tickets: integrations::choices(visit, "project-management", "None").await?,
+            testing: integrations::choices(visit, "test-management", "None").await?,
+            pipelines,
+        })
+    }
+}
+
+fn offset(minutes: i32) -> String {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let away = minutes.unsigned_abs();
+    format!("{sign}{:02}:{:02}", away / 60, away % 60)
+}
+
+/// One of a category, or none; the only one there is stands there.
+fn optional(pointer: &str, label: &str, choices: &[Choice]) -> Field {
+    let field = Field::choice(pointer, label, choices.to_vec());
+    match choices {
+        [_, only] => field.with(only.value.clone()),
+        _ => field,
+    }
+}
+
+fn at(target: TargetKey, part: &str) -> String {
+    format!("/ship/{target}/{part}")
+}
+
+/// The form.
+pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
+    let kinds = [
+        ("MINOR", "Minor"),
+        ("MAJOR", "Major"),
+        ("HOTFIX", "Hotfix of what is shipped"),
+    ];
+    let kinds = kinds.map(|(word, label)| Choice::new(word, label)).to_vec();
+    let priorities = ["MEDIUM", "LOW", "HIGH", "CRITICAL"].map(|word| Choice::new(word, words(word)));
+    let what = vec![
+        Field::choice("/type", "Kind", kinds),
+        Field::line("/version", "Version")
+            .about("Left empty: the next of the line. The first one must be named.")
+            .like("1.4.0"),
+        Field::choice("/profileId", "Profile", offer.profiles.clone()),
+        Field::line("/title", "Title").about(format!("Left empty: {} and the version.", service.name)),
+        Field::new("/description", "Description", Kind::Long),
+        Field::choice("/priority", "Priority", priorities.to_vec()),
+        Field::line("/pilot", "Pilot").about("Who brings it home, by e-mail address."),
+    ];
+    let mut ships = Vec::new();
+    for target in TargetKey::ALL {
+        let label = words(target.word());
+        ships.push(Field::flag(at(*target, "on"), label.clone()));
+        ships.push(Field::line(
+            at(*target, "version"),
+            format!("{label}: a version of its own"),
+        ));
+        let builds = vec![
+            Choice::new("", "As the profile says"),
+            Choice::new("PIPELINE", "A pipeline makes them"),
+            Choice::new("MANUAL", "People upload them"),
+        ];
+        ships.push(Field::choice(
+            at(*target, "builds"),
+            format!("{label}: builds"),
+            builds,
+        ));
+    }
+    let zones = OFFSETS.iter().map(|it| {
+        let text = offset(*it);
+        Choice::new(text.clone(), format!("UTC{text}"))
+    });
+    let when = vec![
+        Field::choice("/zone", "Times below are at", zones.collect())
+            .about("The offset from UTC that holds on that day where you are."),
+        Field::new("/kickoffAt", "Kickoff", Kind::Moment).about("Left empty: now."),
+        Field::new("/kickoffReminderAt", "Reminder of it", Kind::Moment),
+        Field::new("/targetDate", "It shall be out by", Kind::Moment),
+        Field::new("/slots", "Regression rounds", Kind::Lines)
+            .about("One a line, between kickoff and that day. More can be planned later.")
+            .like("2026-12-01 10:00"),
+    ];
+    let boxes = offer.pipelines.iter().map(|it| {
+        let label = format!(
+            "{} ({}, {})",
+            it.name,
+            words(&it.platform),
+            words(&it.purpose).to_lowercase()
+        );
+        Choice::new(it.id.clone(), label)
+    });
+    // One for each platform and purpose: a release has no use for a second one.
+    let mut served = BTreeSet::new();
+    let ticked: Vec<&str> = offer
+        .pipelines
+        .iter()
+        .filter(|it| served.insert((it.platform.as_str(), it.purpose.as_str())))
+        .map(|it| it.id.as_str())
+        .collect();
+    let with = vec![
+        Field::choice("/scmIntegrationId", "Repository", offer.scm.clone()),
+        Field::line("/baseBranch", "Base branch")
+            .about("Left empty: as the profile says, else the repository's default."),
+        Field::line("/existingBranch", "Branch to use instead of forking one"),
+        Field::new("/pipelines", "Pipelines", Kind::Boxes(boxes.collect()))
+            .about("Those of platforms that this release does not ship to are left out.")
+            .with(ticked.join("\n")),
+        optional("/communicationId", "Chat", &offer.chat),
+        optional("/ticketId", "Tickets", &offer.tickets),
+        optional("/testManagementId", "Test management", &offer.testing),
+    ];
+    let mut sections = vec![
+        Section::new("What", what),
+        Section::new("Where it ships", ships),
+        Section::new("When", when),
+        Section::new("With what", with),
+    ];
+    for section in &mut sections {
+        // Without anything to choose there is nothing to show.
+        section
+            .fields
+            .retain(|it| it.shape() != "boxes" || !it.choices().is_empty());
+    }
+    Sheet::new(sections)
+}
+
+/// Targets in the order of the request: the way back from its pointers to the fields.
+pub(super) struct Targets(Vec<TargetKey>);
+
+impl Targets {
+    /// The field that a place of the request came from.
+    pub(super) fn at_field(&self, pointer: &str) -> String {
+        let Some(rest) = pointer.strip_prefix("/targets") else {
+            return pointer.to_owned();
+        };
+        let mut parts = rest.trim_start_matches('/').splitn(2, '/');
+        let index: Option<usize> = parts.next().and_then(|it| it.parse().ok());
+        let target = index.and_then(|it| self.0.get(it)).or(self.0.first());
+        let part = parts
+            .next()
+            .filter(|it| ["version", "builds"].contains(it))
+            .unwrap_or("on");
+        target.map_or_else(|| pointer.to_owned(), |it| at(*it, part))
+    }
+}
+
+/// An instant of the form with its zone, as the API takes it.
+fn instant(text: &str, zone: &str) -> Option<String> {
+    let text = text.trim().replace(' ', "T");
+    let read = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M")
+        .or_else(|_| NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S"))
+        .ok()?;
+    let whole = format!("{}{zone}", read.format("%Y-%m-%dT%H:%M:%S"));
+    DateTime::parse_from_rfc3339(&whole)
+        .ok()
+        .map(|it| it.to_rfc3339())
+}
+
+/// The body of the request; none when something is to be put right first.
+pub(super) fn body_of(
+    sheet: &mut Sheet,
+    form: &Form,
+    service: &Service,
+    offer: &Offer,
+) -> Option<(Value, Targets)> {
+    let taken = sheet.take(form);
+    let zone = form.get("/zone").unwrap_or("+00:00").to_owned();
+    let mut body = taken.unwrap_or_else(|| json!({}));
+    let mut wrong: Vec<(&str, String)> = Vec::new();
+    let members = body.as_object_mut()?;
+    members.remove("zone");
+    members.insert("serviceId".to_owned(), json!(service.id));
+    let shape = "must look like 2026-12-01 10:00";
+    for name in ["kickoffAt", "kickoffReminderAt", "targetDate"] {
+        if let Some(text) = members.get(name).and_then(Value::as_str) {
+            match instant(text, &zone) {
+                Some(at) => {
+                    members.insert(name.to_owned(), at.into());
+                }
+                None => wrong.push((name, format!("`{text}` {shape}"))),
+            }
+        }
+    }
+    if let Some(Value::Array(lines)) = members.remove("slots") {
+        let mut slots = Vec::new();
+        for text in lines.iter().filter_map(Value::as_str) {
+            match instant(text, &zone) {
+                Some(at) => slots.push(json!({"at": at})),
+                None => wrong.push(("slots", format!("`{text}` {shape}"))),
+            }
+        }
+        members.insert("slots".to_owned(), slots.into());
+    }
+    let ship = members.remove("ship").unwrap_or_default();
+    let chosen: Vec<TargetKey> = TargetKey::ALL
+        .iter()
+        .copied()
+        .filter(|it| form.ticked(&at(*it, "on")))
+        .collect();
+    if chosen.is_empty() {
+        wrong.push(("ship", "choose at least one target".to_owned()));
+    }
+    let target = |it: &TargetKey| {
+        let mut one = Map::from_iter([("target".to_owned(), json!(it.word()))]);
+        for name in ["version", "builds"] {
+            if let Some(value) = ship.get(it.word()).and_then(|given| given.get(name)) {
+                one.insert(name.to_owned(), value.clone());
+            }
+        }
+        Value::Object(one)
+    };
+    members.insert("targets".to_owned(), chosen.iter().map(target).collect());
+    if let Some(Value::Array(named)) = members.get_mut("pipelines") {
+        let fits = |id: &Value| {
+            let found = offer.pipelines.iter().find(|it| id.as_str() == Some(&it.id));
+            found.is_some_and(|it| {
+                chosen
+                    .iter()
+                    .any(|target| target.platform().word() == it.platform)
+            })
+        };
+        named.retain(fits);
+    }
+    for (name, detail) in wrong {
+        let first = TargetKey::ALL.first().map(|it| at(*it, "on")).unwrap_or_default();
+        let pointer = if name == "ship" { first } else { format!("/{name}") };
+        sheet.blame(&pointer, &detail);
+    }
+    sheet.mistakes.is_empty().then_some((body, Targets(chosen)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_the_zone_that_was_chosen() {
+        assert_eq!(
+            instant("2026-12-01T10:00", "+05:30").as_deref(),
+            Some("2026-12-01T10:00:00+05:30")
+        );
+        assert_eq!(
+            instant("2026-12-01 10:00", "-08:00").as_deref(),
+            Some("2026-12-01T10:00:00-08:00")
+        );
+        for wrong in ["tomorrow", "2026-13-01 10:00", "10:00", ""] {
+            assert_eq!(instant(wrong, "+00:00"), None, "{wrong}");
+        }
+        assert_eq!(instant("2026-12-01 10:00", "Z;x"), None);
+        assert_eq!(
+            (offset(-210), offset(345)),
+            ("-03:30".to_owned(), "+05:45".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_mistake_in_a_target_stands_at_its_field() {
+        let targets = Targets(vec![TargetKey::IosAppStore]);
+        assert_eq!(
+            targets.at_field("/targets/0/version"),
+            "/ship/IOS_APP_STORE/version"
+        );
+        assert_eq!(
+            targets.at_field("/targets/0/storeIntegrationId"),
+            "/ship/IOS_APP_STORE/on"
+        );
+        assert_eq!(targets.at_field("/version"), "/version");
+    }
+}

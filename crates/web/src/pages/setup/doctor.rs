@@ -1,0 +1,66 @@
+//! The doctor: everything that a release will need, tried before the first one.
+
+use super::barred;
+use crate::api::Call;
+use crate::frame::{Frame, page};
+use crate::setup::{Check, Doctor};
+use crate::visit::{Paged, Visit};
+use actix_web::http::StatusCode;
+use actix_web::web;
+use askama::Template;
+use delivr_app::usecases::access::Role;
+use serde_json::json;
+
+#[derive(Template)]
+#[template(path = "doctor.html")]
+struct Page {
+    frame: Frame,
+    doctor: Doctor,
+    missing: usize,
+    unknown: usize,
+    barred: Option<String>,
+}
+
+async fn shown(visit: &Visit, mut doctor: Doctor, tried: bool) -> Paged {
+    let count = |word: &str| doctor.checks.iter().filter(|it| it.outcome == word).count();
+    let (missing, unknown) = (count("MISSING"), count("UNKNOWN"));
+    // What is to be put right stands first.
+    doctor.checks.sort_by_key(urgency);
+    let mut frame = visit.checked_frame("integrations").await;
+    if tried {
+        frame.done = crate::setup::done("examined");
+    }
+    let template = Page {
+        frame,
+        missing,
+        unknown,
+        doctor,
+        barred: barred(visit, Role::Admin),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn urgency(check: &Check) -> u8 {
+    match check.outcome.as_str() {
+        "MISSING" => 0,
+        "UNKNOWN" => 1,
+        "DEGRADED" => 2,
+        _ => 3,
+    }
+}
+
+/// What is known.
+pub(super) async fn show(visit: Visit) -> Paged {
+    let doctor: Doctor = visit.look("/doctor").await?;
+    shown(&visit, doctor, false).await
+}
+
+/// Tries everything now. What a pipeline's test finds is not kept, so the answer itself is the page.
+pub(super) async fn examine(visit: Visit, body: web::Bytes) -> Paged {
+    visit.form(&body)?;
+    let reply = visit.api.call(&visit.who, Call::post("/doctor", json!({}))).await;
+    let doctor: Doctor = reply
+        .read()
+        .map_err(|reply| visit.refuse_from(reply, "/doctor"))?;
+    shown(&visit, doctor, true).await
+}

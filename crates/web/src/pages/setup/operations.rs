@@ -1,0 +1,102 @@
+//! Operations: whether anybody works, what waits, what is in trouble, what failed and can be tried again.
+
+use super::integrations::of_category;
+use crate::frame::{Frame, page};
+use crate::model::{Hold, List, Release};
+use crate::pages::controls::Control;
+use crate::setup::{CATEGORIES, Integration};
+use crate::visit::{Paged, Visit};
+use actix_web::http::StatusCode;
+use askama::Template;
+use chrono::{DateTime, Utc};
+use delivr_app::usecases::access::Role;
+use serde::Deserialize;
+
+/// How the work stands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Operations {
+    worker_alive: bool,
+    last_worker_at: Option<DateTime<Utc>>,
+    due: usize,
+    oldest_due_at: Option<DateTime<Utc>>,
+    waiting: usize,
+    claimed: usize,
+    parked: usize,
+    troubled: Vec<Troubled>,
+    releases: usize,
+    more: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Troubled {
+    release: String,
+    does: String,
+    state: String,
+    failures: u16,
+    trouble: Option<String>,
+    due_at: DateTime<Utc>,
+    give_up_at: DateTime<Utc>,
+}
+
+/// A task that failed, and trying it again.
+struct Failed {
+    release: Release,
+    hold: Hold,
+    task: String,
+    controls: Vec<Control>,
+}
+
+#[derive(Template)]
+#[template(path = "operations.html")]
+struct Page {
+    frame: Frame,
+    now: Operations,
+    failed: Vec<Failed>,
+    broken: Vec<Integration>,
+    controls: Vec<Control>,
+}
+
+/// The page.
+pub(super) async fn show(visit: Visit) -> Paged {
+    let now: Operations = visit.look("/operations").await?;
+    let mut broken = Vec::new();
+    for (word, _, _) in CATEGORIES {
+        let found = of_category(&visit, word).await?;
+        broken.extend(found.into_iter().filter(|it| !it.works()));
+    }
+    let found: List<Release> = visit.look("/releases?limit=200").await?;
+    let mut failed = Vec::new();
+    for release in found.items {
+        for hold in release.holds.iter().filter(|it| it.hold == "TASK_FAILED") {
+            let Some(task) = hold.task_id.clone() else {
+                continue;
+            };
+            let retry = super::control(
+                &visit,
+                Role::Member,
+                "Retry",
+                format!("/releases/{}/do/retry?of={task}", release.key),
+            );
+            failed.push(Failed {
+                release: release.clone(),
+                hold: hold.clone(),
+                task,
+                controls: vec![retry],
+            });
+        }
+    }
+    let template = Page {
+        now,
+        failed,
+        broken,
+        controls: vec![
+            super::control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
+            super::control(&visit, Role::Admin, "Stop the line", "/operations/stop"),
+            super::control(&visit, Role::Admin, "Let the line go on", "/operations/go"),
+        ],
+        frame: visit.checked_frame("operations").await,
+    };
+    Ok(page(StatusCode::OK, &template))
+}
