@@ -17,7 +17,7 @@ use delivr_app::room::Room;
 use delivr_app::run_effect::{self, CallLimits, Ran};
 use delivr_domain::effect::Effect;
 use delivr_domain::ports::clock::Monotonic;
-use delivr_domain::ports::store::{ClaimRequest, Claimed, Queue as _, RowState};
+use delivr_domain::ports::store::{ClaimRequest, Claimed, Queue as _, Rooms, RowState};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Room for Slots {
             margin: Duration::from_secs(2),
             call_timeout: LIMITS.call_timeout,
             started: Monotonic(Duration::ZERO),
-            skip_integrations: Vec::new(),
+            rooms: Rooms::default(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Claiming: due rows by the database's clock, fair between tenants, at most as many as there are free slots.
 //!
 //! Of each tenant in turn one row, beginning after the tenant that was served last, until the limit: a tenant with a
-//! thousand due rows costs another one at most one turn. On PostgreSQL one statement finds, locks, chooses and writes,
+//! thousand due rows costs another one at most one turn. Of an integration no more rows are taken than it has room for, so
+//! that nothing is claimed only to be handed back; they are taken from the oldest rows of the tenant, as many as the limit,
+//! so that a claim costs the same however much is due. On PostgreSQL one statement finds, locks, chooses and writes,
 //! so that a claim is one round trip and one commit; on SQLite, where the writer is alone and a query costs no round
 //! trip, it is several in one transaction.
 
@@ -9,6 +11,7 @@ use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
 use crate::error::unavailable;
 use crate::sql::{Row, after, all, micros, places, run, span, values};
+use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Claim, ClaimRequest, Claimed, RowState};
@@ -86,6 +89,41 @@ fn claimed_sets(now: &str, lease_until: &str, worker: &str) -> String {
     )
 }
 
+/// Integrations are named in statements in groups of so many, so that there are few different statements: each is prepared
+/// once by each connection.
+const GROUP: usize = 8;
+
+/// Places for the ids, filled up to the next full group with one that nothing has.
+fn grouped(values: &mut Vec<Value>, ids: impl Iterator<Item = IntegrationId>) -> String {
+    let from = values.len();
+    values.extend(ids.map(|id| Value::from(id.uuid())));
+    while !(values.len() - from).is_multiple_of(GROUP) {
+        values.push(Value::from(Uuid::nil()));
+    }
+    places(from + 1, values.len() - from)
+}
+
+/// How many rows the integration of a row has room for, as an expression.
+fn room(request: &ClaimRequest, values: &mut Vec<Value>) -> String {
+    values.push(Value::from(i64::from(request.rooms.each)));
+    let each = values.len();
+    let mut named = String::new();
+    let some = request.rooms.of.iter().filter(|(_, left)| **left > 0);
+    let mut some: Vec<(Uuid, u16)> = some.map(|(id, left)| (id.uuid(), *left)).collect();
+    while !some.len().is_multiple_of(GROUP) {
+        some.push((Uuid::nil(), 0));
+    }
+    for (id, left) in some {
+        values.extend(values![id, i64::from(left)]);
+        named.push_str(&format!(" when ${} then ${}", values.len() - 1, values.len()));
+    }
+    if named.is_empty() {
+        format!("${each}")
+    } else {
+        format!("case integration_id{named} else ${each} end")
+    }
+}
+
 /// The two searches for due rows of one tenant, each along its own index. All but `values`, to which the integrations to
 /// skip are added, are expressions.
 fn due_rows(
@@ -98,16 +136,15 @@ fn due_rows(
     lock: &str,
 ) -> String {
     let mut skip = String::new();
-    if !request.skip_integrations.is_empty() {
-        let list = places(values.len() + 1, request.skip_integrations.len());
+    let list = grouped(values, request.rooms.full());
+    if !list.is_empty() {
         skip = format!("and (integration_id is null or integration_id not in ({list}))");
-        values.extend(request.skip_integrations.iter().map(|id| Value::from(id.uuid())));
     }
     format!(
-        "select * from (select id, due_at as since from effects where tenant_id = {tenant} and state = 'READY'
+        "select * from (select id, integration_id, due_at as since from effects where tenant_id = {tenant} and state = 'READY'
             and due_at <= {now} {skip} order by due_at, id limit {limit} {lock}) ready
         union all
-        select * from (select id, lease_until as since from effects where tenant_id = {tenant} and state = 'CLAIMED'
+        select * from (select id, integration_id, lease_until as since from effects where tenant_id = {tenant} and state = 'CLAIMED'
             and lease_until < {now} - {margin} {skip} order by lease_until, id limit {limit} {lock}) expired"
     )
 }
@@ -128,14 +165,19 @@ async fn in_one_statement(
     ];
     let now = "(select now from clock)";
     let due = due_rows(request, &mut values, "t.id", now, "$2", "$3", LOCK);
+    let room = room(request, &mut values);
     let sets = claimed_sets(now, &format!("{now} + $4"), "$5");
     let text = format!(
         "with clock as materialized
             (select (extract(epoch from clock_timestamp()) * 1000000)::bigint + $1 as now),
-        due as materialized (
-            select t.id as tenant, it.id, row_number() over (partition by t.id order by it.since, it.id) as turn
+        found as materialized (
+            select t.id as tenant, it.id, it.integration_id, it.since,
+                row_number() over (partition by t.id, it.integration_id order by it.since, it.id) as nth
             from tenants t cross join lateral ({due}) it
             where not exists (select 1 from stops s where s.scope = '{EVERYBODY}' or s.scope = t.id::text)),
+        due as materialized (
+            select tenant, id, row_number() over (partition by tenant order by since, id) as turn
+            from found where integration_id is null or nth <= {room}),
         chosen as materialized (
             select id, tenant, row_number() over (order by turn, tenant <= $6, tenant) as place
             from due order by place limit $3)
@@ -253,10 +295,15 @@ async fn candidates(
             tenant,
         ];
         let due = due_rows(request, &mut values, "$4", "$1", "$2", "$3", "");
-        let text = format!("select id, since from ({due}) due order by since, id");
-        let rows = all(unit, EFFECT, &text, values).await?;
-        let ids: Result<VecDeque<Uuid>, StoreError> = rows.iter().map(|row| row.uuid("id")).collect();
-        let ids = ids?;
+        let text = format!("select id, integration_id, since from ({due}) due order by since, id");
+        // An integration is one tenant's.
+        let mut rooms = request.rooms.clone();
+        let mut ids = VecDeque::new();
+        for row in all(unit, EFFECT, &text, values).await? {
+            if rooms.take(row.opt_uuid("integration_id")?.map(IntegrationId::from_uuid)) {
+                ids.push_back(row.uuid("id")?);
+            }
+        }
         if !ids.is_empty() {
             found.insert(tenant, ids);
         }

@@ -17,7 +17,7 @@ use delivr_domain::plan::{Deadlines, Plan, ScmPlan};
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::provider::{Descriptor, Registry};
 use delivr_domain::ports::store::{
-    AggregateRow, ClaimRequest, Claimed, Directory as _, EffectRow, Integration, Queue as _, RowState,
+    AggregateRow, ClaimRequest, Claimed, Directory as _, EffectRow, Integration, Queue as _, Rooms, RowState,
     Service, Store as _, Tenant, VerificationStatus,
 };
 use delivr_domain::release::Release;
@@ -121,7 +121,7 @@ impl Worker {
             margin: MARGIN,
             call_timeout: CALL,
             started: self.clock.monotonic(),
-            skip_integrations: Vec::new(),
+            rooms: Rooms::default(),
         };
         self.app.store.claim(&request).await.unwrap().pop()
     }

@@ -8,7 +8,7 @@ use delivr_app::run_effect::Ran;
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::clock::{Clock, Monotonic};
-use delivr_domain::ports::store::{ClaimRequest, Claimed};
+use delivr_domain::ports::store::{ClaimRequest, Claimed, Rooms};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ struct Slots {
     taken: usize,
     /// Nothing may be added by what is under way: others wait for room, or the worker is stopping.
     shut: bool,
+    /// A claim is under way: what its integrations have room for is its own.
+    claiming: bool,
 }
 
 /// Slots and limits of a worker.
@@ -35,6 +37,7 @@ impl Board {
                 limits: Limits::new(settings.per_integration),
                 taken: 0,
                 shut: false,
+                claiming: false,
             }),
             all: usize::from(settings.concurrency),
         }
@@ -68,14 +71,19 @@ impl Board {
         self.slots().shut = shut;
     }
 
-    /// Integrations that get no call now.
-    pub(crate) fn closed(&self, now: Monotonic) -> Vec<IntegrationId> {
-        self.slots().limits.closed(now)
+    /// What each integration admits now: a claim's own until what it brings is [`admitted`](Self::admitted).
+    pub(crate) fn rooms(&self, now: Monotonic) -> Rooms {
+        let mut slots = self.slots();
+        slots.claiming = true;
+        slots.limits.rooms(now)
     }
 
-    /// What may run, counted as under way, and what one claim brought beyond its integration's limit.
+    /// What may run, counted as under way, and what a claim brought beyond its integration's limit: the circuit may have
+    /// opened meanwhile.
     pub(crate) fn admitted(&self, claimed: Vec<Claimed>, now: Monotonic) -> (Vec<Claimed>, Vec<Claimed>) {
-        let limits = &mut self.slots().limits;
+        let slots = &mut *self.slots();
+        slots.claiming = false;
+        let limits = &mut slots.limits;
         claimed.into_iter().partition(|one| {
             let integration = one.row.effect.integration();
             let admits = limits.admits(integration, now);
@@ -107,16 +115,27 @@ pub(crate) struct Seat<'a> {
     board: &'a Board,
     clock: &'a dyn Clock,
     settings: &'a WorkerSettings,
+    /// What the effect called.
+    integration: Option<IntegrationId>,
     handed_on: AtomicBool,
+    /// Whether what was added has the effect's place among the calls through its integration.
+    went_on: AtomicBool,
 }
 
 impl<'a> Seat<'a> {
-    pub(crate) const fn new(board: &'a Board, clock: &'a dyn Clock, settings: &'a WorkerSettings) -> Self {
+    pub(crate) const fn new(
+        board: &'a Board,
+        clock: &'a dyn Clock,
+        settings: &'a WorkerSettings,
+        integration: Option<IntegrationId>,
+    ) -> Self {
         Self {
             board,
             clock,
             settings,
+            integration,
             handed_on: AtomicBool::new(false),
+            went_on: AtomicBool::new(false),
         }
     }
 
@@ -130,7 +149,16 @@ impl Room for Seat<'_> {
     fn take(&self, effect: &Effect) -> bool {
         let mut slots = self.board.slots();
         let integration = effect.integration();
-        if slots.shut || !slots.limits.admits(integration, self.clock.monotonic()) {
+        // The call has ended, and is counted until its report is stored: its place is free for the next one.
+        let goes_on =
+            integration.is_some() && integration == self.integration && !self.went_on.load(Ordering::Relaxed);
+        let admits = if goes_on {
+            slots.limits.goes_on(integration)
+        } else {
+            let claims = integration.is_some() && slots.claiming;
+            !claims && slots.limits.admits(integration, self.clock.monotonic())
+        };
+        if slots.shut || !admits {
             return false;
         }
         if self.handed_on() {
@@ -140,6 +168,9 @@ impl Room for Seat<'_> {
             slots.taken += 1;
         }
         self.handed_on.store(true, Ordering::Relaxed);
+        if goes_on {
+            self.went_on.store(true, Ordering::Relaxed);
+        }
         slots.limits.started(integration);
         true
     }
@@ -155,7 +186,7 @@ impl Room for Seat<'_> {
 
     fn request(&self) -> ClaimRequest {
         self.settings
-            .request(u16::MAX, self.clock.monotonic(), Vec::new())
+            .request(u16::MAX, self.clock.monotonic(), Rooms::default())
     }
 }
 
@@ -193,7 +224,7 @@ mod tests {
         let board = Board::new(&settings);
         assert_eq!(board.take_free(), 3);
         board.give_back(1);
-        let seat = Seat::new(&board, &clock, &settings);
+        let seat = Seat::new(&board, &clock, &settings, None);
         assert!(seat.take(&effect(1)), "its own");
         assert!(seat.take(&effect(2)), "the free one");
         assert!(!seat.take(&effect(3)), "there is no other");
@@ -209,7 +240,7 @@ mod tests {
         let (settings, clock) = (settings(), FakeClock::default());
         let board = Board::new(&settings);
         board.take_free();
-        let seat = Seat::new(&board, &clock, &settings);
+        let seat = Seat::new(&board, &clock, &settings, None);
         assert!(seat.take(&effect(1)));
         seat.give_back(&effect(1));
         board.ended(None, Ran::Done, seat.handed_on(), clock.monotonic());
@@ -220,12 +251,43 @@ mod tests {
     fn nothing_is_added_while_others_wait_or_beyond_an_integrations_limit() {
         let (settings, clock) = (settings(), FakeClock::default());
         let board = Board::new(&settings);
-        let seat = Seat::new(&board, &clock, &settings);
+        let seat = Seat::new(&board, &clock, &settings, None);
         board.shut(true);
         assert!(!seat.take(&effect(1)));
         board.shut(false);
         assert!(seat.take(&effect(1)) && seat.take(&effect(1)));
         assert!(!seat.take(&effect(1)), "two at a time");
         assert!(seat.take(&effect(2)));
+    }
+
+    #[test]
+    fn what_a_claim_may_bring_is_not_taken_by_others_meanwhile() {
+        let (settings, clock) = (settings(), FakeClock::default());
+        let board = Board::new(&settings);
+        let _one_of_three_is_under_way = board.take_free();
+        board.give_back(2);
+        let seat = Seat::new(&board, &clock, &settings, effect(1).integration());
+        assert_eq!(board.take_free(), 2);
+        assert_eq!(board.rooms(clock.monotonic()).left(effect(2).integration()), 2);
+        assert!(!seat.take(&effect(2)), "the claim may bring as many");
+        assert!(seat.take(&effect(1)), "in the place of the call that has ended");
+        board.admitted(Vec::new(), clock.monotonic());
+        board.give_back(2);
+        assert!(seat.take(&effect(2)));
+    }
+
+    #[test]
+    fn a_call_is_followed_by_one_through_the_same_integration_at_its_limit() {
+        let (settings, clock) = (settings(), FakeClock::default());
+        let board = Board::new(&settings);
+        let through = effect(1).integration();
+        board.slots().limits.started(through);
+        board.slots().limits.started(through);
+        board.slots().taken = 2;
+        let seat = Seat::new(&board, &clock, &settings, through);
+        assert!(seat.take(&effect(1)));
+        assert!(!seat.take(&effect(1)), "one place was its own");
+        board.ended(through, Ran::Done, seat.handed_on(), clock.monotonic());
+        assert_eq!(board.rooms(clock.monotonic()).left(through), 0);
     }
 }

@@ -16,7 +16,7 @@ use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{ClaimRequest, Claimed, PutBack};
+use delivr_domain::ports::store::{ClaimRequest, Claimed, PutBack, Rooms};
 use delivr_domain::report::Report;
 use futures_util::future::{Either, FutureExt as _, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -66,7 +66,7 @@ impl Default for WorkerSettings {
 
 impl WorkerSettings {
     /// A claim of at most so many rows that is about to be sent.
-    fn request(&self, limit: u16, started: Monotonic, skip_integrations: Vec<IntegrationId>) -> ClaimRequest {
+    fn request(&self, limit: u16, started: Monotonic, rooms: Rooms) -> ClaimRequest {
         ClaimRequest {
             worker: self.name.clone(),
             limit,
@@ -74,7 +74,7 @@ impl WorkerSettings {
             margin: self.margin,
             call_timeout: self.call_timeout,
             started,
-            skip_integrations,
+            rooms,
         }
     }
 }
@@ -280,9 +280,10 @@ impl Worker {
         }
     }
 
-    /// Takes what ends close together, up to half of the slots: one claim then fills them all, instead of one each.
+    /// Takes what ends close together, up to half of what is under way: one claim then fills all their slots, instead of
+    /// one each.
     async fn gather(&self, crew: &mut Crew<'_>) {
-        let half = usize::from(self.settings.concurrency) / 2;
+        let half = crew.running.len() / 2;
         while crew.running.len() > half {
             let pause = pin!(
                 self.app
@@ -386,15 +387,33 @@ impl Worker {
                 claimed: Vec::new(),
             };
         }
-        let skip = board.closed(self.app.clock.monotonic());
-        let limited = !skip.is_empty();
-        let claimed = self.claim(skip, u16::try_from(free).unwrap_or(u16::MAX)).await;
-        let claimed = self.or_trouble(claimed);
+        let mut rooms = board.rooms(self.app.clock.monotonic());
+        let claimed = self.fill(&mut rooms, free).await;
         Pass {
-            crowded: limited || claimed.len() >= free,
+            crowded: rooms.full().next().is_some() || claimed.len() >= free,
             filled: claimed.len() >= free,
             more,
             claimed,
+        }
+    }
+
+    /// Claims for as many slots. Rows of an integration that has no room any more may have stood before others, so that
+    /// without it there may be more.
+    async fn fill(&self, rooms: &mut Rooms, free: usize) -> Vec<Claimed> {
+        let mut claimed = Vec::new();
+        loop {
+            let left = u16::try_from(free.saturating_sub(claimed.len())).unwrap_or(u16::MAX);
+            let some = self.or_trouble(self.claim(rooms.clone(), left).await);
+            let mut used_up = false;
+            for one in &some {
+                let integration = one.row.effect.integration();
+                rooms.take(integration);
+                used_up |= rooms.left(integration) == 0;
+            }
+            claimed.extend(some);
+            if !used_up || claimed.len() >= free {
+                return claimed;
+            }
         }
     }
 
@@ -423,8 +442,8 @@ impl Worker {
     }
 
     async fn run_one(&self, board: &Board, claimed: Claimed) -> Ended {
-        let seat = Seat::new(board, self.app.clock.as_ref(), &self.settings);
         let integration = claimed.row.effect.integration();
+        let seat = Seat::new(board, self.app.clock.as_ref(), &self.settings, integration);
         let word = claimed.row.effect.word();
         let began = self.app.clock.monotonic();
         let limits = CallLimits {
@@ -446,8 +465,8 @@ impl Worker {
         }
     }
 
-    async fn claim(&self, skip: Vec<IntegrationId>, limit: u16) -> Result<Vec<Claimed>, StoreError> {
-        let request = self.settings.request(limit, self.app.clock.monotonic(), skip);
+    async fn claim(&self, rooms: Rooms, limit: u16) -> Result<Vec<Claimed>, StoreError> {
+        let request = self.settings.request(limit, self.app.clock.monotonic(), rooms);
         self.app.store.claim(&request).await
     }
 
@@ -506,7 +525,7 @@ impl Worker {
         let board = Board::new(&self.settings);
         // One after the other, and nothing that was not due at the beginning.
         board.shut(true);
-        for claimed in self.claim(Vec::new(), self.settings.concurrency).await? {
+        for claimed in self.claim(Rooms::default(), self.settings.concurrency).await? {
             // A watch that is not due again counts as work: it looked.
             worked += usize::from(!matches!(claimed.row.effect, Effect::Watch { .. }));
             self.run_one(&board, claimed).await;

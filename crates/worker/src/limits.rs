@@ -5,6 +5,7 @@
 use delivr_app::run_effect::Ran;
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::clock::Monotonic;
+use delivr_domain::ports::store::Rooms;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,17 +36,25 @@ impl Limits {
         }
     }
 
-    /// Whether one more call may go through the integration now. One claim may bring more rows than there is room for.
+    /// Whether one more call may go through the integration now.
     pub(crate) fn admits(&self, integration: Option<IntegrationId>, now: Monotonic) -> bool {
         let gauge = integration.and_then(|id| self.gauges.get(&id));
-        gauge.is_none_or(|gauge| !self.shut(gauge, now))
+        gauge.is_none_or(|gauge| self.room(gauge, now) > 0)
     }
 
-    fn shut(&self, gauge: &Gauge, now: Monotonic) -> bool {
-        let open = gauge
-            .open_until
-            .is_some_and(|until| now < until || gauge.running > 0);
-        open || gauge.running >= self.per_integration
+    /// Whether a call that is at its end may be followed by another one in its place.
+    pub(crate) fn goes_on(&self, integration: Option<IntegrationId>) -> bool {
+        let gauge = integration.and_then(|id| self.gauges.get(&id));
+        gauge.is_none_or(|gauge| gauge.open_until.is_none())
+    }
+
+    /// How many more calls may go through it. A circuit whose time is over lets one call through.
+    fn room(&self, gauge: &Gauge, now: Monotonic) -> u16 {
+        match gauge.open_until {
+            Some(until) if now < until => 0,
+            Some(_over) => u16::from(gauge.running == 0),
+            None => self.per_integration.saturating_sub(gauge.running),
+        }
     }
 
     pub(crate) fn started(&mut self, integration: Option<IntegrationId>) {
@@ -79,13 +88,13 @@ impl Limits {
         }
     }
 
-    /// Integrations that get no call now. A circuit whose time is over lets one call through.
-    pub(crate) fn closed(&self, now: Monotonic) -> Vec<IntegrationId> {
-        self.gauges
-            .iter()
-            .filter(|(_, gauge)| self.shut(gauge, now))
-            .map(|(id, _)| *id)
-            .collect()
+    /// What each integration admits now.
+    pub(crate) fn rooms(&self, now: Monotonic) -> Rooms {
+        let of = self.gauges.iter().map(|(id, gauge)| (*id, self.room(gauge, now)));
+        Rooms {
+            each: self.per_integration,
+            of: of.collect(),
+        }
     }
 }
 
@@ -100,15 +109,19 @@ mod tests {
         IntegrationId::derived(&[&n.to_be_bytes()])
     }
 
+    fn closed(limits: &Limits, seconds: u64) -> Vec<IntegrationId> {
+        limits.rooms(at(seconds)).full().collect()
+    }
+
     #[test]
     fn a_busy_integration_gets_no_further_call() {
         let mut limits = Limits::new(2);
         limits.started(Some(id(1)));
-        assert!(limits.closed(at(0)).is_empty());
+        assert_eq!(limits.rooms(at(0)).left(Some(id(1))), 1);
         limits.started(Some(id(1)));
-        assert_eq!(limits.closed(at(0)), vec![id(1)]);
+        assert_eq!(closed(&limits, 0), vec![id(1)]);
         limits.ended(Some(id(1)), Ran::Done, at(1));
-        assert!(limits.closed(at(1)).is_empty());
+        assert!(closed(&limits, 1).is_empty());
     }
 
     #[test]
@@ -118,12 +131,28 @@ mod tests {
             limits.started(Some(id(1)));
             limits.ended(Some(id(1)), Ran::VendorTrouble, at(second));
         }
-        assert_eq!(limits.closed(at(5)), vec![id(1)]);
-        assert!(limits.closed(at(40)).is_empty(), "one call may try again");
+        assert_eq!(closed(&limits, 5), vec![id(1)]);
+        assert_eq!(
+            limits.rooms(at(40)).left(Some(id(1))),
+            1,
+            "one call may try again"
+        );
         limits.started(Some(id(1)));
-        assert_eq!(limits.closed(at(40)), vec![id(1)], "but only one");
+        assert_eq!(closed(&limits, 40), vec![id(1)], "but only one");
         limits.ended(Some(id(1)), Ran::Done, at(41));
-        assert!(limits.closed(at(41)).is_empty());
+        assert!(closed(&limits, 41).is_empty());
+    }
+
+    #[test]
+    fn a_call_is_followed_by_another_in_its_place_while_the_vendor_is_well() {
+        let mut limits = Limits::new(1);
+        limits.started(Some(id(1)));
+        assert!(!limits.admits(Some(id(1)), at(0)) && limits.goes_on(Some(id(1))));
+        for _ in 0..BREAKER_FAILURES {
+            limits.ended(Some(id(1)), Ran::VendorTrouble, at(0));
+            limits.started(Some(id(1)));
+        }
+        assert!(!limits.goes_on(Some(id(1))));
     }
 
     #[test]
@@ -132,6 +161,6 @@ mod tests {
         limits.started(Some(id(1)));
         limits.started(Some(id(2)));
         limits.ended(Some(id(2)), Ran::Done, at(1));
-        assert_eq!(limits.closed(at(1)), vec![id(1)]);
+        assert_eq!(closed(&limits, 1), vec![id(1)]);
     }
 }

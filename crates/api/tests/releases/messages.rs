@@ -6,7 +6,7 @@ use delivr_domain::effect::{Effect, Note, Topic};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::clock::{Clock as _, Monotonic};
-use delivr_domain::ports::store::{AttemptRecord, ClaimRequest, Queue as _, RowEnd, Store as _};
+use delivr_domain::ports::store::{AttemptRecord, ClaimRequest, Queue as _, Rooms, RowEnd, Store as _};
 use delivr_persistence::{MessagesOf as StoredOf, SqlStore};
 use delivr_provider_kit::SystemClock;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ impl Told {
             margin: Duration::from_secs(2),
             call_timeout: Duration::from_secs(10),
             started: Monotonic(Duration::ZERO),
-            skip_integrations: Vec::new(),
+            rooms: Rooms::default(),
         };
         for claimed in self.store.claim(&request).await.unwrap() {
             let claim = claimed.claim.unwrap();

@@ -21,7 +21,7 @@ use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
 use delivr_domain::ports::store::{
-    ClaimRequest, Claimed, Directory as _, EffectRow, Integration, Queue as _, Service, Tenant,
+    ClaimRequest, Claimed, Directory as _, EffectRow, Integration, Queue as _, Rooms, Service, Tenant,
     VerificationStatus,
 };
 use delivr_domain::ports::vendor::{
@@ -421,7 +421,7 @@ impl Bench {
             margin: Duration::from_secs(2),
             call_timeout: LIMITS.call_timeout,
             started: self.clock.monotonic(),
-            skip_integrations: Vec::new(),
+            rooms: Rooms::default(),
         };
         now(self.store.claim(&request)).unwrap()
     }

@@ -10,7 +10,7 @@ mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
-pub use work::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, RowEnd, RowState};
+pub use work::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Rooms, RowEnd, RowState};
 
 use super::error::StoreError;
 use super::kept::Kept;
@@ -271,7 +271,9 @@ pub trait UnitOfWork: Send {
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Claims due rows (READY and due, or CLAIMED with the lease over by `margin`: then failures + 1 and
-    /// `unknown_since` = the lease's end), fair between tenants; stopped tenants get none. One commit.
+    /// `unknown_since` = the lease's end), fair between tenants; stopped tenants get none, and of one integration no
+    /// more are claimed than it has room for. One commit, and none when nothing is due. Fewer than are due may be
+    /// claimed where one integration's rows stand before all others: the rest is there for the next claim.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
     /// Gives a claimed row back.
     async fn put_back(&self, claim: &Claim, how: &PutBack) -> Result<(), StoreError>;

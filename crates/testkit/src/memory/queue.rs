@@ -25,10 +25,7 @@ impl State {
     /// Since when a row may be claimed, if it may.
     fn claimable(&self, slot: &Slot, request: &ClaimRequest, now: Timestamp) -> Option<Timestamp> {
         let stopped = self.stops.contains(&None) || self.stops.contains(&Some(slot.tenant));
-        let skipped = slot
-            .integration
-            .is_some_and(|id| request.skip_integrations.contains(&id));
-        if stopped || skipped {
+        if stopped || request.rooms.left(slot.integration) == 0 {
             return None;
         }
         match slot.state {
@@ -107,10 +104,18 @@ impl Queue for MemoryStore {
             .plus(request.lease.saturating_sub(request.call_timeout));
         let mut claimed = Vec::new();
         let mut looked_at = 0;
+        let mut rooms = request.rooms.clone();
         while looked_at < request.limit
             && let Some(tenant) = order.pop_front()
         {
-            let Some(id) = waiting.get_mut(&tenant).and_then(VecDeque::pop_front) else {
+            let mut has_room = |id: &EffectId| {
+                let integration = state.effects.get(id).and_then(|slot| slot.integration);
+                rooms.take(integration)
+            };
+            let next = waiting
+                .get_mut(&tenant)
+                .and_then(|ids| std::iter::from_fn(|| ids.pop_front()).find(&mut has_room));
+            let Some(id) = next else {
                 continue;
             };
             looked_at += 1;

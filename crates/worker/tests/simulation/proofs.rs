@@ -19,7 +19,7 @@ use delivr_domain::plan::{BuildMode, Purpose, TrackerPlan};
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port, Registry};
-use delivr_domain::ports::store::{ClaimRequest, EffectRow, Queue as _, RowEnd, RowState, Store as _};
+use delivr_domain::ports::store::{ClaimRequest, EffectRow, Queue as _, Rooms, RowEnd, RowState, Store as _};
 use delivr_domain::ports::vendor::{Declared, Lookup, Recognition, Tracker, Verification, Writes};
 use delivr_domain::release::command::Command;
 use delivr_domain::release::gate::Context;
@@ -295,7 +295,7 @@ fn a_row_that_is_parked_after_its_task_was_cancelled_ends() {
         margin: seconds(2),
         call_timeout: seconds(20),
         started: bench.clock.monotonic(),
-        skip_integrations: Vec::new(),
+        rooms: Rooms::default(),
     };
     let claimed = at_once(bench.store.claim(&request)).unwrap();
     let row = bench.ticket();

@@ -41,6 +41,8 @@ fn line(ended: &Ended) -> String {
 /// The first seeds with everything (see `Shared::everything`); together they meet every kind of trouble.
 const FIXED: u64 = 8;
 const EVERYTHING: u64 = 8;
+/// One with less of it, in which releases come far enough to be sent back.
+const CALM: u64 = 1;
 
 /// A seed in which the simulation itself falls over has failed, and the others go on.
 fn standing(seed: u64) -> Ended {
@@ -63,8 +65,10 @@ fn no_seed_breaks_the_engine() {
     let mut stories = Vec::new();
     let mut completed = 0;
     let mut met: BTreeMap<Kind, u64> = BTreeMap::new();
-    for number in 0..setting("DELIVR_SIM_SEEDS", FIXED) {
-        let ended = standing(first + number * step);
+    let numbers = 0..setting("DELIVR_SIM_SEEDS", FIXED);
+    let seeds = numbers.map(|number| first + number * step);
+    for seed in seeds.chain((!asked).then_some(CALM)) {
+        let ended = standing(seed);
         eprintln!("SEED {}", line(&ended));
         completed += ended.completed;
         for (kind, times) in &ended.counts {

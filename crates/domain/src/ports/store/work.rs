@@ -6,6 +6,7 @@ use crate::key::{EffectId, words};
 use crate::ports::clock::Monotonic;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Proof that this process holds one attempt at one effect. Not `Clone`; made by store adapters only.
@@ -102,8 +103,52 @@ pub struct ClaimRequest {
     pub call_timeout: Duration,
     /// Monotonic time read before the claim statement is sent.
     pub started: Monotonic,
-    /// Integrations that get no call now (limit reached, circuit open).
-    pub skip_integrations: Vec<IntegrationId>,
+    /// What each integration admits now: nothing is claimed that could not be run.
+    pub rooms: Rooms,
+}
+
+/// How many more calls each integration admits now. An effect that calls no vendor always has room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rooms {
+    /// Calls through an integration that is not named.
+    pub each: u16,
+    /// Integrations that admit another number: calls are under way through them, or their circuit is open. Those with 0
+    /// get none.
+    pub of: BTreeMap<IntegrationId, u16>,
+}
+
+impl Default for Rooms {
+    /// No limits.
+    fn default() -> Self {
+        Self {
+            each: u16::MAX,
+            of: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rooms {
+    /// How many more effects of the integration there is room for.
+    #[must_use]
+    pub fn left(&self, integration: Option<IntegrationId>) -> u16 {
+        integration.map_or(u16::MAX, |id| self.of.get(&id).copied().unwrap_or(self.each))
+    }
+
+    /// Takes one place away, if there is one; whether there was.
+    pub fn take(&mut self, integration: Option<IntegrationId>) -> bool {
+        let left = self.left(integration);
+        if let Some(id) = integration
+            && left > 0
+        {
+            self.of.insert(id, left - 1);
+        }
+        left > 0
+    }
+
+    /// Integrations that get no call now.
+    pub fn full(&self) -> impl Iterator<Item = IntegrationId> {
+        self.of.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id)
+    }
 }
 
 /// A claimed effect.

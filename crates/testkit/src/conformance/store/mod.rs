@@ -59,7 +59,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             a_row_has_one_claimer, an_expired_lease_is_taken_over_and_the_straggler_fenced,
             finish_is_idempotent_by_its_own_attempt, put_back_counts_failures_and_marks_the_unknown,
             claims_keep_to_the_limit, claims_are_fair_between_tenants, a_stop_stops_claims,
-            skipped_integrations_get_no_claims, a_watch_is_due_again_and_never_claimed,
+            an_integration_gets_no_more_claims_than_it_has_room_for, rows_without_room_do_not_stand_in_the_way, a_watch_is_due_again_and_never_claimed,
             enqueue_re_arms_ended_rows_only, end_leaves_a_claimed_row_alone, hasten_makes_a_ready_row_due,
             watching_lists_what_an_integration_reads,
             renew_extends_the_lease, an_unreadable_row_is_told_and_blocks_nobody, due_times_are_told,

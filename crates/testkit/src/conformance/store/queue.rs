@@ -9,9 +9,11 @@ use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{AttemptRecord, EffectRow, Finished, PutBack, RowEnd, RowState};
+use delivr_domain::ports::store::{
+    AttemptRecord, Claimed, EffectRow, Finished, PutBack, Rooms, RowEnd, RowState,
+};
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -213,20 +215,49 @@ pub async fn a_stop_stops_claims(subject: &dyn Subject) {
     assert_eq!(claim(subject, 10).await.len(), 2);
 }
 
-/// An integration whose limit is reached gets no calls, others do.
-pub async fn skipped_integrations_get_no_claims(subject: &dyn Subject) {
+/// Of an integration no more is claimed than it has room for, and of one without room nothing; others are served.
+pub async fn an_integration_gets_no_more_claims_than_it_has_room_for(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;
-    enqueue(
-        subject,
-        tenant,
-        &[perform(release_id("app"), 0), message(release_id("app"), 0)],
-    )
-    .await;
+    let mut effects: Vec<_> = (0..5).map(|step| perform(release_id("app"), step)).collect();
+    effects.extend((0..3).map(|ordinal| message(release_id("app"), ordinal)));
+    enqueue(subject, tenant, &effects).await;
+    let through = |claimed: &[Claimed], integration| {
+        let same = |it: &&Claimed| it.row.effect.integration() == Some(integration);
+        claimed.iter().filter(same).count()
+    };
     let mut narrowed = request(10);
-    narrowed.skip_integrations = vec![tracker()];
+    narrowed.rooms = Rooms {
+        each: 1,
+        of: BTreeMap::from([(tracker(), 2)]),
+    };
     let claimed = subject.store().claim(&narrowed).await.unwrap();
-    assert!(claimed.len() == 1 && claimed[0].row.effect.word() == "MESSAGE");
-    assert_eq!(claim(subject, 10).await.len(), 1);
+    assert_eq!((through(&claimed, tracker()), claimed.len()), (2, 3));
+    narrowed.rooms.of.insert(tracker(), 0);
+    narrowed.rooms.each = 7;
+    let claimed = subject.store().claim(&narrowed).await.unwrap();
+    assert_eq!((through(&claimed, tracker()), claimed.len()), (0, 2));
+    assert!(
+        subject.store().claim(&narrowed).await.unwrap().is_empty(),
+        "the rest waits for room"
+    );
+    assert_eq!(claim(subject, 10).await.len(), 3);
+}
+
+/// Rows of one integration that stand before all others keep them from no more than one claim.
+pub async fn rows_without_room_do_not_stand_in_the_way(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let many: Vec<_> = (0..20).map(|step| perform(release_id("app"), step)).collect();
+    enqueue(subject, tenant, &many).await;
+    subject.advance(SECOND);
+    enqueue(subject, tenant, &[message(release_id("app"), 0)]).await;
+    let mut narrowed = request(4);
+    narrowed.rooms.of.insert(tracker(), 3);
+    let mut claimed = subject.store().claim(&narrowed).await.unwrap();
+    narrowed.rooms.of.insert(tracker(), 0);
+    narrowed.limit = 1;
+    claimed.extend(subject.store().claim(&narrowed).await.unwrap());
+    let words: BTreeSet<_> = claimed.iter().map(|it| it.row.effect.word()).collect();
+    assert_eq!((claimed.len(), words.len()), (4, 2));
 }
 
 /// A watch stays READY, without claim and attempt, and comes again after its interval.

@@ -10,7 +10,7 @@ use delivr_domain::key::{AggregateId, AggregateKind, EffectKey, Generation, Task
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Claim, ClaimRequest, Claimed, Integration, Pipeline, Profile, Projection, Service,
+    AggregateRow, Claim, ClaimRequest, Claimed, Integration, Pipeline, Profile, Projection, Rooms, Service,
     StoredEvent, Tenant, Token, VerificationStatus,
 };
 use delivr_domain::time::Timestamp;
@@ -168,7 +168,7 @@ pub fn request(limit: u16) -> ClaimRequest {
         margin: MARGIN,
         call_timeout: Duration::from_secs(10),
         started: Monotonic(Duration::from_secs(5)),
-        skip_integrations: Vec::new(),
+        rooms: Rooms::default(),
     }
 }
 
