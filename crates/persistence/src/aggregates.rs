@@ -474,6 +474,27 @@ pub(crate) async fn list<C: ConnectionTrait>(
     Ok(Listed { items, next })
 }
 
+/// The release of a key, found by its number.
+pub(crate) async fn by_key<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    key: &str,
+) -> Result<Option<AggregateId>, StoreError> {
+    let digits = key.rsplit_once('-').map(|(_word, digits)| digits.parse::<i64>());
+    let Some(Ok(number)) = digits else {
+        return Ok(None);
+    };
+    let text = "select id from releases where tenant_id = $1 and number = $2 and key = $3";
+    let row = one(on, WHAT, text, values![tenant.uuid(), number, key]).await?;
+    row.map(|row| {
+        Ok(AggregateId {
+            kind: AggregateKind::Release,
+            id: row.uuid("id")?,
+        })
+    })
+    .transpose()
+}
+
 /// Submissions and rollouts of a release, oldest first.
 pub(crate) async fn children<C: ConnectionTrait>(
     on: &C,

@@ -15,6 +15,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::fmt;
@@ -60,6 +61,12 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+/// A connection that has not been used for so long is asked whether it still is one.
+const RESTED: Duration = Duration::from_secs(1);
+/// Statements that a connection keeps prepared. Some are of many shapes (as many rows as there are), so that there are
+/// more of them than the library's hundred.
+const PREPARED: usize = 500;
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,11 +125,14 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(PREPARED)
         .foreign_keys(true);
     let pool = |connections: u32| {
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(options.acquire_timeout)
+            // A file does not hang up.
+            .test_before_acquire(false)
     };
     // The writer first: it creates the file and puts it into WAL mode.
     let write = pool(1).connect_with(file.clone()).await.map_err(unavailable)?;
@@ -150,11 +160,23 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
     let server = PgConnectOptions::from_str(url)
         .map_err(unavailable)?
         .application_name("delivr")
+        .statement_cache_capacity(PREPARED)
         // A process that stalls inside a transaction must not keep a release locked for ever.
         .options([("idle_in_transaction_session_timeout", "60s")]);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections.max(2))
         .acquire_timeout(options.acquire_timeout)
+        // Asked each time, a connection costs each statement a second round trip. One that has just been used is taken
+        // as it is; a server that went away since is an error like one that goes away a moment later.
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(server.clone())
         .await
         .map_err(unavailable)?;

@@ -49,6 +49,9 @@ impl Directory for SqlStore {
     async fn token_by_digest(&self, digest: &str) -> Result<Option<Token>, StoreError> {
         tenants::token(self, digest).await
     }
+    async fn bearer(&self, digest: &str) -> Result<Option<(Token, Tenant)>, StoreError> {
+        tenants::bearer(self, digest).await
+    }
     async fn tokens(&self, tenant: TenantId) -> Result<Vec<Token>, StoreError> {
         tenants::tokens(self, tenant).await
     }
@@ -163,6 +166,13 @@ impl Directory for SqlStore {
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         let found = aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read, "").await?;
         Ok(found.map(|(row, _current)| row))
+    }
+    async fn look(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
+        let found = aggregates::load(&self.inner.read, id, Some(tenant), Parts::Left, "").await?;
+        Ok(found.map(|(row, _current)| row))
+    }
+    async fn release_by_key(&self, tenant: TenantId, key: &str) -> Result<Option<AggregateId>, StoreError> {
+        aggregates::by_key(&self.inner.read, tenant, key).await
     }
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         let found = aggregates::load(&self.inner.read, id, None, Parts::Left, "").await?;

@@ -135,6 +135,22 @@ pub(crate) async fn token(store: &SqlStore, digest: &str) -> Result<Option<Token
     row.map(|row| read_token(&row)).transpose()
 }
 
+/// The token of the digest, with its tenant.
+pub(crate) async fn bearer(store: &SqlStore, digest: &str) -> Result<Option<(Token, Tenant)>, StoreError> {
+    let text = "select k.*, t.slug as tenant_slug, t.name as tenant_name
+        from api_tokens k join tenants t on t.id = k.tenant_id where k.digest = $1";
+    let Some(row) = one(&store.inner.read, TOKEN, text, values![digest]).await? else {
+        return Ok(None);
+    };
+    let token = read_token(&row)?;
+    let tenant = Tenant {
+        id: token.tenant,
+        slug: row.text("tenant_slug")?,
+        name: row.text("tenant_name")?,
+    };
+    Ok(Some((token, tenant)))
+}
+
 pub(crate) async fn tokens(store: &SqlStore, tenant: TenantId) -> Result<Vec<Token>, StoreError> {
     let text = "select * from api_tokens where tenant_id = $1 order by created_at desc, id";
     let rows = all(&store.inner.read, TOKEN, text, values![tenant.uuid()]).await?;

@@ -141,7 +141,7 @@ async fn find(cx: &Context) -> Result<(AggregateRow, Box<Submission>), Problem> 
     let row = cx
         .app
         .store
-        .read(cx.tenant(), id(cx)?)
+        .look(cx.tenant(), id(cx)?)
         .await?
         .ok_or_else(missing)?;
     match show_state(&row)? {

@@ -166,8 +166,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// When the store fails.
 pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, StoreError> {
     // Looked up by digest: a comparison of secrets, whose time could tell something, does not take place.
-    match app.store.token_by_digest(&token_digest(secret)).await? {
-        Some(token) if is_valid(app, &token) => principal_of(app, token).await,
+    match app.store.bearer(&token_digest(secret)).await? {
+        Some((token, tenant)) if is_valid(app, &token) => principal(token, tenant).map(Some),
         Some(_) | None => Ok(None),
     }
 }
@@ -191,7 +191,10 @@ pub async fn valid_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Opt
 /// When the store fails.
 pub async fn by_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Option<Principal>, StoreError> {
     match valid_token(app, tenant, id).await? {
-        Some(token) => principal_of(app, token).await,
+        Some(token) => {
+            let tenant = app.store.tenant(token.tenant).await?;
+            tenant.map(|tenant| principal(token, tenant)).transpose()
+        }
         None => Ok(None),
     }
 }
@@ -200,7 +203,7 @@ fn is_valid(app: &App, token: &Token) -> bool {
     token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > app.clock.now())
 }
 
-async fn principal_of(app: &App, token: Token) -> Result<Option<Principal>, StoreError> {
+fn principal(token: Token, tenant: Tenant) -> Result<Principal, StoreError> {
     let role = token.role.parse().map_err(|why| StoreError::Corrupt {
         what: "token role",
         why,
@@ -210,16 +213,13 @@ async fn principal_of(app: &App, token: Token) -> Result<Option<Principal>, Stor
         what: "person of a token",
         why,
     })?;
-    let Some(tenant) = app.store.tenant(token.tenant).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Principal {
+    Ok(Principal {
         token: token.id,
         name: token.name,
         person,
         tenant,
         role,
-    }))
+    })
 }
 
 /// What events call the actor of what nobody asked for.

@@ -11,7 +11,7 @@ use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::provider::{ConfigError, Credentials, Descriptor, Port};
-use delivr_domain::ports::store::{Integration, Page, ReleaseFilter, VerificationStatus};
+use delivr_domain::ports::store::{Integration, VerificationStatus};
 use delivr_domain::release::command::Command as ReleaseCommand;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -385,22 +385,5 @@ async fn restore(app: &App, tenant: TenantId, id: IntegrationId, actor: &str) ->
 /// # Errors
 /// When the store fails.
 pub async fn by_key(app: &App, tenant: TenantId, key: &str) -> Result<Option<AggregateId>, StoreError> {
-    let filter = ReleaseFilter {
-        text: Some(key.to_owned()),
-        ..ReleaseFilter::default()
-    };
-    let mut page = Page {
-        limit: 200,
-        cursor: None,
-    };
-    loop {
-        let listed = app.store.releases(tenant, &filter, &page).await?;
-        if let Some(row) = listed.items.iter().find(|row| row.projection.key == key) {
-            return Ok(Some(row.id));
-        }
-        match listed.next {
-            Some(next) => page.cursor = Some(next),
-            None => return Ok(None),
-        }
-    }
+    app.store.release_by_key(tenant, key).await
 }

@@ -48,7 +48,7 @@ pub async fn find(
     tenant: TenantId,
     id: AggregateId,
 ) -> Result<Option<(AggregateRow, Box<Release>)>, StoreError> {
-    let Some(row) = app.store.read(tenant, id).await? else {
+    let Some(row) = app.store.look(tenant, id).await? else {
         return Ok(None);
     };
     match show_state(&row)? {

@@ -485,6 +485,14 @@ pub trait Directory: Send + Sync {
     async fn insert_token(&self, token: &Token) -> Result<(), StoreError>;
     /// The token of the digest.
     async fn token_by_digest(&self, digest: &str) -> Result<Option<Token>, StoreError>;
+    /// The token of the digest, with its tenant.
+    async fn bearer(&self, digest: &str) -> Result<Option<(Token, Tenant)>, StoreError> {
+        let Some(token) = self.token_by_digest(digest).await? else {
+            return Ok(None);
+        };
+        let tenant = self.tenant(token.tenant).await?;
+        Ok(tenant.map(|tenant| (token, tenant)))
+    }
     /// Tokens of a tenant, newest first.
     async fn tokens(&self, tenant: TenantId) -> Result<Vec<Token>, StoreError>;
     /// Revokes a token; false when there is none of the id.
@@ -590,8 +598,28 @@ pub trait Directory: Send + Sync {
 
     /// Reads an aggregate of a tenant without lock.
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
-    /// Reads an aggregate for the machine itself (worker, Tell), whose tenant is not known yet; without derived rows,
-    /// which only a person's look ([`Directory::read`]) needs.
+    /// The same without derived rows: its state, which says what they say, and its columns.
+    async fn look(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
+        self.read(tenant, id).await
+    }
+    /// The release that people call by the key (`REL-42`).
+    async fn release_by_key(&self, tenant: TenantId, key: &str) -> Result<Option<AggregateId>, StoreError> {
+        let mut page = Page {
+            limit: 200,
+            cursor: None,
+        };
+        loop {
+            let listed = self.releases(tenant, &ReleaseFilter::default(), &page).await?;
+            if let Some(row) = listed.items.iter().find(|row| row.projection.key == key) {
+                return Ok(Some(row.id));
+            }
+            match listed.next {
+                Some(next) => page.cursor = Some(next),
+                None => return Ok(None),
+            }
+        }
+    }
+    /// Reads an aggregate for the machine itself (worker, Tell), whose tenant is not known yet; without derived rows.
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
     /// Releases of a tenant, newest first; without derived rows.
     async fn releases(

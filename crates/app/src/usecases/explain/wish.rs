@@ -24,7 +24,7 @@ const fn word(id: AggregateId) -> &'static str {
 pub async fn command(app: &App, id: AggregateId, wish: &Wish<'_>) -> Result<Stepped, ApplyError> {
     let row = app
         .store
-        .read(wish.tenant, id)
+        .look(wish.tenant, id)
         .await?
         .ok_or(ApplyError::Missing(word(id)))?;
     if let Some(expected) = wish.expected
