@@ -15,8 +15,8 @@ use delivr_domain::key::{AggregateId, AggregateKind, EffectKey};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, Claimed, Fact, Finished, RowEnd, Store, StoredAnswer, StoredEvent,
-    UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, Claimed, Fact, Finished, RowEnd, Sought, Standing, Store,
+    StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::release::command::Rejection;
 use delivr_domain::release::gate::Context;
@@ -159,12 +159,50 @@ const fn word(id: AggregateId) -> &'static str {
 pub async fn create(
     store: &dyn Store,
     clock: &dyn Clock,
-    mut draft: Draft,
+    draft: Draft,
     actor: &str,
     remember: Option<&Remember<'_>>,
 ) -> Result<Aggregate, ApplyError> {
+    match create_where_free(store, clock, draft, actor, remember, &[]).await? {
+        Created::Stored(state) => Ok(state),
+        // Nothing was asked to be free.
+        Created::Taken(_) => Err(StoreError::Conflict.into()),
+    }
+}
+
+/// What became of a release that was to be created.
+#[derive(Debug)]
+pub enum Created {
+    /// It is stored.
+    Stored(Aggregate),
+    /// Another release stands where this one was to stand; nothing is changed.
+    Taken(Standing),
+}
+
+/// Creates a release if nothing stands on its service's line where it is to stand: asked in the transaction that creates
+/// it, so that of two creations at the same time one finds the other.
+///
+/// # Errors
+/// See [`ApplyError`].
+pub async fn create_where_free(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    mut draft: Draft,
+    actor: &str,
+    remember: Option<&Remember<'_>>,
+    places: &[Sought],
+) -> Result<Created, ApplyError> {
     let mut unit = store.begin().await?;
     draft.number = unit.next_number(draft.tenant, "release").await?;
+    if !places.is_empty()
+        && let Some(other) = unit
+            .standing(draft.tenant, draft.service, places)
+            .await?
+            .into_iter()
+            .next()
+    {
+        return Ok(Created::Taken(other));
+    }
     let tenant = draft.tenant;
     let facts = std::collections::BTreeMap::new();
     let cx = Context {
@@ -179,7 +217,7 @@ pub async fn create(
             .await?;
     }
     unit.commit().await?;
-    Ok(stepped.state)
+    Ok(Created::Stored(stepped.state))
 }
 
 /// What a report came to.

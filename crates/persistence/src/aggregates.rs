@@ -1,8 +1,9 @@
 //! Aggregates: the state as JSON with its version, the columns to find it by, and the rows derived from it.
 
+use crate::batch::{self, Rule, Write};
 use crate::history::{self, Change};
 use crate::parts;
-use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, run, stored as count, values};
+use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, stored as count, values};
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
@@ -96,15 +97,31 @@ pub(crate) enum Parts {
     Left,
 }
 
-/// One aggregate, of one tenant or of any; `lock` is appended to the query. With it, whether its derived rows are those
-/// of its version: a version of this program that knew fewer of them may have saved it last.
+/// One aggregate, of one tenant or of any.
 pub(crate) async fn load<C: ConnectionTrait>(
     on: &C,
     id: AggregateId,
     tenant: Option<TenantId>,
     parts: Parts,
+) -> Result<Option<AggregateRow>, StoreError> {
+    let Some(row) = find(on, id, tenant, "", "").await? else {
+        return Ok(None);
+    };
+    let (mut row, _current) = found(&row, id.kind)?;
+    if parts == Parts::Read {
+        complete(on, &mut row).await?;
+    }
+    Ok(Some(row))
+}
+
+/// The row of an aggregate; `aside` is selected beside its columns, and `lock` appended to the query.
+pub(crate) async fn find<C: ConnectionTrait>(
+    on: &C,
+    id: AggregateId,
+    tenant: Option<TenantId>,
+    aside: &str,
     lock: &str,
-) -> Result<Option<(AggregateRow, bool)>, StoreError> {
+) -> Result<Option<Row>, StoreError> {
     let mut values = values![id.id];
     let mut scope = "";
     if let Some(tenant) = tenant {
@@ -116,18 +133,21 @@ pub(crate) async fn load<C: ConnectionTrait>(
         AggregateKind::Submission | AggregateKind::Rollout => "",
     };
     let text = format!(
-        "select {READ}{lined} from {} where id = $1{scope} {lock}",
+        "select {READ}{lined}{aside} from {} where id = $1{scope} {lock}",
         table(id.kind)
     );
-    let Some(found) = one(on, WHAT, &text, values).await? else {
-        return Ok(None);
+    one(on, WHAT, &text, values).await
+}
+
+/// What [`find`] found, and whether its derived rows are those of its version: a version of this program that knew fewer
+/// of them may have saved it last.
+pub(crate) fn found(row: &Row, kind: AggregateKind) -> Result<(AggregateRow, bool), StoreError> {
+    let read = read(row, kind)?;
+    let current = match kind {
+        AggregateKind::Release => row.opt_long("lined")? == Some(count(read.version)),
+        AggregateKind::Submission | AggregateKind::Rollout => true,
     };
-    let mut row = read(&found, id.kind)?;
-    let current = lined.is_empty() || found.opt_long("lined")? == Some(count(row.version));
-    if parts == Parts::Read {
-        complete(on, &mut row).await?;
-    }
-    Ok(Some((row, current)))
+    Ok((read, current))
 }
 
 /// Columns of the aggregate tables that a save writes; `$1` to `$17` in this order, `created_at` comes last.
@@ -229,7 +249,7 @@ pub(crate) async fn save<C: ConnectionTrait>(
         (Some(_), Some(stored)) => Some(stored),
         (Some(_), None) => Stored::find(on, row.id).await?,
     };
-    write(on, row, expected).await?;
+    let mut writes = vec![write(row, expected)?];
     let it = &row.projection;
     let changes = [
         Change {
@@ -243,18 +263,15 @@ pub(crate) async fn save<C: ConnectionTrait>(
             new: &it.phase,
         },
     ];
-    history::changes(on, row, &changes).await?;
+    writes.extend(history::changes(row, &changes));
     match row.id.kind {
-        AggregateKind::Release => save_parts(on, row, expected, before).await,
-        AggregateKind::Submission | AggregateKind::Rollout => Ok(()),
+        AggregateKind::Release => save_parts(on, row, expected, before, &mut writes).await?,
+        AggregateKind::Submission | AggregateKind::Rollout => {}
     }
+    batch::make(on, writes).await
 }
 
-async fn write<C: ConnectionTrait>(
-    on: &C,
-    row: &AggregateRow,
-    expected: Option<u64>,
-) -> Result<(), StoreError> {
+fn write(row: &AggregateRow, expected: Option<u64>) -> Result<Write, StoreError> {
     let what = duplicate(row.id.kind);
     let name = table(row.id.kind);
     let it = &row.projection;
@@ -283,15 +300,12 @@ async fn write<C: ConnectionTrait>(
         AggregateKind::Release => (", lined", ", $3", ", lined = $3"),
         AggregateKind::Submission | AggregateKind::Rollout => ("", "", ""),
     };
-    let written = match expected {
-        None => {
-            let text = format!(
-                "insert into {name} ({}, created_at{lined}) values ({}{is_lined}) on conflict (id) do nothing",
-                COLUMNS.join(", "),
-                places(1, COLUMNS.len() + 1)
-            );
-            run(on, what, &text, values).await?
-        }
+    let text = match expected {
+        None => format!(
+            "insert into {name} ({}, created_at{lined}) values ({}{is_lined}) on conflict (id) do nothing",
+            COLUMNS.join(", "),
+            places(1, COLUMNS.len() + 1)
+        ),
         Some(expected) => {
             let sets: Vec<String> = COLUMNS
                 .iter()
@@ -299,18 +313,20 @@ async fn write<C: ConnectionTrait>(
                 .skip(2)
                 .map(|(column, place): (_, usize)| format!("{column} = ${place}"))
                 .collect();
-            let text = format!(
+            values.push(Value::from(count(expected)));
+            format!(
                 "update {name} set {}, created_at = $18{set_lined} where id = $1 and tenant_id = $2 and version = $19",
                 sets.join(", ")
-            );
-            values.push(Value::from(count(expected)));
-            run(on, what, &text, values).await?
+            )
         }
     };
-    if written == 0 {
-        return Err(StoreError::Conflict);
-    }
-    Ok(())
+    Ok(Write {
+        what,
+        table: name,
+        text,
+        values,
+        rule: Rule::Some,
+    })
 }
 
 async fn save_parts<C: ConnectionTrait>(
@@ -318,6 +334,7 @@ async fn save_parts<C: ConnectionTrait>(
     row: &AggregateRow,
     expected: Option<u64>,
     before: Option<Stored>,
+    writes: &mut Vec<Write>,
 ) -> Result<(), StoreError> {
     let (tenant, release) = (row.tenant.uuid(), row.id.id);
     let (held, parts) = match (expected, before) {
@@ -327,43 +344,31 @@ async fn save_parts<C: ConnectionTrait>(
         (Some(_), None) => (None, None),
     };
     let (old, new) = (parts.as_ref(), &row.projection);
-    parts::sync(on, tenant, release, old.map(|it| it.tasks.as_slice()), &new.tasks).await?;
-    parts::sync(
-        on,
+    let at = parts::At {
         tenant,
         release,
-        old.map(|it| it.cycles.as_slice()),
-        &new.cycles,
-    )
-    .await?;
-    parts::sync(
-        on,
-        tenant,
-        release,
-        old.map(|it| it.builds.as_slice()),
-        &new.builds,
-    )
-    .await?;
-    parts::sync(
-        on,
-        tenant,
-        release,
-        old.map(|it| it.targets.as_slice()),
-        &new.targets,
-    )
-    .await?;
-    parts::sync(on, tenant, release, old.map(|it| it.line.as_slice()), &new.line).await?;
-    hold(on, tenant, release, held, &holds(new)).await
+        writes,
+    };
+    let at = parts::sync(on, at, old.map(|it| it.tasks.as_slice()), &new.tasks).await?;
+    let at = parts::sync(on, at, old.map(|it| it.cycles.as_slice()), &new.cycles).await?;
+    let at = parts::sync(on, at, old.map(|it| it.builds.as_slice()), &new.builds).await?;
+    let at = parts::sync(on, at, old.map(|it| it.targets.as_slice()), &new.targets).await?;
+    let at = parts::sync(on, at, old.map(|it| it.line.as_slice()), &new.line).await?;
+    hold(on, at, held, &holds(new)).await
 }
 
 /// Makes the release hold on to the integrations wanted, and to no others.
 async fn hold<C: ConnectionTrait>(
     on: &C,
-    tenant: Uuid,
-    release: Uuid,
+    at: parts::At<'_>,
     held: Option<BTreeSet<Uuid>>,
     wanted: &BTreeSet<Uuid>,
 ) -> Result<(), StoreError> {
+    let parts::At {
+        tenant,
+        release,
+        writes,
+    } = at;
     let held = match held {
         Some(held) => held,
         None => {
@@ -381,7 +386,13 @@ async fn hold<C: ConnectionTrait>(
         );
         let mut values = values![release];
         values.extend(gone);
-        run(on, "release integration", &text, values).await?;
+        writes.push(Write {
+            what: "release integration",
+            table: "release_integrations",
+            text,
+            values,
+            rule: Rule::Any,
+        });
     }
     let new: Vec<Uuid> = wanted.difference(&held).copied().collect();
     if !new.is_empty() {
@@ -390,7 +401,13 @@ async fn hold<C: ConnectionTrait>(
             rows_of_places(0, new.len(), 3)
         );
         let values = new.iter().flat_map(|id| values![release, tenant, *id]).collect();
-        run(on, "integration of the release", &text, values).await?;
+        writes.push(Write {
+            what: "integration of the release",
+            table: "release_integrations",
+            text,
+            values,
+            rule: Rule::Any,
+        });
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait, Value,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -62,6 +62,8 @@ impl fmt::Debug for Options {
     }
 }
 
+/// PostgreSQL's clock, in microseconds since 1970 UTC.
+pub(crate) const CLOCK: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 /// A connection that has not been used for so long is asked whether it still is one.
 const RESTED: Duration = Duration::from_secs(1);
 /// Statements that a connection keeps prepared. Some are of many shapes (as many rows as there are), so that there are
@@ -232,12 +234,31 @@ impl SqlStore {
         let base = match self.inner.dialect {
             Dialect::Sqlite => micros(self.inner.clock.now()),
             Dialect::Postgres => {
-                let text = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now";
-                let row = one(on, "clock", text, Vec::new()).await?;
+                let row = one(on, "clock", &format!("select {CLOCK} as now"), Vec::new()).await?;
                 row.ok_or_else(|| unavailable("the database told no time"))?
                     .long("now")?
             }
         };
+        self.instant(base)
+    }
+
+    /// The database's time as an expression for a statement with these values, so that it needs no question of its own.
+    pub(crate) fn now(&self, values: &mut Vec<Value>) -> String {
+        let offset = self.inner.offset.load(Ordering::Relaxed);
+        match self.inner.dialect {
+            Dialect::Sqlite => {
+                values.push(micros(self.inner.clock.now()).saturating_add(offset).into());
+                format!("${}", values.len())
+            }
+            Dialect::Postgres => {
+                values.push(offset.into());
+                format!("(select {CLOCK} + ${})", values.len())
+            }
+        }
+    }
+
+    /// The time that the database's clock shows.
+    pub(crate) fn instant(&self, base: i64) -> Result<Timestamp, StoreError> {
         let now = base.saturating_add(self.inner.offset.load(Ordering::Relaxed));
         DateTime::from_timestamp_micros(now)
             .ok_or_else(|| unavailable("the database's clock is out of range"))

@@ -164,19 +164,16 @@ impl Directory for SqlStore {
         services::insert_profile(self, profile).await
     }
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        let found = aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read, "").await?;
-        Ok(found.map(|(row, _current)| row))
+        aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read).await
     }
     async fn look(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        let found = aggregates::load(&self.inner.read, id, Some(tenant), Parts::Left, "").await?;
-        Ok(found.map(|(row, _current)| row))
+        aggregates::load(&self.inner.read, id, Some(tenant), Parts::Left).await
     }
     async fn release_by_key(&self, tenant: TenantId, key: &str) -> Result<Option<AggregateId>, StoreError> {
         aggregates::by_key(&self.inner.read, tenant, key).await
     }
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
-        let found = aggregates::load(&self.inner.read, id, None, Parts::Left, "").await?;
-        Ok(found.map(|(row, _current)| row))
+        aggregates::load(&self.inner.read, id, None, Parts::Left).await
     }
     async fn releases(
         &self,
@@ -231,8 +228,7 @@ impl Directory for SqlStore {
         history::backwards(&self.inner.read, tenant, before, limit).await
     }
     async fn answer(&self, tenant: TenantId, key: &str) -> Result<Option<StoredAnswer>, StoreError> {
-        let now = self.time(&self.inner.read).await?;
-        inbox::answer(&self.inner.read, tenant, key, now).await
+        inbox::answer(self, tenant, key).await
     }
     async fn insert_answer(
         &self,

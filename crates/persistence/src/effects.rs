@@ -1,5 +1,6 @@
 //! Rows of the effects queue: writing, re-arming, ending, reading.
 
+use crate::batch::{Rule, Write};
 use crate::sql::{Row, after, all, document, one, places, run, values};
 use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
@@ -11,6 +12,7 @@ use sea_orm::ConnectionTrait;
 use std::time::Duration;
 
 pub(crate) const EFFECT: &str = "effect";
+const EFFECTS: &str = "effects";
 
 /// The row as the port tells it.
 pub(crate) fn read(row: &Row) -> Result<EffectRow, StoreError> {
@@ -57,46 +59,49 @@ const AT_ONCE: usize = 500;
 
 /// Inserts the effects' rows or re-arms ended or parked ones; READY or CLAIMED rows are left alone. One statement, so
 /// that two of them never race between looking and writing. No effect may be named twice.
-pub(crate) async fn enqueue<C: ConnectionTrait>(
-    on: &C,
-    effects: &[Enqueued],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for some in effects.chunks(AT_ONCE) {
-        let rows: Vec<String> = (0..some.len())
-            .map(|row| format!("({}, 'READY', 0, 0)", places(1 + row * WRITTEN, WRITTEN)))
-            .collect();
-        let text = format!(
-            "insert into effects (id, tenant_id, owner_kind, owner_id, kind, correlation, integration_id,
-                every_seconds, effect, due_at, give_up_at, state, attempt, failures)
-            values {}
-            on conflict (id) do update set
-                integration_id = excluded.integration_id, every_seconds = excluded.every_seconds,
-                effect = excluded.effect, state = 'READY', due_at = excluded.due_at, failures = 0,
-                give_up_at = excluded.give_up_at, lease_until = null, worker = null, trouble = null
-            where effects.state in ('DONE', 'DEAD', 'PARKED') and effects.tenant_id = excluded.tenant_id",
-            rows.join(", ")
-        );
-        let mut values = Vec::with_capacity(some.len() * WRITTEN);
-        for one in some {
-            let owner = one.effect.owner();
-            values.extend(values![
-                one.effect.id().uuid(),
-                one.tenant.uuid(),
-                owner.kind.word(),
-                owner.id,
-                one.effect.word(),
-                one.effect.key().map(delivr_domain::key::EffectKey::short),
-                one.effect.integration().map(IntegrationId::uuid),
-                every_seconds(&one.effect),
-                document(EFFECT, &one.effect)?,
-                after(now, one.wait),
-                after(now, one.give_up_after),
-            ]);
-        }
-        run(on, "tenant of an effect", &text, values).await?;
+pub(crate) fn enqueue(effects: &[Enqueued], now: Timestamp) -> Result<Vec<Write>, StoreError> {
+    effects.chunks(AT_ONCE).map(|some| write(some, now)).collect()
+}
+
+fn write(effects: &[Enqueued], now: Timestamp) -> Result<Write, StoreError> {
+    let rows: Vec<String> = (0..effects.len())
+        .map(|row| format!("({}, 'READY', 0, 0)", places(1 + row * WRITTEN, WRITTEN)))
+        .collect();
+    let text = format!(
+        "insert into effects (id, tenant_id, owner_kind, owner_id, kind, correlation, integration_id,
+            every_seconds, effect, due_at, give_up_at, state, attempt, failures)
+        values {}
+        on conflict (id) do update set
+            integration_id = excluded.integration_id, every_seconds = excluded.every_seconds,
+            effect = excluded.effect, state = 'READY', due_at = excluded.due_at, failures = 0,
+            give_up_at = excluded.give_up_at, lease_until = null, worker = null, trouble = null
+        where effects.state in ('DONE', 'DEAD', 'PARKED') and effects.tenant_id = excluded.tenant_id",
+        rows.join(", ")
+    );
+    let mut values = Vec::with_capacity(effects.len() * WRITTEN);
+    for one in effects {
+        let owner = one.effect.owner();
+        values.extend(values![
+            one.effect.id().uuid(),
+            one.tenant.uuid(),
+            owner.kind.word(),
+            owner.id,
+            one.effect.word(),
+            one.effect.key().map(delivr_domain::key::EffectKey::short),
+            one.effect.integration().map(IntegrationId::uuid),
+            every_seconds(&one.effect),
+            document(EFFECT, &one.effect)?,
+            after(now, one.wait),
+            after(now, one.give_up_after),
+        ]);
     }
-    Ok(())
+    Ok(Write {
+        what: "tenant of an effect",
+        table: EFFECTS,
+        text,
+        values,
+        rule: Rule::Any,
+    })
 }
 
 /// Ends a READY or PARKED row without result.

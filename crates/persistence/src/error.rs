@@ -21,16 +21,26 @@ pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sy
     StoreError::Unavailable { source: error.into() }
 }
 
-/// PostgreSQL's serialization failure (40001) and deadlock (40P01): the transaction is rolled back and may be repeated.
-fn lost_a_race(error: &DbErr) -> bool {
+/// The table whose rule a statement has broken, where PostgreSQL names one.
+pub(crate) fn table(error: &DbErr) -> Option<String> {
+    let cause = cause(error)?;
+    cause.as_database_error()?.table().map(str::to_owned)
+}
+
+fn cause(error: &DbErr) -> Option<&sqlx::Error> {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
     | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
     else {
-        return false;
+        return None;
     };
-    cause
-        .as_database_error()
+    Some(cause)
+}
+
+/// PostgreSQL's serialization failure (40001) and deadlock (40P01): the transaction is rolled back and may be repeated.
+fn lost_a_race(error: &DbErr) -> bool {
+    cause(error)
+        .and_then(sqlx::Error::as_database_error)
         .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| code == "40001" || code == "40P01")
 }

@@ -1,6 +1,7 @@
 //! Events, what they changed, and facts.
 
 use crate::aggregates::of_owner;
+use crate::batch::{Rule, Write};
 use crate::connect::Dialect;
 use crate::sql::{Row, all, micros, one, rows_of_places, run, stored, values};
 use delivr_domain::effect::FactKind;
@@ -37,26 +38,30 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
 /// Most events written by one statement: SQLite takes 32 766 values.
 const AT_ONCE: usize = 500;
 
-/// Writes events. On PostgreSQL a sequence gives out positions when rows are written, but readers see them when they are
-/// committed: a reader could see position 8, remember it, and miss 7 which commits later. So each transaction announces,
-/// by a shared lock that it holds until it is over, from which position on it will write, before it is given any; and
-/// readers go no further than [`settled`]. Nobody waits for anybody.
-pub(crate) async fn append<C: ConnectionTrait>(
-    on: &C,
-    dialect: Dialect,
-    events: &[(TenantId, StoredEvent)],
-) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
-    }
+/// Says that events may be written in this transaction. On PostgreSQL a sequence gives out positions when rows are
+/// written, but readers see them when they are committed: a reader could see position 8, remember it, and miss 7 which
+/// commits later. So each transaction announces, by a shared lock that it holds until it is over, from which position on it
+/// will write, before it is given any; and readers go no further than [`settled`]. Nobody waits for anybody.
+pub(crate) async fn announce<C: ConnectionTrait>(on: &C, dialect: Dialect) -> Result<(), StoreError> {
     match dialect {
-        Dialect::Sqlite => {}
-        Dialect::Postgres => {
-            let text = format!("select pg_advisory_xact_lock_shared($1 + next) from ({NEXT}) sequence");
-            run(on, WHAT, &text, values![ANNOUNCED << BITS]).await?;
-        }
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => run(on, WHAT, &format!("select {}", announcement()), Vec::new())
+            .await
+            .map(drop),
     }
-    for some in events.chunks(AT_ONCE) {
+}
+
+/// What announces in a query that has something else to ask too; on PostgreSQL.
+pub(crate) fn announcement() -> String {
+    format!(
+        "pg_advisory_xact_lock_shared({} + ({NEXT}))::text as announced",
+        ANNOUNCED << BITS
+    )
+}
+
+/// The writing of events, which the transaction has announced.
+pub(crate) fn append(events: &[(TenantId, StoredEvent)]) -> Vec<Write> {
+    let write = |some: &[(TenantId, StoredEvent)]| {
         let text = format!(
             "insert into state_history (tenant_id, owner_kind, owner_id, sequence, kind, payload, actor, at)
             values {}",
@@ -75,14 +80,16 @@ pub(crate) async fn append<C: ConnectionTrait>(
                 micros(event.at),
             ]);
         }
-        match run(on, WHAT, &text, values).await {
-            Ok(_all) => {}
+        Write {
+            what: WHAT,
+            table: "state_history",
+            text,
+            values,
             // Somebody else appended one of these numbers: the aggregate is not the one that was loaded.
-            Err(StoreError::Duplicate(_)) => return Err(StoreError::Conflict),
-            Err(error) => return Err(error),
+            rule: Rule::First,
         }
-    }
-    Ok(())
+    };
+    events.chunks(AT_ONCE).map(write).collect()
 }
 
 /// A column that people see, before and after a save.
@@ -92,15 +99,11 @@ pub(crate) struct Change<'a> {
     pub(crate) new: &'a str,
 }
 
-/// Records what a save changed in the columns people see, under the number of the last event folded into it.
-pub(crate) async fn changes<C: ConnectionTrait>(
-    on: &C,
-    row: &AggregateRow,
-    changes: &[Change<'_>],
-) -> Result<(), StoreError> {
+/// What a save changed in the columns people see, under the number of the last event folded into it.
+pub(crate) fn changes(row: &AggregateRow, changes: &[Change<'_>]) -> Option<Write> {
     let made: Vec<&Change<'_>> = changes.iter().filter(|it| it.old != Some(it.new)).collect();
     if made.is_empty() {
-        return Ok(());
+        return None;
     }
     let text = format!(
         "insert into state_history_items (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value)
@@ -120,7 +123,13 @@ pub(crate) async fn changes<C: ConnectionTrait>(
             change.new,
         ]);
     }
-    run(on, "history item", &text, values).await.map(drop)
+    Some(Write {
+        what: "history item",
+        table: "state_history_items",
+        text,
+        values,
+        rule: Rule::Any,
+    })
 }
 
 /// Events of an aggregate after a number, oldest first.

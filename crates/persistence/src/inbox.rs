@@ -1,25 +1,29 @@
 //! What came in: deliveries of other systems, and answers kept for repeated requests.
 
+use crate::batch::{self, Rule, Write};
+use crate::connect::SqlStore;
 use crate::sql::{all, micros, one, run, values};
 use delivr_domain::ids::{DeliveryId, IntegrationId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{StoredAnswer, StoredDelivery};
 use delivr_domain::time::Timestamp;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend};
 use std::collections::BTreeMap;
 
 const KEY: &str = "idempotency key";
 const DELIVERY: &str = "delivery";
 
 /// The answer kept under a key, unless it has expired.
-pub(crate) async fn answer<C: ConnectionTrait>(
-    on: &C,
+pub(crate) async fn answer(
+    store: &SqlStore,
     tenant: TenantId,
     key: &str,
-    now: Timestamp,
 ) -> Result<Option<StoredAnswer>, StoreError> {
-    let text = "select * from idempotency_keys where tenant_id = $1 and key = $2 and expires_at > $3";
-    let Some(row) = one(on, KEY, text, values![tenant.uuid(), key, micros(now)]).await? else {
+    let mut values = values![tenant.uuid(), key];
+    let now = store.now(&mut values);
+    let text =
+        format!("select * from idempotency_keys where tenant_id = $1 and key = $2 and expires_at > {now}");
+    let Some(row) = one(&store.inner.read, KEY, &text, values).await? else {
         return Ok(None);
     };
     Ok(Some(StoredAnswer {
@@ -30,7 +34,11 @@ pub(crate) async fn answer<C: ConnectionTrait>(
     }))
 }
 
-/// Keeps an answer, and forgets expired ones in passing.
+/// Expired answers that are forgotten in passing, at most.
+const IN_PASSING: i64 = 20;
+
+/// Keeps an answer, and forgets some that have expired in passing. What somebody else is about to forget, or to replace, is
+/// left to them: nobody waits for rows that nobody needs.
 pub(crate) async fn put_answer<C: ConnectionTrait>(
     on: &C,
     tenant: TenantId,
@@ -38,24 +46,47 @@ pub(crate) async fn put_answer<C: ConnectionTrait>(
     answer: &StoredAnswer,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    run(
-        on,
-        KEY,
-        "delete from idempotency_keys where expires_at <= $1",
-        values![micros(now)],
-    )
-    .await?;
-    let text = "insert into idempotency_keys (tenant_id, key, request, status, body, expires_at)
-        values ($1, $2, $3, $4, $5, $6)";
-    let values = values![
-        tenant.uuid(),
-        key,
-        answer.request.as_str(),
-        i64::from(answer.status),
-        answer.body.as_str(),
-        micros(answer.expires_at),
-    ];
-    run(on, KEY, text, values).await.map(drop)
+    let lock = if on.get_database_backend() == DbBackend::Postgres {
+        " for update skip locked"
+    } else {
+        ""
+    };
+    let forget = Write {
+        what: KEY,
+        table: "idempotency_keys",
+        text: format!(
+            "delete from idempotency_keys where (tenant_id, key) in (
+                select tenant_id, key from idempotency_keys
+                where expires_at <= $1 and not (tenant_id = $2 and key = $3) order by expires_at limit $4{lock})"
+        ),
+        values: values![micros(now), tenant.uuid(), key, IN_PASSING],
+        rule: Rule::Any,
+    };
+    let keep = Write {
+        what: KEY,
+        table: "idempotency_keys",
+        text: "insert into idempotency_keys (tenant_id, key, request, status, body, expires_at)
+            values ($1, $2, $3, $4, $5, $6)
+            on conflict (tenant_id, key) do update set request = excluded.request, status = excluded.status,
+                body = excluded.body, expires_at = excluded.expires_at
+                where idempotency_keys.expires_at <= $7"
+            .to_owned(),
+        values: values![
+            tenant.uuid(),
+            key,
+            answer.request.as_str(),
+            i64::from(answer.status),
+            answer.body.as_str(),
+            micros(answer.expires_at),
+            micros(now),
+        ],
+        rule: Rule::Some,
+    };
+    match batch::make(on, vec![forget, keep]).await {
+        // It is there, and has not expired.
+        Err(StoreError::Conflict) => Err(StoreError::Duplicate(KEY)),
+        done => done,
+    }
 }
 
 /// Stores a delivery; false when it came before.

@@ -12,6 +12,7 @@
 mod aggregates;
 mod attempts;
 mod backup;
+mod batch;
 mod claim;
 mod connect;
 mod directory;

@@ -1,6 +1,7 @@
 //! Rows derived from a release's state: tasks, cycles, builds, targets, and its places on the line of its service. A save writes those that changed.
 
-use crate::sql::{Row, all, places, rows_of_places, run, values};
+use crate::batch::{Rule, Write};
+use crate::sql::{Row, all, places, rows_of_places, values};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{BuildRow, CycleRow, LineRow, TargetRow, TaskRow};
 use sea_orm::{ConnectionTrait, Value};
@@ -175,26 +176,33 @@ pub(crate) async fn read<P: Part, C: ConnectionTrait>(on: &C, release: Uuid) -> 
 /// Most rows written by one statement: SQLite takes 32 766 values, PostgreSQL 65 535.
 const AT_ONCE: usize = 500;
 
+/// Whose rows are written, and the writes so far.
+pub(crate) struct At<'a> {
+    pub(crate) tenant: Uuid,
+    pub(crate) release: Uuid,
+    pub(crate) writes: &'a mut Vec<Write>,
+}
+
 /// Makes the rows of a release those wanted: writes what is new or differs, deletes what is gone. `stored` are the rows
 /// there are, where the caller knows them; else they are read.
-pub(crate) async fn sync<P: Part, C: ConnectionTrait>(
+pub(crate) async fn sync<'a, P: Part, C: ConnectionTrait>(
     on: &C,
-    tenant: Uuid,
-    release: Uuid,
+    at: At<'a>,
     stored: Option<&[P]>,
     wanted: &[P],
-) -> Result<(), StoreError> {
+) -> Result<At<'a>, StoreError> {
     let read_now;
     let stored = match stored {
         Some(stored) => stored,
         None => {
-            read_now = read(on, release).await?;
+            read_now = read(on, at.release).await?;
             &read_now
         }
     };
     let kept: BTreeSet<String> = wanted.iter().map(P::name).collect();
     let gone: Vec<&P> = stored.iter().filter(|old| !kept.contains(&old.name())).collect();
-    delete(on, release, &gone).await?;
+    at.writes
+        .extend(gone.chunks(AT_ONCE).map(|some| delete(at.release, some)));
     // After a deletion the ordinals may have a gap: then every row is written with its new one.
     let same = |place: usize, new: &P| gone.is_empty() && stored.get(place) == Some(new);
     let changed: Vec<(usize, &P)> = wanted
@@ -203,9 +211,9 @@ pub(crate) async fn sync<P: Part, C: ConnectionTrait>(
         .filter(|(place, new)| !same(*place, new))
         .collect();
     for some in changed.chunks(AT_ONCE) {
-        write(on, tenant, release, some).await?;
+        at.writes.push(write(at.tenant, at.release, some));
     }
-    Ok(())
+    Ok(at)
 }
 
 /// The column that identifies a row within its release.
@@ -213,28 +221,30 @@ fn name<P: Part>() -> &'static str {
     P::COLUMNS.first().copied().unwrap_or("id")
 }
 
-async fn delete<P: Part, C: ConnectionTrait>(on: &C, release: Uuid, gone: &[&P]) -> Result<(), StoreError> {
-    for some in gone.chunks(AT_ONCE) {
-        let text = format!(
-            "delete from {} where release_id = $1 and {} in ({})",
-            P::TABLE,
-            name::<P>(),
-            places(2, some.len())
-        );
-        let mut values = values![release];
-        values.extend(some.iter().filter_map(|old| old.values().into_iter().next()));
-        run(on, P::TABLE, &text, values).await?;
+const fn of<P: Part>(text: String, values: Vec<Value>) -> Write {
+    Write {
+        what: P::TABLE,
+        table: P::TABLE,
+        text,
+        values,
+        rule: Rule::Any,
     }
-    Ok(())
+}
+
+fn delete<P: Part>(release: Uuid, gone: &[&P]) -> Write {
+    let text = format!(
+        "delete from {} where release_id = $1 and {} in ({})",
+        P::TABLE,
+        name::<P>(),
+        places(2, gone.len())
+    );
+    let mut values = values![release];
+    values.extend(gone.iter().filter_map(|old| old.values().into_iter().next()));
+    of::<P>(text, values)
 }
 
 /// Writes rows with their ordinals, in one statement.
-async fn write<P: Part, C: ConnectionTrait>(
-    on: &C,
-    tenant: Uuid,
-    release: Uuid,
-    rows: &[(usize, &P)],
-) -> Result<(), StoreError> {
+fn write<P: Part>(tenant: Uuid, release: Uuid, rows: &[(usize, &P)]) -> Write {
     let updates: Vec<String> = P::COLUMNS
         .iter()
         .skip(1)
@@ -258,5 +268,5 @@ async fn write<P: Part, C: ConnectionTrait>(
         ]);
         values.extend(row.values());
     }
-    run(on, P::TABLE, &text, values).await.map(drop)
+    of::<P>(text, values)
 }

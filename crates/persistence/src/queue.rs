@@ -5,7 +5,7 @@ use crate::claim::{self, EVERYBODY};
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
 use crate::error::unavailable;
-use crate::sql::{after, all, micros, one, run, values};
+use crate::sql::{after, all, micros, one, run, span, values};
 use crate::wake::CHANNEL;
 use async_trait::async_trait;
 use delivr_domain::ids::{IntegrationId, TenantId};
@@ -15,6 +15,9 @@ use delivr_domain::ports::store::{AttemptRecord, Claim, ClaimRequest, Claimed, E
 use delivr_domain::time::Timestamp;
 use std::time::Duration;
 
+/// A row never goes back for longer: what was meant as "never" must be an instant that can be counted on from.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 #[async_trait]
 impl Queue for SqlStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
@@ -22,19 +25,25 @@ impl Queue for SqlStore {
     }
 
     async fn put_back(&self, claim: &Claim, how: &PutBack) -> Result<(), StoreError> {
-        let now = self.time(&self.inner.write).await?;
-        let text = "update effects set state = 'READY', lease_until = null, worker = null, due_at = $3,
-                failures = failures + $4, unknown_since = coalesce($5, unknown_since), trouble = coalesce($6, trouble)
-            where id = $1 and attempt = $2 and state = 'CLAIMED'";
-        let values = values![
+        let mut values = values![
             claim.effect().uuid(),
             i64::from(claim.attempt()),
-            after(now, how.after),
+            span(how.after.min(LONGEST)),
             i64::from(how.failures),
-            how.unknown.then(|| micros(now)),
             how.trouble.clone(),
         ];
-        fenced(run(&self.inner.write, EFFECT, text, values).await?)?;
+        let now = self.now(&mut values);
+        let unknown = if how.unknown {
+            now.as_str()
+        } else {
+            "unknown_since"
+        };
+        let text = format!(
+            "update effects set state = 'READY', lease_until = null, worker = null, due_at = {now} + $3,
+                failures = failures + $4, unknown_since = {unknown}, trouble = coalesce($5, trouble)
+            where id = $1 and attempt = $2 and state = 'CLAIMED'"
+        );
+        fenced(run(&self.inner.write, EFFECT, &text, values).await?)?;
         self.inner.wake.ring();
         Ok(())
     }
@@ -82,21 +91,21 @@ impl Queue for SqlStore {
     }
 
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {
-        let now = self.time(&self.inner.read).await?;
+        let mut values = values![i64::from(limit)];
+        let now = self.now(&mut values);
         // Limited in each branch: of a hundred thousand that are due at once, only the first are read.
         let branch = |word: &str, table: &str| {
             format!(
-                "select * from (select '{word}' as kind, id, wake_at from {table} where wake_at <= $1
-                order by wake_at, id limit $2) {table}"
+                "select * from (select '{word}' as kind, id, wake_at from {table} where wake_at <= {now}
+                order by wake_at, id limit $1) {table}"
             )
         };
         let text = format!(
-            "select kind, id, wake_at from ({} union all {} union all {}) due order by wake_at, id limit $2",
+            "select kind, id, wake_at from ({} union all {} union all {}) due order by wake_at, id limit $1",
             branch("RELEASE", "releases"),
             branch("SUBMISSION", "submissions"),
             branch("ROLLOUT", "rollouts")
         );
-        let values = values![micros(now), i64::from(limit)];
         all(&self.inner.read, "agenda", &text, values)
             .await?
             .iter()

@@ -17,7 +17,7 @@ macro_rules! values {
 }
 pub(crate) use values;
 
-fn statement<C: ConnectionTrait>(on: &C, text: &str, values: Vec<Value>) -> Statement {
+pub(crate) fn statement<C: ConnectionTrait>(on: &C, text: &str, values: Vec<Value>) -> Statement {
     let values = values.into_iter().map(without_nul);
     Statement::from_sql_and_values(on.get_database_backend(), text, values)
 }

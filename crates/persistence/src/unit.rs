@@ -1,22 +1,24 @@
 //! One transaction. Dropping it rolls back.
 
-use crate::aggregates::{self, Parts, Stored};
+use crate::aggregates::{self, Stored};
 use crate::attempts;
+use crate::batch;
 use crate::claim;
-use crate::connect::{Dialect, SqlStore};
+use crate::connect::{CLOCK, Dialect, SqlStore};
 use crate::effects::{self, Enqueued};
 use crate::error::meaning;
 use crate::history;
 use crate::inbox;
-use crate::sql::{one, values};
+use crate::line;
+use crate::sql::{Row, one, values};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{DeliveryId, TenantId};
+use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, Fact, Finished, RowEnd, StoredAnswer,
-    StoredEvent, UnitOfWork,
+    AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, Fact, Finished, RowEnd, Sought, Standing,
+    StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use sea_orm::DatabaseTransaction;
@@ -27,10 +29,12 @@ use std::time::Duration;
 pub(crate) struct SqlUnit<'a> {
     store: &'a SqlStore,
     transaction: DatabaseTransaction,
-    /// Written at the commit: see [`history::append`].
+    /// Written with the effects, at the latest at the commit.
     events: Vec<(TenantId, StoredEvent)>,
     /// Effects to be enqueued, in one statement, before anything that could touch their rows.
     effects: Vec<Enqueued>,
+    /// Whether the transaction has said that it writes events: see [`history::announce`].
+    announced: bool,
     /// What stood in the database when an aggregate was loaded for this change.
     loaded: BTreeMap<AggregateId, Stored>,
     /// The database's time, once it was asked for.
@@ -48,6 +52,7 @@ impl<'a> SqlUnit<'a> {
             transaction,
             events: Vec::new(),
             effects: Vec::new(),
+            announced: false,
             loaded: BTreeMap::new(),
             now: None,
             agenda: false,
@@ -65,14 +70,44 @@ impl<'a> SqlUnit<'a> {
         Ok(now)
     }
 
-    /// Writes the effects that were kept.
-    async fn enqueue_kept(&mut self) -> Result<(), StoreError> {
-        if self.effects.is_empty() {
-            return Ok(());
+    /// Writes the events and effects that were kept.
+    async fn write_kept(&mut self) -> Result<(), StoreError> {
+        let mut writes = Vec::new();
+        if !self.effects.is_empty() {
+            let now = self.time().await?;
+            writes.extend(effects::enqueue(&std::mem::take(&mut self.effects), now)?);
         }
-        let now = self.time().await?;
-        let kept = std::mem::take(&mut self.effects);
-        effects::enqueue(&self.transaction, &kept, now).await
+        if !self.events.is_empty() {
+            if !self.announced {
+                history::announce(&self.transaction, self.store.inner.dialect).await?;
+                self.announced = true;
+            }
+            writes.extend(history::append(&std::mem::take(&mut self.events)));
+        }
+        batch::make(&self.transaction, writes).await
+    }
+
+    /// What a query beside its own columns answers about the transaction itself; on PostgreSQL, where asking for it alone
+    /// would be a round trip.
+    fn aside(&self) -> String {
+        match self.store.inner.dialect {
+            Dialect::Sqlite => String::new(),
+            Dialect::Postgres => format!(", {CLOCK} as clock, {}", history::announcement()),
+        }
+    }
+
+    /// Reads what [`Self::aside`] asked for.
+    fn heard(&mut self, row: &Row) -> Result<(), StoreError> {
+        match self.store.inner.dialect {
+            Dialect::Sqlite => {}
+            Dialect::Postgres => {
+                self.announced = true;
+                if self.now.is_none() {
+                    self.now = Some(self.store.instant(row.long("clock")?)?);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -84,11 +119,13 @@ impl UnitOfWork for SqlUnit<'_> {
             // Excludes other writers; rows that merely refer to this one (a submission being born) do not wait.
             Dialect::Postgres => "for no key update",
         };
-        let loaded = aggregates::load(&self.transaction, id, None, Parts::Left, lock).await?;
-        Ok(loaded.map(|(row, current)| {
-            self.loaded.insert(id, Stored::of(&row, current));
-            row
-        }))
+        let Some(found) = aggregates::find(&self.transaction, id, None, &self.aside(), lock).await? else {
+            return Ok(None);
+        };
+        self.heard(&found)?;
+        let (row, current) = aggregates::found(&found, id.kind)?;
+        self.loaded.insert(id, Stored::of(&row, current));
+        Ok(Some(row))
     }
     async fn save(&mut self, row: &AggregateRow, expected: Option<u64>) -> Result<(), StoreError> {
         let stored = self.loaded.remove(&row.id);
@@ -102,7 +139,7 @@ impl UnitOfWork for SqlUnit<'_> {
         Ok(())
     }
     async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
-        self.enqueue_kept().await?;
+        self.write_kept().await?;
         effects::finish(&self.transaction, claim, end).await
     }
     async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
@@ -117,7 +154,7 @@ impl UnitOfWork for SqlUnit<'_> {
     ) -> Result<(), StoreError> {
         self.open.insert(effect.id());
         if self.effects.iter().any(|kept| kept.effect.id() == effect.id()) {
-            self.enqueue_kept().await?;
+            self.write_kept().await?;
         }
         self.effects.push(Enqueued {
             tenant,
@@ -132,7 +169,7 @@ impl UnitOfWork for SqlUnit<'_> {
         effects: &[EffectId],
         request: &ClaimRequest,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.enqueue_kept().await?;
+        self.write_kept().await?;
         let now = self.time().await?;
         let dialect = self.store.inner.dialect;
         let claimed = claim::enqueued(&self.transaction, dialect, effects, request, now).await?;
@@ -142,7 +179,7 @@ impl UnitOfWork for SqlUnit<'_> {
         Ok(claimed)
     }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
-        self.enqueue_kept().await?;
+        self.write_kept().await?;
         effects::end(&self.transaction, effect).await
     }
     async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
@@ -159,14 +196,23 @@ impl UnitOfWork for SqlUnit<'_> {
     async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
         let text = "insert into counters (tenant_id, name, value) values ($1, $2, 1)
             on conflict (tenant_id, name) do update set value = counters.value + 1 returning value";
-        let row = one(
-            &self.transaction,
-            "tenant of a counter",
-            text,
-            values![tenant.uuid(), counter],
-        )
-        .await?;
-        row.ok_or(StoreError::Conflict)?.long("value")
+        let text = match self.store.inner.dialect {
+            Dialect::Sqlite => text.to_owned(),
+            Dialect::Postgres => format!("with taken as ({text}) select value{} from taken", self.aside()),
+        };
+        let values = values![tenant.uuid(), counter];
+        let row = one(&self.transaction, "tenant of a counter", &text, values).await?;
+        let row = row.ok_or(StoreError::Conflict)?;
+        self.heard(&row)?;
+        row.long("value")
+    }
+    async fn standing(
+        &mut self,
+        tenant: TenantId,
+        service: ServiceId,
+        sought: &[Sought],
+    ) -> Result<Vec<Standing>, StoreError> {
+        line::standing(&self.transaction, tenant, service, sought).await
     }
     async fn put_answer(
         &mut self,
@@ -184,17 +230,15 @@ impl UnitOfWork for SqlUnit<'_> {
         self.time().await
     }
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.enqueue_kept().await?;
+        self.write_kept().await?;
         let Self {
             store,
             transaction,
-            events,
             agenda,
             open,
             ..
         } = *self;
         let wakes = agenda || !open.is_empty();
-        history::append(&transaction, store.inner.dialect, &events).await?;
         transaction
             .commit()
             .await

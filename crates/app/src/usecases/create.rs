@@ -10,7 +10,7 @@ pub use replan::{Replan, replanned};
 use super::plan::{self, Capabilities, Parts, Refusal};
 use super::profile;
 use crate::App;
-use crate::apply::{self, ApplyError, Remember};
+use crate::apply::{self, ApplyError, Created, Remember};
 use choose::{
     at, integration, line_of, only_profile, optional, pipelines, scm_of, service, settings, targets,
 };
@@ -21,16 +21,13 @@ use delivr_domain::names::RefName;
 use delivr_domain::plan::{BuildMode, MissedSlot};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{Integration, Sought, StoredAnswer};
+use delivr_domain::ports::store::{Integration, Sought};
 use delivr_domain::release::command::{Rejection, check_draft};
 use delivr_domain::release::state::{AutomationWanted, BuildsWanted, Draft, Slot};
-use delivr_domain::release::view::{LAST_MARK, branch_mark, tag_mark};
-use delivr_domain::time::{Span, Timestamp};
+use delivr_domain::release::view::{LAST_MARK, branch_mark, tag_mark, version_mark};
+use delivr_domain::time::Timestamp;
 use delivr_domain::version::{Bump, Version};
 use serde_json::Value;
-
-/// How long a name or version under creation is kept from others: longer than a creation takes.
-const RESERVED: Span = Span::seconds(30);
 
 /// A target as it is asked for.
 #[derive(Debug, Clone)]
@@ -140,8 +137,21 @@ pub async fn create(
     remember: Option<&Remember<'_>>,
 ) -> Result<Aggregate, CreateError> {
     let draft = draft(app, tenant, wanted).await?;
-    reserve(app, &draft).await?;
-    Ok(apply::create(app.store.as_ref(), app.clock.as_ref(), draft, actor, remember).await?)
+    // The line was read outside the transaction that writes: whoever came between is found in it.
+    let places = places(&draft)?;
+    let sought: Vec<Sought> = places.iter().map(|(_what, place)| place.clone()).collect();
+    let (store, clock) = (app.store.as_ref(), app.clock.as_ref());
+    match apply::create_where_free(store, clock, draft, actor, remember, &sought).await? {
+        Created::Stored(state) => Ok(state),
+        Created::Taken(other) => {
+            let of = places
+                .into_iter()
+                .find(|(_what, place)| place.mark == other.row.mark);
+            Err(CreateError::Simultaneous(
+                of.map_or(other.key, |(what, _place)| what),
+            ))
+        }
+    }
 }
 
 fn capabilities(app: &App, integration: &Integration) -> Capabilities {
@@ -308,34 +318,30 @@ async fn check_names(app: &App, draft: &Draft, version: &str) -> Result<(), Crea
     Err(Refusal::new("name_collision", pointer, sentence).into())
 }
 
-/// Keeps versions and branch from a second request that is being checked at the same moment: the line above was read
-/// outside the transaction that will write. A reservation runs out by itself, also after a crash.
-async fn reserve(app: &App, draft: &Draft) -> Result<(), CreateError> {
+/// Where the release will stand on the line of its service, and what to call it: its versions, its branch and its tag.
+fn places(draft: &Draft) -> Result<Vec<(String, Sought)>, CreateError> {
+    let names = plan::names(
+        &draft.plan,
+        &draft.service_slug,
+        &version_of(draft),
+        draft.kickoff_at,
+    )?;
     let versions = draft.plan.targets.iter().map(|(target, plan)| {
-        (
-            format!("{target} {}", plan.version),
-            format!("{target}/{}", plan.version),
-        )
+        let place = Sought::exactly(version_mark(*target), plan.version.rank());
+        (format!("{target} {}", plan.version), place)
     });
-    let branch = draft.plan.scm.existing_branch.as_ref();
-    let branch = branch.map(|it| (format!("a release on `{it}`"), format!("branch/{it}")));
-    for (what, key) in versions.chain(branch) {
-        let reservation = StoredAnswer {
-            request: draft.id.to_string(),
-            status: 409,
-            body: String::new(),
-            expires_at: app.clock.now() + RESERVED,
-        };
-        let key = format!("creating/{}/{key}", draft.service);
-        match app.store.insert_answer(draft.tenant, &key, &reservation).await {
-            Ok(()) => {}
-            // A repetition after a crash finds what the first one reserved.
-            Err(StoreError::Duplicate(_)) => match app.store.answer(draft.tenant, &key).await? {
-                Some(mine) if mine.request == reservation.request => {}
-                Some(_) | None => return Err(CreateError::Simultaneous(what)),
-            },
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    let branch = Sought::highest(branch_mark(&names.branch));
+    let tag = Sought::highest(tag_mark(&names.release_tag));
+    Ok(versions
+        .chain([
+            (format!("a release on `{}`", names.branch), branch),
+            (format!("a release tagged `{}`", names.release_tag), tag),
+        ])
+        .collect())
+}
+
+/// The version by which a release is called: the highest of its targets'.
+fn version_of(draft: &Draft) -> String {
+    let highest = draft.plan.targets.values().map(|it| it.version).max();
+    highest.map_or_else(String::new, |it| it.to_string())
 }

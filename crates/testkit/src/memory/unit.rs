@@ -4,13 +4,13 @@ use super::state::State;
 use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{DeliveryId, TenantId};
-use delivr_domain::key::{AggregateId, EffectId};
+use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
+use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Fact, Finished, RowEnd, RowState,
-    StoredAnswer, StoredEvent, UnitOfWork,
+    Sought, Standing, StoredAnswer, StoredEvent, UnitOfWork, line,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -176,6 +176,28 @@ impl UnitOfWork for MemoryUnit<'_> {
             | Answer::Flag(_)
             | Answer::Claimed(_) => Err(StoreError::Conflict),
         }
+    }
+    async fn standing(
+        &mut self,
+        tenant: TenantId,
+        service: ServiceId,
+        sought: &[Sought],
+    ) -> Result<Vec<Standing>, StoreError> {
+        // A number taken before must still be the next one at commit: that stands for what was read here too.
+        let of_service = self.copy.aggregates.values().filter(|row| {
+            row.id.kind == AggregateKind::Release
+                && row.tenant == tenant
+                && row.projection.parent == Some(service.uuid())
+        });
+        let given = of_service.flat_map(|row| {
+            let it = &row.projection;
+            it.line.iter().map(|line| Standing {
+                number: it.number,
+                key: it.key.clone(),
+                row: line.clone(),
+            })
+        });
+        Ok(line::highest(given, sought))
     }
     async fn put_answer(
         &mut self,

@@ -7,13 +7,13 @@ use crate::time::{lock, seconds};
 use crate::weather::Kind;
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{DeliveryId, TenantId};
+use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, Claim, ClaimRequest, Claimed, Directory as _, EffectRow, Fact, Finished,
-    Queue as _, RowEnd, RowState, Store as _, StoredAnswer, StoredEvent, UnitOfWork,
+    Queue as _, RowEnd, RowState, Sought, Standing, Store as _, StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::btree_map::Entry;
@@ -217,6 +217,14 @@ impl UnitOfWork for FaultUnit<'_> {
     }
     async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
         self.inner.next_number(tenant, counter).await
+    }
+    async fn standing(
+        &mut self,
+        tenant: TenantId,
+        service: ServiceId,
+        sought: &[Sought],
+    ) -> Result<Vec<Standing>, StoreError> {
+        self.inner.standing(tenant, service, sought).await
     }
     async fn put_answer(
         &mut self,
