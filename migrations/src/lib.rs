@@ -24,6 +24,7 @@ mod m20261121_000006_builds;
 mod m20261121_000007_leases;
 mod m20261121_000009_lists;
 mod m20261121_000010_line;
+mod m20261122_000011_words;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_leases::Migration),
             Box::new(m20261121_000009_lists::Migration),
             Box::new(m20261121_000010_line::Migration),
+            Box::new(m20261122_000011_words::Migration),
         ]
     }
 }

@@ -3,13 +3,15 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
-/// Runs the statements, with `{uuid}`, `{json}`, `{bytes}` and `{serial}` replaced.
+/// Runs the statements, with `{uuid}`, `{json}`, `{bytes}`, `{ordered}` and `{serial}` replaced.
 pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let words: [(&str, &str); 4] = if manager.get_database_backend() == DbBackend::Postgres {
+    let words: [(&str, &str); 5] = if manager.get_database_backend() == DbBackend::Postgres {
         [
             ("{uuid}", "uuid"),
             ("{json}", "jsonb"),
             ("{bytes}", "bytea"),
+            // Texts in the order of their bytes, whatever the database's language.
+            ("{ordered}", "text collate \"C\""),
             ("{serial}", "bigserial primary key"),
         ]
     } else {
@@ -17,6 +19,7 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
             ("{uuid}", "blob"),
             ("{json}", "text"),
             ("{bytes}", "blob"),
+            ("{ordered}", "text"),
             // AUTOINCREMENT: a position is never given twice, also after its row was deleted.
             ("{serial}", "integer primary key autoincrement"),
         ]

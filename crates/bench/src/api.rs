@@ -2,6 +2,7 @@
 
 use crate::Bench;
 use crate::bulk;
+use crate::ceiling;
 use crate::database::{Database, Kind, Pool};
 use crate::figure::{Figure, Goal, float, quantile, ratio, say};
 use crate::http::Client;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 const GROUP: &str = "api";
 const GROWTH: &str = "growth";
 /// How long each operation is asked for.
-const ASKED: Duration = Duration::from_secs(3);
+const ASKED: Duration = Duration::from_secs(2);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +216,16 @@ async fn one_size(bench: &Bench, database: &Database, stored: u32, token: String
                 let rate = Figure::new(group, kind, &case, "rate", rate, "per second");
                 if ask == Ask::Create && clients == 16 && kind == Kind::Postgres {
                     rate.goal(Goal::AtLeast(1_000.0)).tell();
+                    let raw = ceiling::creations(&database.url, clients, ASKED).await?;
+                    Figure::new(
+                        group,
+                        kind,
+                        &case,
+                        "the same rows, written by hand",
+                        raw,
+                        "per second",
+                    )
+                    .tell();
                 } else {
                     rate.tell();
                 }

@@ -9,7 +9,7 @@ use delivr_domain::ports::store::{Page, ReleaseFilter};
 
 /// Tables whose rows belong to a release, the column that names it, those copied as they are, and the one that holds a
 /// document with the release in it.
-const BESIDE: [(&str, &str, &str, Option<&str>); 4] = [
+pub(crate) const BESIDE: [(&str, &str, &str, Option<&str>); 4] = [
     (
         "platform_releases",
         "release_id",
@@ -70,9 +70,10 @@ async fn copy(database: &Database, count: u32) -> Result<()> {
     let text = |document: &str| replaced(database.kind, document);
     let releases = format!(
         "insert into releases (id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id,
-            version_text, terminal, created_at, kickoff_at, target_date, integrations, search, lined)
+            version_text, terminal, created_at, kickoff_at, target_date, integrations, search, lined, worded)
         select m.id, r.tenant_id, r.version, r.wake_at, {state}, 'REL-' || m.n, m.n, {title}, r.status, r.phase,
-            r.parent_id, {version}, r.terminal, r.created_at, r.kickoff_at, r.target_date, r.integrations, {search}, r.lined
+            r.parent_id, {version}, r.terminal, r.created_at, r.kickoff_at, r.target_date, r.integrations, {search}, r.lined,
+            r.worded
         from bench_map m join releases r on r.number = m.original",
         state = document(database.kind, "r.state"),
         title = text("r.title"),
@@ -117,6 +118,14 @@ async fn copy(database: &Database, count: u32) -> Result<()> {
         value = text("x.value"),
     );
     database.run(&line).await?;
+    let words = format!(
+        "insert into release_words (release_id, tenant_id, ordinal, number, word)
+        select m.id, x.tenant_id, x.ordinal, m.n,
+            case when x.word = 'rel-' || r.number then 'rel-' || m.n else {word} end
+        from bench_map m join releases r on r.number = m.original join release_words x on x.release_id = r.id",
+        word = text("x.word"),
+    );
+    database.run(&words).await?;
     database
         .run(&format!("update counters set value = {count}"))
         .await?;

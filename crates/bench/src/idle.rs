@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 const GROUP: &str = "idle";
 /// What a start costs is over by then.
-const SETTLED: Duration = Duration::from_secs(5);
+const SETTLED: Duration = Duration::from_secs(4);
 /// How long it is looked at.
-const LOOKED: Duration = Duration::from_secs(20);
+const LOOKED: Duration = Duration::from_secs(12);
 
 /// Measures.
 ///

@@ -6,6 +6,7 @@
 
 mod api;
 mod bulk;
+mod ceiling;
 mod database;
 mod figure;
 mod http;

@@ -28,6 +28,7 @@ pub(crate) async fn run(url: &str, kind: Kind, workers: u32) -> Result<i64> {
                 pools.push(
                     PgPoolOptions::new()
                         .max_connections(CONNECTIONS)
+                        .test_before_acquire(false)
                         .connect(url)
                         .await?,
                 );
@@ -42,10 +43,12 @@ pub(crate) async fn run(url: &str, kind: Kind, workers: u32) -> Result<i64> {
                 .foreign_keys(true);
             let write = SqlitePoolOptions::new()
                 .max_connections(1)
+                .test_before_acquire(false)
                 .connect_with(file.clone())
                 .await?;
             let read = SqlitePoolOptions::new()
                 .max_connections(CONNECTIONS)
+                .test_before_acquire(false)
                 .connect_with(file)
                 .await?;
             try_join_all((0..workers).map(|_worker| sqlite::work(&write, &read))).await?

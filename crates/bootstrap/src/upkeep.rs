@@ -16,6 +16,11 @@ const FORGET_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// Forgetting begins so long after the start at the latest: processes that start together do not all begin at once.
 const FIRST_WITHIN: Duration = Duration::from_secs(30 * 60);
 
+/// Pause between two looks for releases whose words are to be written: after a change of versions there are some.
+const WORD_EVERY: Duration = Duration::from_secs(3_600);
+/// The first such look comes so long after the start at the latest.
+const WORD_WITHIN: Duration = Duration::from_secs(30);
+
 /// Every kind of effect: a kind of which nothing waits is shown as 0, and not as it was before.
 const KINDS: &[&str] = &[
     "RESOLVE",
@@ -33,11 +38,19 @@ pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop:
     let mut looks = interval_at(Instant::now(), LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut forget_at = Instant::now() + FIRST_WITHIN.mul_f64(app.entropy.fraction());
+    let mut word_at = Instant::now() + WORD_WITHIN.mul_f64(app.entropy.fraction());
     let mut shown = Shown::default();
     loop {
         tokio::select! {
             () = &mut stop => return,
             _ = looks.tick() => shown.look(store).await,
+            () = sleep_until(word_at) => {
+                word_at = Instant::now() + WORD_EVERY;
+                tokio::select! {
+                    () = &mut stop => return,
+                    () = word(store) => {}
+                }
+            }
             () = sleep_until(forget_at) => {
                 forget_at = Instant::now() + FORGET_EVERY;
                 if let Some(after) = retention {
@@ -48,6 +61,20 @@ pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop:
                     }
                 }
             }
+        }
+    }
+}
+
+/// Releases that an older version has saved are found by their words again.
+async fn word(store: &SqlStore) {
+    match store.word_releases().await {
+        Ok(0) => {}
+        Ok(done) => tracing::info!(
+            done,
+            "wrote the words that releases of an older version are found by"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "writing the words of releases did not succeed; trying again later");
         }
     }
 }

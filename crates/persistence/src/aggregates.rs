@@ -3,6 +3,7 @@
 use crate::batch::{self, Rule, Write};
 use crate::history::{self, Change};
 use crate::parts;
+use crate::search;
 use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, stored as count, values};
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
@@ -129,7 +130,7 @@ pub(crate) async fn find<C: ConnectionTrait>(
         values.push(Value::from(tenant.uuid()));
     }
     let lined = match id.kind {
-        AggregateKind::Release => ", lined",
+        AggregateKind::Release => ", lined, worded",
         AggregateKind::Submission | AggregateKind::Rollout => "",
     };
     let text = format!(
@@ -144,7 +145,10 @@ pub(crate) async fn find<C: ConnectionTrait>(
 pub(crate) fn found(row: &Row, kind: AggregateKind) -> Result<(AggregateRow, bool), StoreError> {
     let read = read(row, kind)?;
     let current = match kind {
-        AggregateKind::Release => row.opt_long("lined")? == Some(count(read.version)),
+        AggregateKind::Release => {
+            let version = Some(count(read.version));
+            row.opt_long("lined")? == version && row.opt_long("worded")? == version
+        }
         AggregateKind::Submission | AggregateKind::Rollout => true,
     };
     Ok((read, current))
@@ -295,9 +299,9 @@ fn write(row: &AggregateRow, expected: Option<u64>) -> Result<Write, StoreError>
         search_text(it),
         opt_micros(it.created_at),
     ];
-    // At which version the places on the line were written: see the migration.
+    // At which version the places on the line and the words were written: see the migrations.
     let (lined, is_lined, set_lined) = match row.id.kind {
-        AggregateKind::Release => (", lined", ", $3", ", lined = $3"),
+        AggregateKind::Release => (", lined, worded", ", $3, $3", ", lined = $3, worded = $3"),
         AggregateKind::Submission | AggregateKind::Rollout => ("", "", ""),
     };
     let text = match expected {
@@ -354,6 +358,15 @@ async fn save_parts<C: ConnectionTrait>(
     let at = parts::sync(on, at, old.map(|it| it.builds.as_slice()), &new.builds).await?;
     let at = parts::sync(on, at, old.map(|it| it.targets.as_slice()), &new.targets).await?;
     let at = parts::sync(on, at, old.map(|it| it.line.as_slice()), &new.line).await?;
+    // A new one has no words yet, not those of nothing.
+    let old = old.map(|it| {
+        if expected.is_some() {
+            search::words(it)
+        } else {
+            Vec::new()
+        }
+    });
+    let at = parts::sync(on, at, old.as_deref(), &search::words(new)).await?;
     hold(on, at, held, &holds(new)).await
 }
 
@@ -412,22 +425,9 @@ async fn hold<C: ConnectionTrait>(
     Ok(())
 }
 
-/// What the text filter looks into. Lower-cased here, because SQLite's `lower` knows ASCII only.
+/// What the text filter looks into where a release's words are still to be written. Lower-cased here, because SQLite's `lower` knows ASCII only.
 fn search_text(it: &Projection) -> String {
     format!("{}\n{}\n{}", it.key, it.title, it.version).to_lowercase()
-}
-
-/// A `like` pattern for a text that may contain its special characters.
-fn pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for letter in text.to_lowercase().chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// Releases of a tenant, newest first; the cursor is the last number of the page before.
@@ -455,9 +455,6 @@ pub(crate) async fn list<C: ConnectionTrait>(
     if let Some(phase) = &filter.phase {
         narrow(" and phase = ?", Value::from(phase.as_str()));
     }
-    if let Some(wanted) = &filter.text {
-        narrow(" and search like ? escape '\\'", Value::from(pattern(wanted)));
-    }
     if let Some(cursor) = &page.cursor {
         // A text that no page gave out names nothing, and nothing comes after it.
         let Ok(before) = cursor.parse::<i64>() else {
@@ -468,8 +465,17 @@ pub(crate) async fn list<C: ConnectionTrait>(
         };
         narrow(" and number < ?", Value::from(before));
     }
+    if let Some(wanted) = &filter.text
+        && !search::narrow(on, tenant, wanted, &mut values, &mut conditions).await?
+    {
+        return Ok(Listed {
+            items: Vec::new(),
+            next: None,
+        });
+    }
     let limit = page.limit.clamp(1, MOST);
-    narrow(" order by number desc limit ?", Value::from(i64::from(limit) + 1));
+    // Said and not given as a value: how much is read follows from it, and a plan that is kept must know it.
+    conditions.push_str(&format!(" order by number desc limit {}", u32::from(limit) + 1));
     // What fits is found in the index of lists alone; states are read for this page only.
     let text = format!(
         "select {READ} from releases where tenant_id = $1

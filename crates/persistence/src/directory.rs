@@ -72,6 +72,13 @@ impl Directory for SqlStore {
     ) -> Result<Option<Integration>, StoreError> {
         integrations::integration(self, tenant, id).await
     }
+    async fn integrations_named(
+        &self,
+        tenant: TenantId,
+        ids: &[IntegrationId],
+    ) -> Result<Vec<Integration>, StoreError> {
+        integrations::named(self, tenant, ids).await
+    }
     async fn integration_by_id(&self, id: IntegrationId) -> Result<Option<Integration>, StoreError> {
         integrations::by_id(self, id).await
     }

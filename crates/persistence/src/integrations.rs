@@ -1,14 +1,17 @@
 //! Integrations and the pipelines that use them.
 
 use crate::connect::SqlStore;
-use crate::sql::{Row, all, document, micros, one, opt_micros, run, stored, values};
+use crate::sql::{Row, all, document, micros, one, opt_micros, places, run, stored, values};
 use delivr_domain::ids::{IntegrationId, PipelineId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline};
+use sea_orm::Value;
 use uuid::Uuid;
 
 const WHAT: &str = "integration";
+/// Most ids of one statement.
+const MOST_NAMED: usize = 500;
 const PIPELINE: &str = "pipeline, or an integration of it,";
 
 fn read(row: &Row) -> Result<Integration, StoreError> {
@@ -54,6 +57,26 @@ pub(crate) async fn integration(
     let text = "select * from integrations where tenant_id = $1 and id = $2";
     let row = one(&store.inner.read, WHAT, text, values![tenant.uuid(), id.uuid()]).await?;
     row.map(|row| read(&row)).transpose()
+}
+
+pub(crate) async fn named(
+    store: &SqlStore,
+    tenant: TenantId,
+    ids: &[IntegrationId],
+) -> Result<Vec<Integration>, StoreError> {
+    let mut found = Vec::new();
+    for some in ids.chunks(MOST_NAMED) {
+        let text = format!(
+            "select * from integrations where tenant_id = $1 and id in ({})",
+            places(2, some.len())
+        );
+        let mut values = values![tenant.uuid()];
+        values.extend(some.iter().map(|id| Value::from(id.uuid())));
+        for row in all(&store.inner.read, WHAT, &text, values).await? {
+            found.push(read(&row)?);
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) async fn by_id(store: &SqlStore, id: IntegrationId) -> Result<Option<Integration>, StoreError> {

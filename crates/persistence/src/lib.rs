@@ -26,6 +26,7 @@ mod line;
 mod parts;
 mod queue;
 mod schema;
+mod search;
 mod services;
 mod sql;
 mod tenants;

@@ -6,7 +6,7 @@ use crate::sql::{all, values};
 use delivr_domain::ids::{ServiceId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{LineRow, Sought, Standing, line};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 const WHAT: &str = "line of a service";
 
@@ -21,6 +21,11 @@ pub(crate) async fn standing<C: ConnectionTrait>(
         return Ok(Vec::new());
     }
     let mut values = values![tenant.uuid(), service.uuid()];
+    let no_state = if on.get_database_backend() == DbBackend::Postgres {
+        "cast(null as jsonb)"
+    } else {
+        "null"
+    };
     // Releases that were saved last by a version that kept no places on the line (see the migration): their states say the
     // same. They come first, so that every column has its type.
     let mut branches = vec![
@@ -36,7 +41,7 @@ pub(crate) async fn standing<C: ConnectionTrait>(
             condition.push_str(&format!(" and rank = ${}", values.len()));
         }
         branches.push(format!(
-            "select * from (select r.number, r.key, l.service_id, l.mark, l.rank, l.value, null as state
+            "select * from (select r.number, r.key, l.service_id, l.mark, l.rank, l.value, {no_state} as state
                 from release_line l join releases r on r.id = l.release_id and r.lined = r.version
                 where l.service_id = $2 and r.tenant_id = $1 and {condition}
                 order by l.rank desc limit 1) best"

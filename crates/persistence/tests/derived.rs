@@ -19,7 +19,7 @@ use delivr_domain::plan::{
 };
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{AggregateRow, Directory as _, Sought, Store};
+use delivr_domain::ports::store::{AggregateRow, Directory as _, Page, ReleaseFilter, Sought, Store};
 use delivr_domain::release::Command as ReleaseCommand;
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::Draft;
@@ -287,6 +287,37 @@ async fn an_older_version_wrote(here: Here, url: &str) {
         let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();
         assert_eq!(stored.projection, state.projection());
         assert_eq!(here.0.standing(tenant, service, &sought).await.unwrap(), expected);
+    }
+    // The same of the words it is found by, which the upkeep writes anew.
+    let found = async |text: &str| {
+        let filter = ReleaseFilter {
+            text: Some(text.to_owned()),
+            ..ReleaseFilter::default()
+        };
+        let page = Page {
+            limit: 9,
+            cursor: None,
+        };
+        let listed = here.0.releases(tenant, &filter, &page).await.unwrap();
+        listed.items.len()
+    };
+    for older in [
+        "update releases set worded = null",
+        "update releases set worded = version - 1",
+    ] {
+        for stale in ["delete from release_words", older] {
+            database.execute_unprepared(stale).await.unwrap();
+        }
+        assert_eq!(found("shop rel-1 1.2").await, 1, "looked through for it");
+        assert_eq!(found("release/1.2.0").await, 0, "names are in the words alone");
+        assert_eq!(here.0.word_releases().await.unwrap(), 1);
+        assert_eq!(
+            here.0.word_releases().await.unwrap(),
+            0,
+            "nothing is left to be written"
+        );
+        assert_eq!(found("shop rel-1 release/1.2.0").await, 1);
+        assert_eq!(found("hop").await, 0);
     }
     database.close().await.unwrap();
 }

@@ -12,7 +12,7 @@ use super::profile;
 use crate::App;
 use crate::apply::{self, ApplyError, Created, Remember};
 use choose::{
-    at, integration, line_of, only_profile, optional, pipelines, scm_of, service, settings, targets,
+    Known, at, integration, line_of, only_profile, optional, pipelines, scm_of, service, settings, targets,
 };
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ReleaseId, ServiceId, SlotId, TenantId};
@@ -175,7 +175,8 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
     let settings = &effective.settings;
     let service = service(&services, &wanted, effective.service)?;
     let scm_id = scm_of(service, &wanted)?;
-    let scm = integration(app, tenant, Port::Scm, scm_id, "/scmIntegrationId").await?;
+    let known = Known::of(app, tenant, scm_id, &wanted).await?;
+    let scm = integration(app, tenant, &known, Port::Scm, scm_id, "/scmIntegrationId").await?;
     let shared_repository = profile::shares_repository(&services, service);
     if let Some(fault) = profile::collisions(app, tenant, Some(service.id), settings)
         .await?
@@ -189,10 +190,19 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
         )
         .into());
     }
-    let tracker = optional(app, tenant, Port::ProjectManagement, wanted.ticket, "/ticketId").await?;
+    let tracker = optional(
+        app,
+        tenant,
+        &known,
+        Port::ProjectManagement,
+        wanted.ticket,
+        "/ticketId",
+    )
+    .await?;
     let testing = optional(
         app,
         tenant,
+        &known,
         Port::TestManagement,
         wanted.testing,
         "/testManagementId",
@@ -201,15 +211,16 @@ pub async fn draft(app: &App, tenant: TenantId, wanted: NewRelease) -> Result<Dr
     let chat = optional(
         app,
         tenant,
+        &known,
         Port::Communication,
         wanted.communication,
         "/communicationId",
     )
     .await?;
     let line = line_of(app, tenant, service.id).await?;
-    let targets = targets(app, tenant, &wanted, service.id, &line).await?;
+    let targets = targets(app, tenant, &known, &wanted, service.id, &line).await?;
     let of_targets = wanted.targets.iter().flat_map(|it| &it.pipelines);
-    let pipelines = pipelines(app, tenant, wanted.pipelines.iter().chain(of_targets)).await?;
+    let pipelines = pipelines(app, tenant, &known, wanted.pipelines.iter().chain(of_targets)).await?;
     let last = at(&line, LAST_MARK);
     let plan = plan::plan(&Parts {
         profile: effective.profile,

@@ -6,6 +6,7 @@
 
 mod kept;
 pub mod line;
+pub mod search;
 mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
@@ -209,7 +210,7 @@ pub struct ReleaseFilter {
     pub phase: Option<String>,
     /// Service.
     pub service: Option<ServiceId>,
-    /// Text in key, title or version (case-insensitive).
+    /// Beginnings of words of key, title, version, branch or tag: see [`search`].
     pub text: Option<String>,
 }
 
@@ -519,6 +520,18 @@ pub trait Directory: Send + Sync {
         tenant: TenantId,
         id: IntegrationId,
     ) -> Result<Option<Integration>, StoreError>;
+    /// Those of the tenant's integrations that have one of the ids.
+    async fn integrations_named(
+        &self,
+        tenant: TenantId,
+        ids: &[IntegrationId],
+    ) -> Result<Vec<Integration>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.integration(tenant, *id).await?);
+        }
+        Ok(found)
+    }
     /// One integration, whoever it belongs to: the address of an inbound webhook names the id only, and its sender
     /// proves itself by the integration's secret. Nothing of it may be told before that.
     async fn integration_by_id(&self, id: IntegrationId) -> Result<Option<Integration>, StoreError> {

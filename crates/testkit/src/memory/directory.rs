@@ -11,7 +11,7 @@ use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, search,
 };
 use delivr_domain::time::Timestamp;
 use std::cmp::Reverse;
@@ -36,7 +36,6 @@ fn uses(row: &AggregateRow, id: IntegrationId) -> bool {
 
 fn matches(row: &AggregateRow, filter: &ReleaseFilter) -> bool {
     let it = &row.projection;
-    let text = || format!("{}\n{}\n{}", it.key, it.title, it.version).to_lowercase();
     filter.status.as_ref().is_none_or(|status| it.status == *status)
         && filter.phase.as_ref().is_none_or(|phase| it.phase == *phase)
         && filter
@@ -45,7 +44,7 @@ fn matches(row: &AggregateRow, filter: &ReleaseFilter) -> bool {
         && filter
             .text
             .as_ref()
-            .is_none_or(|wanted| text().contains(&wanted.to_lowercase()))
+            .is_none_or(|wanted| search::finds(&search::asked(wanted), &search::words(it)))
 }
 
 impl State {

@@ -42,7 +42,8 @@ pub(crate) struct ListQuery {
     phase: Option<String>,
     /// Service.
     service_id: Option<String>,
-    /// Text in key, title or version.
+    /// Words: releases that have, for each of them, a word that begins so in key, title, version, branch or tag.
+    /// Upper and lower case are the same; a number alone is also the one of the key.
     q: Option<String>,
     /// At most so many items, 1 to 200; 50 unless said.
     limit: Option<u16>,

@@ -15,6 +15,7 @@ use delivr_domain::ports::store::{Integration, Service, Sought, Standing, Verifi
 use delivr_domain::release::view::{LAST_MARK, shipped_mark, version_mark};
 use delivr_domain::version::{Bump, Version};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings in force, and where they come from.
 pub(super) struct Effective {
@@ -156,17 +157,40 @@ const fn called(port: Port) -> &'static str {
     }
 }
 
+/// Integrations that were read in one go. One that is not among them is asked for by itself.
+#[derive(Default)]
+pub(super) struct Known(BTreeMap<IntegrationId, Integration>);
+
+impl Known {
+    /// Those that the wish names.
+    pub(super) async fn of(
+        app: &App,
+        tenant: TenantId,
+        scm: IntegrationId,
+        wanted: &NewRelease,
+    ) -> Result<Self, StoreError> {
+        let named = [wanted.ticket, wanted.testing, wanted.communication];
+        let stores = wanted.targets.iter().filter_map(|it| it.store);
+        let ids: BTreeSet<IntegrationId> = named.into_iter().flatten().chain(stores).chain([scm]).collect();
+        let ids: Vec<IntegrationId> = ids.into_iter().collect();
+        let found = app.store.integrations_named(tenant, &ids).await?;
+        Ok(Self(found.into_iter().map(|it| (it.id, it)).collect()))
+    }
+}
+
 pub(super) async fn integration(
     app: &App,
     tenant: TenantId,
+    known: &Known,
     port: Port,
     id: IntegrationId,
     pointer: &str,
 ) -> Result<Integration, CreateError> {
-    let found = app
-        .store
-        .integration(tenant, id)
-        .await?
+    let found = match known.0.get(&id) {
+        Some(known) => Some(known.clone()),
+        None => app.store.integration(tenant, id).await?,
+    };
+    let found = found
         .filter(|it| it.port == port)
         .ok_or_else(|| Refusal::unknown(pointer, called(port)))?;
     verified(&found, pointer)?;
@@ -199,12 +223,13 @@ fn verified(integration: &Integration, pointer: &str) -> Result<(), Refusal> {
 pub(super) async fn optional(
     app: &App,
     tenant: TenantId,
+    known: &Known,
     port: Port,
     id: Option<IntegrationId>,
     pointer: &str,
 ) -> Result<Option<Integration>, CreateError> {
     match id {
-        Some(id) => integration(app, tenant, port, id, pointer).await.map(Some),
+        Some(id) => integration(app, tenant, known, port, id, pointer).await.map(Some),
         None => Ok(None),
     }
 }
@@ -233,6 +258,7 @@ pub(super) fn at<'a>(line: &'a [Standing], mark: &str) -> Option<&'a Standing> {
 pub(super) async fn targets(
     app: &App,
     tenant: TenantId,
+    known: &Known,
     wanted: &NewRelease,
     service: ServiceId,
     line: &[Standing],
@@ -240,7 +266,7 @@ pub(super) async fn targets(
     let mut chosen: Vec<ChosenTarget> = Vec::new();
     for (index, target) in wanted.targets.iter().enumerate() {
         let at = format!("/targets/{index}");
-        let (key, store) = shop(app, tenant, target, &at).await?;
+        let (key, store) = shop(app, tenant, known, target, &at).await?;
         if chosen.iter().any(|it| it.target == key) {
             return Err(Refusal::new("duplicate_target", at, format!("{key} is named twice")).into());
         }
@@ -274,6 +300,7 @@ pub(super) async fn targets(
 async fn shop(
     app: &App,
     tenant: TenantId,
+    known: &Known,
     wanted: &WantedTarget,
     at: &str,
 ) -> Result<(TargetKey, Option<IntegrationId>), CreateError> {
@@ -285,7 +312,7 @@ async fn shop(
     };
     if let Some(id) = wanted.store {
         let pointer = &wanted.store_pointer;
-        let found = integration(app, tenant, Port::Stores, id, pointer).await?;
+        let found = integration(app, tenant, known, Port::Stores, id, pointer).await?;
         let targets = ships(&found);
         return match (wanted.target, targets.as_slice()) {
             (Some(key), _) if targets.contains(&key) => Ok((key, Some(id))),
@@ -379,6 +406,7 @@ async fn free(
 pub(super) async fn pipelines(
     app: &App,
     tenant: TenantId,
+    known: &Known,
     wanted: impl IntoIterator<Item = &(String, PipelineId)>,
 ) -> Result<Vec<NamedPipeline>, CreateError> {
     let mut named = Vec::new();
@@ -388,7 +416,7 @@ pub(super) async fn pipelines(
             .pipeline(tenant, *id)
             .await?
             .ok_or_else(|| Refusal::unknown(pointer, "pipeline"))?;
-        integration(app, tenant, Port::Cicd, pipeline.integration, pointer).await?;
+        integration(app, tenant, known, Port::Cicd, pipeline.integration, pointer).await?;
         named.push(NamedPipeline {
             pointer: pointer.clone(),
             pipeline,

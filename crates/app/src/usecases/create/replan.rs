@@ -3,7 +3,7 @@
 //! What names things at vendors stays as it was frozen: integrations, versions, branch, names of tags that no template
 //! of the settings changes. What may still change at all, the release decides.
 
-use super::choose::{integration, optional, pipelines, settings};
+use super::choose::{Known, integration, optional, pipelines, settings};
 use super::{CreateError, capabilities};
 use crate::App;
 use crate::usecases::plan::{self, ChosenTarget, Parts, Refusal};
@@ -47,13 +47,14 @@ pub async fn replanned(
         .iter()
         .find(|it| it.id == service_id)
         .ok_or_else(|| Refusal::unknown("", "service"))?;
-    let scm = integration(app, tenant, Port::Scm, old.scm.integration, "").await?;
+    let known = Known::default();
+    let scm = integration(app, tenant, &known, Port::Scm, old.scm.integration, "").await?;
     let tracker = old.tracker.as_ref().map(|it| it.integration);
-    let tracker = optional(app, tenant, Port::ProjectManagement, tracker, "").await?;
+    let tracker = optional(app, tenant, &known, Port::ProjectManagement, tracker, "").await?;
     let testing = old.testing.as_ref().map(|it| it.integration);
-    let testing = optional(app, tenant, Port::TestManagement, testing, "").await?;
+    let testing = optional(app, tenant, &known, Port::TestManagement, testing, "").await?;
     let chat = old.chat.as_ref().map(|it| it.integration);
-    let chat = optional(app, tenant, Port::Communication, chat, "").await?;
+    let chat = optional(app, tenant, &known, Port::Communication, chat, "").await?;
     let targets: Vec<ChosenTarget> = old
         .targets
         .iter()
@@ -68,7 +69,7 @@ pub async fn replanned(
     let kept: BTreeSet<PipelineId> = plan::pipelines(old).collect();
     let kept = kept.into_iter().map(|id| ("/pipelines".to_owned(), id));
     let named = wanted.pipelines.clone().unwrap_or_else(|| kept.collect());
-    let pipelines = pipelines(app, tenant, &named).await?;
+    let pipelines = pipelines(app, tenant, &known, &named).await?;
     let mut plan = plan::plan(&Parts {
         profile: effective.profile,
         settings,

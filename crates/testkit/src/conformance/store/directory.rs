@@ -384,7 +384,19 @@ pub async fn releases_are_listed_and_narrowed(subject: &dyn Subject) {
     };
     assert_eq!(list(text("%_üB"), 9, None).await.0, [2]);
     assert_eq!(list(text("rel-4"), 9, None).await.0, [4]);
-    assert!(list(text("_e_"), 9, None).await.0.is_empty());
+    assert_eq!(list(text("100 über"), 9, None).await.0, [2]);
+    assert_eq!(
+        list(text("5"), 9, None).await.0,
+        [5],
+        "a number alone is also the key's"
+    );
+    assert_eq!(
+        list(text("rel"), 2, None).await,
+        (vec![5, 4], Some("4".to_owned()))
+    );
+    for nothing in ["_e_", "el-4", "%", "über 101"] {
+        assert!(list(text(nothing), 9, None).await.0.is_empty(), "{nothing}");
+    }
     let by_status = ReleaseFilter {
         status: Some("IN_PROGRESS".to_owned()),
         ..everything()

@@ -70,6 +70,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             a_dropped_unit_leaves_nothing, an_aggregate_comes_back_as_it_was_saved,
             derived_rows_follow_the_state, the_highest_of_a_line_is_found, agendas_are_due_by_the_database_clock,
             events_are_without_gap_and_the_feed_in_order, counters_never_give_a_number_twice,
+            of_two_creations_one_finds_the_other,
             facts_tell_whether_they_changed, an_older_observation_replaces_no_newer_one, answers_are_kept_once_and_expire, deliveries_come_once,
             numbers_of_releases_are_unique,
             any_text_can_be_stored,

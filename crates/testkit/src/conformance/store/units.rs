@@ -366,6 +366,47 @@ pub async fn counters_never_give_a_number_twice(subject: &dyn Subject) {
     assert_eq!(draw(other, "release").await, 1);
 }
 
+/// Of creations of one tenant at the same time each sees what the one before it left: of those that want the same place on
+/// the line of a service, one gets it.
+pub async fn of_two_creations_one_finds_the_other(subject: &dyn Subject) {
+    let tenant = tenant(subject, "one").await;
+    let shop = samples::service(tenant, "shop");
+    subject.store().insert_service(&shop).await.unwrap();
+    let place = LineRow {
+        service: shop.id.uuid(),
+        mark: "VERSION/app".to_owned(),
+        rank: "0001".to_owned(),
+        value: "1".to_owned(),
+    };
+    let sought = [Sought::exactly(place.mark.clone(), place.rank.clone())];
+    let create = async |name: String| {
+        loop {
+            let attempt = async {
+                let mut unit = subject.store().begin().await?;
+                let number = unit.next_number(tenant, "release").await?;
+                if !unit.standing(tenant, shop.id, &sought).await?.is_empty() {
+                    return Ok(false);
+                }
+                let mut row = release(tenant, &name, number);
+                row.projection.parent = Some(shop.id.uuid());
+                row.projection.line = vec![place.clone()];
+                unit.save(&row, None).await?;
+                unit.commit().await.map(|()| true)
+            };
+            match attempt.await {
+                Ok(created) => break created,
+                Err(StoreError::Conflict) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    let created = join_all((0..6).map(|creation| create(format!("app {creation}")))).await;
+    assert_eq!(created.into_iter().filter(|created| *created).count(), 1);
+    let standing = subject.store().standing(tenant, shop.id, &sought).await.unwrap();
+    assert_eq!(standing.len(), 1);
+    assert_eq!(standing[0].number, 1, "who finds another one uses up no number");
+}
+
 /// Readers answer in any order: what was observed earlier changes nothing, whatever it says. A fact needs an owner.
 pub async fn an_older_observation_replaces_no_newer_one(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;
