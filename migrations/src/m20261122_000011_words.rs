@@ -12,6 +12,9 @@ use sea_orm_migration::prelude::*;
 pub(crate) struct Migration;
 
 const UP: &[&str] = &[
+    // First, so that the strongest lock is taken at once: taken after the weaker one that a foreign key needs, it and a
+    // running process that has read a release to change it would each wait for the other.
+    "alter table releases add column worded bigint",
     "create table release_words (
         release_id {uuid} not null,
         tenant_id {uuid} not null,
@@ -21,7 +24,6 @@ const UP: &[&str] = &[
         primary key (release_id, word),
         foreign key (release_id, tenant_id) references releases (id, tenant_id))",
     "create index release_words_found on release_words (tenant_id, word, number)",
-    "alter table releases add column worded bigint",
     "create index releases_unworded on releases (tenant_id, number) where worded is null or worded <> version",
 ];
 

@@ -53,6 +53,9 @@ pub(crate) fn words(it: &Projection) -> Vec<WordRow> {
     words.map(|word| WordRow { word, number }).collect()
 }
 
+/// Words of a search that count: each is a question of its own to the index.
+const MOST_WORDS: usize = 10;
+
 /// Adds to the conditions of a list of releases, which is of the tenant `$1`, that the text finds them; false when it finds
 /// nothing at all.
 pub(crate) async fn narrow<C: ConnectionTrait>(
@@ -66,7 +69,7 @@ pub(crate) async fn narrow<C: ConnectionTrait>(
     if asked.is_empty() {
         return Ok(false);
     }
-    for word in asked {
+    for word in asked.into_iter().take(MOST_WORDS) {
         let Met { few, unworded } = meet(on, tenant, &word).await?;
         let from = values.len();
         values.extend(values![word.as_str(), format!("{word}{LAST}")]);

@@ -4,22 +4,38 @@
 use crate::driver::{DESK, PHONE, Script, skip};
 use crate::organisation::Organisation;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where the pages are registered; read, so that a new one is looked at without anybody thinking of it.
-const ROUTES: &str = include_str!("../../../web/src/pages/mod.rs");
+const ROUTES: &[&str] = &[
+    include_str!("../../../web/src/pages/mod.rs"),
+    include_str!("../../../web/src/pages/setup/mod.rs"),
+    include_str!("../../../web/src/pages/setup/create.rs"),
+    include_str!("../../../web/src/pages/setup/line.rs"),
+    include_str!("../../../web/src/pages/setup/pipelines.rs"),
+    include_str!("../../../web/src/pages/setup/profiles.rs"),
+    include_str!("../../../web/src/pages/setup/services.rs"),
+];
 
 /// Paths that answer to GET with a page, as they are registered.
 fn routes() -> Vec<String> {
-    let flat: String = ROUTES.split_whitespace().collect();
+    let flat: String = ROUTES
+        .iter()
+        .flat_map(|module| module.split_whitespace())
+        .collect();
     let mut found = Vec::new();
-    for (opening, closing) in [(".route(\"", "))"), ("web::resource(\"", "))),")] {
-        for part in flat.split(opening).skip(1) {
-            let (path, rest) = part.split_once('"').unwrap();
-            let how = rest.split_once(closing).map_or(rest, |(how, _)| how);
-            if how.contains("web::get()") {
-                found.push(path.to_owned());
-            }
+    for part in flat.split(".route(\"").skip(1) {
+        let (path, rest) = part.split_once('"').unwrap();
+        if rest.starts_with(",web::get()") {
+            found.push(path.to_owned());
+        }
+    }
+    for part in flat.split("web::resource(\"").skip(1) {
+        let (path, rest) = part.split_once('"').unwrap();
+        let how = rest.split_once(")),").map_or(rest, |(how, _)| how);
+        if how.contains("web::get()") {
+            found.push(path.to_owned());
         }
     }
     found.retain(|path| !NO_PAGES.contains(&path.as_str()));
@@ -58,7 +74,10 @@ pub(crate) fn all(organisation: &Organisation) -> Vec<(String, String)> {
 fn complete(pages: &[(String, String)]) {
     let routes = routes();
     assert!(
-        routes.len() > 8 && routes.iter().any(|it| it == "/board"),
+        routes.len() > 25
+            && ["/board", "/start"]
+                .iter()
+                .all(|it| routes.iter().any(|route| route == it)),
         "{routes:?}"
     );
     for route in routes {
@@ -89,6 +108,40 @@ return [...document.querySelectorAll('body *')]
   .filter((it) => it.checkVisibility() && !it.closest('[tabindex][role=region], nav, .sr, .skip, svg, pre'))
   .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
   .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))";
+
+/// Where the links of a page lead, on our own site.
+const LINKS: &str = "
+return [...document.querySelectorAll('a[href^=\"/\"]')].map((it) => it.pathname + it.search)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_link_leads_somewhere() {
+    let organisation = Organisation::tell().await;
+    let Some(browser) = organisation.visitor(Script::On, DESK).await else {
+        return;
+    };
+    let mut links = BTreeSet::new();
+    for (_, path) in all(&organisation) {
+        browser.go(&format!("{}{path}", organisation.house.root)).await;
+        let found = browser.run(LINKS).await;
+        links.extend(
+            found
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
+    }
+    assert!(links.len() > 30, "{links:?}");
+    // From a page that is there: what is fetched must be of its own site.
+    browser.go(&format!("{}/", organisation.house.root)).await;
+    let script = format!(
+        "const done = arguments[arguments.length - 1]; (async () => {{ const dead = []; for (const it of {}) {{ \
+         const {{status}} = await fetch(it); if (status >= 400) dead.push(`${{it}}: ${{status}}`); }} done(dead); }})();",
+        json!(links)
+    );
+    assert_eq!(browser.run_later(&script).await, json!([]));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone() {

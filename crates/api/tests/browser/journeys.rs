@@ -159,7 +159,11 @@ async fn failed_and_retried(script: Script) {
     );
     branch(&journey.repository, "develop");
     journey.act(&browser, "Retry", "").await;
-    assert!(browser.text("body").await.contains("The task is tried again."));
+    browser
+        .until("is told that it goes on", async || {
+            browser.text("body").await.contains("The task is tried again.")
+        })
+        .await;
     journey
         .house
         .until(&release, "has its branch", |it| {

@@ -36,6 +36,11 @@ pub(crate) struct Organisation {
     pub(crate) done: String,
     task: String,
     token: String,
+    service: String,
+    profile: String,
+    pipeline: String,
+    /// Category and id.
+    integration: String,
 }
 
 fn days(count: i64) -> TimeDelta {
@@ -44,6 +49,11 @@ fn days(count: i64) -> TimeDelta {
 
 fn hours(count: i64) -> TimeDelta {
     TimeDelta::hours(count)
+}
+
+/// The id of the first thing of a list.
+async fn first(house: &House, list: &str) -> String {
+    text(&house.get(&format!("{list}?limit=1")).await, "/items/0/id")
 }
 
 struct Story {
@@ -354,6 +364,10 @@ impl Organisation {
             .map(|task| text(task, "/id"))
             .unwrap();
         let token = text(&house.get("/tokens?limit=1").await, "/items/0/id");
+        let service = first(house, "/services").await;
+        let profile = first(house, "/profiles").await;
+        let pipeline = first(house, "/integrations/pipelines").await;
+        let integration = format!("ci-cd/{}", first(house, "/integrations/ci-cd").await);
         house.flow();
         house.app.store.beat("worker").await.unwrap();
         Self {
@@ -367,6 +381,10 @@ impl Organisation {
             done,
             task,
             token,
+            service,
+            profile,
+            pipeline,
+            integration,
             house: story.house,
         }
     }
@@ -400,6 +418,29 @@ impl Organisation {
                 "act-approve",
                 format!("/releases/{}/do/approve?of=PRE_RELEASE", self.gated),
             ),
+            ("integration", format!("/integrations/{}", self.integration)),
+            (
+                "integration-edit",
+                format!("/integrations/{}/edit", self.integration),
+            ),
+            (
+                "integration-secrets",
+                format!("/integrations/{}/secrets", self.integration),
+            ),
+            (
+                "integration-remove",
+                format!("/integrations/{}/remove", self.integration),
+            ),
+            ("integration-new", "/integrations/scm/new".to_owned()),
+            ("service", format!("/services/{}", self.service)),
+            ("service-edit", format!("/services/{}/edit", self.service)),
+            ("service-remove", format!("/services/{}/remove", self.service)),
+            ("profile-page", format!("/profiles/{}", self.profile)),
+            ("profile-edit", format!("/profiles/{}/edit", self.profile)),
+            ("profile-diff", format!("/profiles/{}/diff", self.profile)),
+            ("pipeline", format!("/pipelines/{}", self.pipeline)),
+            ("pipeline-edit", format!("/pipelines/{}/edit", self.pipeline)),
+            ("pipeline-remove", format!("/pipelines/{}/remove", self.pipeline)),
             ("profile", "/profile".to_owned()),
             ("token-revoke", format!("/profile/tokens/{}/revoke", self.token)),
             ("missing", "/releases/REL-999".to_owned()),

@@ -19,10 +19,11 @@ async fn jenkins(api: &Api, sandbox: &Running) -> Value {
 fn filled(mut form: Form, with: &Value) -> Form {
     for part in ["config", "credentials"] {
         for (name, value) in with[part].as_object().into_iter().flatten() {
-            form = match value {
-                Value::Bool(false) => form.without(&format!("/{part}/{name}")),
-                Value::String(text) => form.with(&format!("/{part}/{name}"), text),
-                other => form.with(&format!("/{part}/{name}"), &other.to_string()),
+            let field = format!("/{part}/{name}");
+            form = match value.as_str() {
+                Some(text) => form.with(&field, text),
+                None if *value == Value::Bool(false) => form.without(&field),
+                None => form.with(&field, &value.to_string()),
             };
         }
     }
@@ -92,6 +93,12 @@ async fn a_vendor_is_connected_tried_changed_and_removed() {
     let reply = browser.submit(&form.with("/name", "my CI")).await;
     assert_eq!(reply.status, 412, "{}", reply.text);
     sound(&reply, "a lost race");
+    let reply = browser.submit(&form_to(&reply.text, &edit)).await;
+    assert_eq!(reply.status, 412, "nor does the form that is shown then");
+    // Other things live below the same address.
+    for other in ["/integrations/scm/providers", "/integrations/pipelines/x/edit"] {
+        assert_eq!(browser.get(other).await.status, 404, "{other}");
+    }
     // A wrong secret is told, and how it stands.
     let rotate = format!("{path}/secrets");
     let form = form_to(&browser.page(&rotate).await, &rotate).with("/credentials/apiToken", "wrong");

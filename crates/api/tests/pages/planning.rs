@@ -57,7 +57,15 @@ async fn a_service_is_made_changed_archived_and_removed() {
         (&stored["kind"], &stored["description"], &stored["isActive"]),
         (&Value::Null, &json!("two\nlines"), &json!(false))
     );
-    assert_eq!(member.submit(&form).await.status, 412, "it was changed meanwhile");
+    let late = member.submit(&form).await;
+    assert_eq!(late.status, 412, "it was changed meanwhile");
+    // Nor does the form that is shown then, or after a mistake, overwrite what nobody has read.
+    let again = form_to(&late.text, &edit);
+    assert_eq!(member.submit(&again).await.status, 412);
+    let mistaken = member.submit(&again.with("/name", "")).await;
+    assert_eq!(mistaken.status, 400);
+    let again = form_to(&mistaken.text, &edit).with("/name", "Mine");
+    assert_eq!(member.submit(&again).await.status, 412);
     assert!(
         !member.page("/releases/new").await.contains(id),
         "what is archived is not offered"
@@ -118,7 +126,9 @@ async fn a_profile_has_versions_and_what_changed_between_them() {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert_eq!(page.matches("<tr>").count(), 4, "and nothing else: {page}");
-    assert_eq!(owner.submit(&form).await.status, 412, "somebody was faster");
+    let late = owner.submit(&form).await;
+    assert_eq!(late.status, 412, "somebody was faster");
+    assert_eq!(owner.submit(&form_to(&late.text, &edit)).await.status, 412);
     let old = owner.page(&format!("{path}?revision=1")).await;
     assert!(old.contains("This is an older version."), "{old}");
     let stored = world.api.get(&format!("/profiles/{id}")).await.is(200);

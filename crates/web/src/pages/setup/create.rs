@@ -85,6 +85,7 @@ async fn shown(
     chosen: Option<Service>,
     sheet: Sheet,
     plan: Option<Foreseen>,
+    once: Option<String>,
 ) -> Paged {
     let template = Page {
         frame: visit.frame("releases"),
@@ -92,7 +93,7 @@ async fn shown(
         chosen,
         sheet,
         plan,
-        once: format!("page-{}", secret(visit.api.app())),
+        once: once.unwrap_or_else(|| format!("page-{}", secret(visit.api.app()))),
         blocked: barred(visit, Role::Member),
     };
     Ok(page(status, &template))
@@ -121,19 +122,27 @@ async fn ask(visit: Visit) -> Paged {
         }
         None => Sheet::default(),
     };
-    shown(&visit, StatusCode::OK, service, sheet, None).await
+    shown(&visit, StatusCode::OK, service, sheet, None, None).await
 }
 
 /// Shows the plan, or makes the release.
 async fn send(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let Some(service) = chosen(&visit, &form).await? else {
-        return shown(&visit, StatusCode::BAD_REQUEST, None, Sheet::default(), None).await;
+        return shown(
+            &visit,
+            StatusCode::BAD_REQUEST,
+            None,
+            Sheet::default(),
+            None,
+            None,
+        )
+        .await;
     };
     let offer = Offer::of(&visit, &service).await?;
     let mut sheet = sheet(&offer, &service);
     let Some((wanted, targets)) = body_of(&mut sheet, &form, &service, &offer) else {
-        return shown(&visit, StatusCode::BAD_REQUEST, Some(service), sheet, None).await;
+        return shown(&visit, StatusCode::BAD_REQUEST, Some(service), sheet, None, None).await;
     };
     let makes = form.get("do") == Some("create");
     let call = if makes {
@@ -152,12 +161,22 @@ async fn send(visit: Visit, body: web::Bytes) -> Paged {
             error.pointer = targets.at_field(&error.pointer);
         }
         sheet.refuse(&problem);
-        return shown(&visit, reply.status, Some(service), sheet, None).await;
+        // What went wrong on our side may have made it all the same: under its name it is found, not made again.
+        let once = form.get("once").filter(|_| reply.status.is_server_error());
+        return shown(
+            &visit,
+            reply.status,
+            Some(service),
+            sheet,
+            None,
+            once.map(str::to_owned),
+        )
+        .await;
     }
     if makes {
         let made: Release = reply.read().map_err(|reply| visit.refuse(reply))?;
         return Ok(go(&format!("/releases/{}?done=planned", made.key)));
     }
     let plan: Foreseen = reply.read().map_err(|reply| visit.refuse(reply))?;
-    shown(&visit, StatusCode::OK, Some(service), sheet, Some(plan)).await
+    shown(&visit, StatusCode::OK, Some(service), sheet, Some(plan), None).await
 }

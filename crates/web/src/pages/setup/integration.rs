@@ -2,22 +2,28 @@
 
 use super::integrations::{provider_of, secrets, tried};
 use super::remove::{Removal, asked};
-use super::{FormPage, barred, control};
+use super::{FormPage, barred, control, seen};
 use crate::api::Call;
 use crate::fields::{Field, Section, Sheet, of_config};
 use crate::frame::{Frame, go, page};
 use crate::model::Problem;
 use crate::pages::controls::Control;
-use crate::setup::{Check, Doctor, Integration, Provider, Usage, category_name};
-use crate::visit::{Paged, Stop, Visit};
+use crate::setup::{CATEGORIES, Check, Doctor, Integration, Provider, Usage, category_name};
+use crate::visit::{Paged, Stop, Visit, no};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 use askama::Template;
 use delivr_app::usecases::access::Role;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 async fn find(visit: &Visit) -> Result<Integration, Stop> {
     let (category, id) = (visit.segment("category")?, visit.segment("id")?);
+    let known = CATEGORIES.iter().any(|(word, _, _)| *word == category);
+    if !known || Uuid::parse_str(&id).is_err() {
+        // Other things live below the same address.
+        return Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such integration")));
+    }
     visit.look(format!("/integrations/{category}/{id}")).await
 }
 
@@ -225,7 +231,8 @@ pub(super) async fn ask_secrets(visit: Visit) -> Paged {
 
 async fn put(visit: Visit, body: web::Bytes, what: What) -> Paged {
     let form = visit.form(&body)?;
-    let it = find(&visit).await?;
+    let mut it = find(&visit).await?;
+    it.version = seen(&form).unwrap_or(it.version);
     let mut sheet = sheet(&visit, &it, what).await?;
     let Some(mut wanted) = sheet.take(&form) else {
         return shown(&visit, StatusCode::BAD_REQUEST, &it, what, sheet);
@@ -236,8 +243,7 @@ async fn put(visit: Visit, body: web::Bytes, what: What) -> Paged {
         // All of it may have been cleared; left out, the old one would stay.
         members.entry("config").or_insert_with(|| json!({}));
     }
-    let seen = form.get("version").and_then(|text| text.parse().ok());
-    let call = Call::with(Method::PUT, it.path(), wanted).of_version(seen);
+    let call = Call::with(Method::PUT, it.path(), wanted).of_version(Some(it.version));
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
         sheet.refuse(&Problem::of(&reply));

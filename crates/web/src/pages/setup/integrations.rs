@@ -63,7 +63,7 @@ pub(super) async fn list(visit: Visit) -> Paged {
         groups,
         controls: vec![
             control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
-            control(&visit, Role::Admin, "Stop the line", "/settings/line"),
+            control(&visit, Role::Admin, "Stop the line", "/operations/stop"),
         ],
         frame: visit.checked_frame("integrations").await,
     };

@@ -16,12 +16,14 @@ mod start;
 
 use super::controls::Control;
 use crate::fields::Sheet;
+use crate::form::Form;
 use crate::frame::{Frame, page};
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use askama::Template;
 use delivr_app::usecases::access::Role;
+use std::str::FromStr;
 
 /// Registers the pages. They come before those whose address has a parameter at the same place.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
@@ -90,6 +92,13 @@ impl FormPage {
     fn show(self, status: StatusCode) -> Paged {
         Ok(page(status, &self))
     }
+}
+
+/// The version that the visitor saw, as the form says. A form that is shown again keeps it: what somebody else saved
+/// meanwhile is overwritten only by who opened the form anew and read it.
+/// What is no version is none that there ever was. Nothing where the form does not say it, which ours always do.
+fn seen<T: FromStr + Default>(form: &Form) -> Option<T> {
+    form.get("version").map(|text| text.parse().unwrap_or_default())
 }
 
 /// Why somebody of the role cannot do it, and who can; none when they can.

@@ -2,7 +2,7 @@
 
 use super::integrations::{choices, of_category};
 use super::remove::{Removal, asked};
-use super::{FormPage, barred, control, remove};
+use super::{FormPage, barred, control, remove, seen};
 use crate::api::Call;
 use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::frame::{Frame, go, page};
@@ -246,7 +246,8 @@ async fn ask_change(visit: Visit) -> Paged {
 
 async fn change(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
-    let it = find(&visit).await?;
+    let mut it = find(&visit).await?;
+    it.version = seen(&form).unwrap_or(it.version);
     let mut sheet = sheet(&visit).await?;
     let Some(mut wanted) = sheet.take(&form) else {
         return asking(&visit, sheet, Some(&it)).show(StatusCode::BAD_REQUEST);
@@ -255,9 +256,8 @@ async fn change(visit: Visit, body: web::Bytes) -> Paged {
         // Cleared, it is given nothing; left out, it would get the usual ones again.
         members.entry("parameters").or_insert_with(|| json!({}));
     }
-    let seen = form.get("version").and_then(|text| text.parse().ok());
     let path = format!("/integrations/pipelines/{}", it.id);
-    let call = Call::with(Method::PUT, path, wanted).of_version(seen);
+    let call = Call::with(Method::PUT, path, wanted).of_version(Some(it.version));
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
         sheet.refuse(&Problem::of(&reply));

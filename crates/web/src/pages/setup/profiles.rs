@@ -1,6 +1,6 @@
 //! Release profiles: their versions, what changed between two, and a new one.
 
-use super::{FormPage, barred, control, profile_form, services};
+use super::{FormPage, barred, control, profile_form, seen, services};
 use crate::api::Call;
 use crate::fields::{Choice, Field, Section, Sheet};
 use crate::frame::{Frame, go, page};
@@ -259,8 +259,13 @@ async fn diff(visit: Visit) -> Paged {
 }
 
 async fn sheet(visit: &Visit, stored: &Value, made: bool) -> Result<Sheet, Stop> {
-    let mut services = services::offered(&services::all(visit).await?);
+    let all = services::all(visit).await?;
+    let mut services = services::offered(&all);
     services.insert(0, Choice::new("", "Every service"));
+    // One that is archived stays what the profile is for, until somebody chooses another.
+    let kept = stored.get("serviceId").and_then(Value::as_str);
+    let archived = all.iter().find(|it| kept == Some(it.id.as_str()) && !it.active());
+    services.extend(archived.map(|it| Choice::new(it.id.clone(), format!("{} (archived)", it.name))));
     let mut first = Vec::new();
     if !made {
         first.push(
@@ -339,15 +344,15 @@ async fn ask_change(visit: Visit) -> Paged {
 
 async fn change(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
-    let it = find(&visit, None).await?;
+    let mut it = find(&visit, None).await?;
+    it.revision = seen(&form).unwrap_or(it.revision);
     let mut sheet = sheet(&visit, &stored(&it), true).await?;
     let Some(mut wanted) = sheet.take(&form) else {
         return asking(&visit, sheet, Some(&it)).show(StatusCode::BAD_REQUEST);
     };
     profile_form::keep_instants(&mut wanted, &stored(&it));
     let path = format!("/profiles/{}", it.id);
-    let seen = form.get("version").and_then(|text| text.parse().ok());
-    let call = Call::with(Method::PUT, path.clone(), wanted).of_version(seen);
+    let call = Call::with(Method::PUT, path.clone(), wanted).of_version(Some(it.revision.into()));
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
         sheet.refuse(&Problem::of(&reply));

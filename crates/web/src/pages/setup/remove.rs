@@ -1,6 +1,6 @@
 //! Removing something that is set up: what goes, what keeps it, and the form.
 
-use super::barred;
+use super::{barred, seen};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
 use crate::visit::{Paged, Visit};
@@ -50,8 +50,7 @@ pub(super) fn asked(visit: &Visit, it: Removal) -> Paged {
 /// Removes it, if it still is what the visitor saw.
 pub(super) async fn done(visit: &Visit, body: &web::Bytes, it: Removal) -> Paged {
     let form = visit.form(body)?;
-    let seen = form.get("version").and_then(|text| text.parse().ok());
-    let call = Call::bare(Method::DELETE, it.path.clone()).of_version(seen);
+    let call = Call::bare(Method::DELETE, it.path.clone()).of_version(seen(&form));
     let reply = visit.api.call(&visit.who, call).await;
     if reply.status.is_success() {
         Ok(go(&format!("{}?done=removed", it.list)))

@@ -2,7 +2,7 @@
 
 use super::integrations::choices;
 use super::remove::{Removal, asked};
-use super::{FormPage, barred, control, remove};
+use super::{FormPage, barred, control, remove, seen};
 use crate::api::Call;
 use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::frame::{Frame, go, page};
@@ -222,14 +222,14 @@ async fn ask_change(visit: Visit) -> Paged {
 
 async fn change(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
-    let it = find(&visit).await?;
+    let mut it = find(&visit).await?;
+    it.version = seen(&form).unwrap_or(it.version);
     let mut sheet = sheet(&visit, true).await?;
     let Some(wanted) = sheet.take(&form) else {
         return asking(&visit, sheet, Some(&it)).show(StatusCode::BAD_REQUEST);
     };
     let path = format!("/services/{}", it.id);
-    let seen = form.get("version").and_then(|text| text.parse().ok());
-    let call = Call::with(Method::PATCH, path.clone(), wanted).of_version(seen);
+    let call = Call::with(Method::PATCH, path.clone(), wanted).of_version(Some(it.version));
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
         sheet.refuse(&Problem::of(&reply));
