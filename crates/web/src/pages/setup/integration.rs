@@ -20,7 +20,7 @@ use uuid::Uuid;
 async fn find(visit: &Visit) -> Result<Integration, Stop> {
     let (category, id) = (visit.segment("category")?, visit.segment("id")?);
     let known = CATEGORIES.iter().any(|(word, _, _)| *word == category);
-    if !known || Uuid::parse_str(&id).is_err() {
+    if !known || Uuid::parse_str(id).is_err() {
         // Other things live below the same address.
         return Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such integration")));
     }
