@@ -388,6 +388,12 @@ impl Browser {
         );
     }
 
+    /// Waits until the page says so: a click answers before the page it leads to is there.
+    pub(crate) async fn reads(&self, said: &str) {
+        self.until(said, async || self.text("body").await.contains(said))
+            .await;
+    }
+
     /// Signs in by the form.
     pub(crate) async fn sign_in(&self, root: &str, token: &str) {
         self.go(&format!("{root}/sign-in")).await;

@@ -99,9 +99,9 @@ async fn from_the_gate_to_everybody(script: Script) {
     browser.go(&format!("{}/", journey.house.root)).await;
     browser.click("main a[href^='/releases/REL-']").await;
     journey.act(&browser, "Approve", "All bugs are closed.").await;
-    assert!(browser.text("body").await.contains("Your approval is recorded."));
+    browser.reads("Your approval is recorded.").await;
     journey.act(&browser, "Start the next stage", "").await;
-    assert!(browser.text("body").await.contains("The stage has started."));
+    browser.reads("The stage has started.").await;
     journey.says(&browser, &release, "Awaiting distribution").await;
     journey.tickets_done();
     // The facts of a gate are read again by a button.
@@ -159,11 +159,7 @@ async fn failed_and_retried(script: Script) {
     );
     branch(&journey.repository, "develop");
     journey.act(&browser, "Retry", "").await;
-    browser
-        .until("is told that it goes on", async || {
-            browser.text("body").await.contains("The task is tried again.")
-        })
-        .await;
+    browser.reads("The task is tried again.").await;
     journey
         .house
         .until(&release, "has its branch", |it| {
@@ -207,7 +203,7 @@ async fn rejected_and_resubmitted(script: Script) {
     journey.house.vendor(&no);
     journey.says(&browser, &release, "METADATA_REJECTED").await;
     journey.act(&browser, "Submit anew", "").await;
-    assert!(browser.text("body").await.contains("A new submission has begun."));
+    browser.reads("A new submission has begun.").await;
     journey.says(&browser, &release, "Try 2").await;
     let submitted = |it: &Value| {
         let all = it["targets"][0]["submissions"].as_array().unwrap();
