@@ -173,7 +173,8 @@ impl UnitOfWork for SqlUnit<'_> {
         let now = self.time().await?;
         let dialect = self.store.inner.dialect;
         let claimed = claim::enqueued(&self.transaction, dialect, effects, request, now).await?;
-        for one in &claimed {
+        // A watch is ready again later: whoever sleeps until something is due must learn of it.
+        for one in claimed.iter().filter(|one| one.claim.is_some()) {
             self.open.remove(&one.row.id);
         }
         Ok(claimed)

@@ -11,6 +11,7 @@ mod common;
 
 use async_trait::async_trait;
 use common::{Fresh, on_postgres, open, sqlite_url};
+use delivr_domain::effect::Effect;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{AttemptRecord, Directory, Queue, Store};
 use delivr_migrations::{Migrator, MigratorTrait};
@@ -18,6 +19,7 @@ use delivr_persistence::{Options, connect};
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::conformance::store::{self, StoreFixture, Subject, samples};
 use delivr_testkit::postgres;
+use futures_util::FutureExt as _;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +105,50 @@ async fn sqlite_is_ready_after_migrating() {
 #[tokio::test]
 async fn postgres_is_ready_after_migrating() {
     on_postgres(|server| async move { ready_after_migrating(&server.fresh().unwrap()).await }).await;
+}
+
+/// A watch that is claimed with the commit that enqueues it becomes due again: who sleeps until something is due must learn
+/// of it, or it would sleep on. What is claimed for good is nobody else's work and wakes nobody.
+async fn woken_by_a_watch_that_is_claimed_at_once(here: Fresh) {
+    let tenant = samples::tenant(&here, "one").await;
+    let commit = async |effect: Effect| {
+        let mut unit = here.store.begin().await.unwrap();
+        unit.enqueue(tenant, &effect, Duration::ZERO, samples::DAY)
+            .await
+            .unwrap();
+        let claimed = unit
+            .claim_enqueued(&[effect.id()], &samples::request(1))
+            .await
+            .unwrap();
+        assert_eq!(claimed.len(), 1);
+        unit.commit().await.unwrap();
+    };
+    // Nothing listens on a file but its own watch, which hears every commit; so this is about the bell itself.
+    let heard = async || here.store.wait_for_work(samples::DAY).now_or_never().is_some();
+    let quiet = async || {
+        while heard().await {}
+    };
+    quiet().await;
+    commit(samples::perform(samples::release_id("app"), 0)).await;
+    assert!(!heard().await);
+    commit(samples::watch(samples::release_id("app"), 1, 30)).await;
+    tokio::time::timeout(Duration::from_secs(60), here.store.wait_for_work(samples::DAY))
+        .await
+        .expect("woken by the watch");
+}
+
+#[tokio::test]
+async fn sqlite_workers_learn_when_a_watch_claimed_at_once_is_due_again() {
+    let (url, directory) = sqlite_url();
+    woken_by_a_watch_that_is_claimed_at_once(open(url, Some(directory)).await).await;
+}
+
+#[tokio::test]
+async fn postgres_workers_learn_when_a_watch_claimed_at_once_is_due_again() {
+    on_postgres(|server| async move {
+        woken_by_a_watch_that_is_claimed_at_once(open(server.fresh().unwrap(), None).await).await;
+    })
+    .await;
 }
 
 /// Work that another process enqueues ends this one's wait, long before its span is over.

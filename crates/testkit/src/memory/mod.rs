@@ -24,12 +24,13 @@ use delivr_domain::ports::lease::LeaseTable;
 use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
 use state::State;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use std::{fmt, mem};
 
 /// The store in memory. Clones share its state, as processes share a database.
 #[derive(Clone)]
@@ -66,11 +67,37 @@ impl DerefMut for Held<'_> {
     }
 }
 
-/// Who waits for work, and whether it rang while nobody did.
+/// Who waits for work, and whether it rang while nobody did. A ring is heard by everybody whose wait has begun.
 #[derive(Default)]
 struct Bell {
-    rung: bool,
-    waiting: Vec<Waker>,
+    kept: bool,
+    rings: u64,
+    ears: u64,
+    waiting: BTreeMap<u64, Option<Waker>>,
+}
+
+/// One who waits; not any more when this is dropped.
+struct Ear<'a> {
+    store: &'a MemoryStore,
+    number: u64,
+    heard: u64,
+}
+
+impl Ear<'_> {
+    fn hear(&self, context: &Context<'_>) -> Poll<()> {
+        let mut bell = self.store.bell();
+        if bell.rings != self.heard || mem::take(&mut bell.kept) {
+            return Poll::Ready(());
+        }
+        bell.waiting.insert(self.number, Some(context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Ear<'_> {
+    fn drop(&mut self) {
+        self.store.bell().waiting.remove(&self.number);
+    }
 }
 
 impl fmt::Debug for MemoryStore {
@@ -147,9 +174,24 @@ impl MemoryStore {
 
     fn ring(&self) {
         let mut bell = self.bell();
-        bell.rung = true;
-        for waker in bell.waiting.drain(..) {
+        if bell.waiting.is_empty() {
+            bell.kept = true;
+        }
+        bell.rings = bell.rings.wrapping_add(1);
+        for waker in bell.waiting.values_mut().filter_map(Option::take) {
             waker.wake();
+        }
+    }
+
+    fn listen(&self) -> Ear<'_> {
+        let mut bell = self.bell();
+        bell.ears = bell.ears.wrapping_add(1);
+        let (number, heard) = (bell.ears, bell.rings);
+        bell.waiting.insert(number, None);
+        Ear {
+            store: self,
+            number,
+            heard,
         }
     }
 }

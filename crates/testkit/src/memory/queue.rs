@@ -15,7 +15,6 @@ use delivr_domain::time::Timestamp;
 use futures_util::future::{self, poll_fn};
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 /// How long a row that cannot be read is left alone.
@@ -278,15 +277,8 @@ impl Queue for MemoryStore {
 
     async fn wait_for_work(&self, at_most: Duration) {
         let over = self.inner.clock.monotonic().plus(at_most);
-        let rung = poll_fn(|context| {
-            let mut bell = self.bell();
-            if bell.rung {
-                bell.rung = false;
-                return Poll::Ready(());
-            }
-            bell.waiting.push(context.waker().clone());
-            Poll::Pending
-        });
+        let ear = self.listen();
+        let rung = poll_fn(|context| ear.hear(context));
         let _first = future::select(pin!(rung), self.inner.clock.sleep_until(over)).await;
     }
 
@@ -305,6 +297,7 @@ impl Queue for MemoryStore {
 mod tests {
     use super::*;
     use crate::clock::FakeClock;
+    use futures_util::FutureExt as _;
     use std::sync::Arc;
 
     #[tokio::test]
@@ -316,5 +309,23 @@ mod tests {
         let waiting = store.wait_for_work(Duration::from_secs(60));
         let passing = async { clock.advance(Duration::from_secs(60)) };
         future::join(waiting, passing).await;
+    }
+
+    #[tokio::test]
+    async fn everybody_who_waits_hears_a_ring_and_nobody_hears_it_twice() {
+        let clock = Arc::new(FakeClock::default());
+        let store = MemoryStore::new(clock.clone());
+        let wait = || store.wait_for_work(Duration::from_secs(60)).boxed();
+        let (mut one, mut other) = (wait(), wait());
+        assert!(one.as_mut().now_or_never().is_none());
+        assert!(other.as_mut().now_or_never().is_none());
+        store.ring();
+        assert!(one.now_or_never().is_some());
+        assert!(other.now_or_never().is_some());
+        assert!(wait().now_or_never().is_none());
+        // Nobody waits any more: kept for whoever waits next.
+        store.ring();
+        assert!(wait().now_or_never().is_some());
+        assert!(wait().now_or_never().is_none());
     }
 }
