@@ -267,28 +267,57 @@ impl Browser {
         Ok(id.unwrap().to_owned())
     }
 
+    /// The element that fits, as soon as it is there: a click answers before the page it leads to is loaded.
     async fn element(&self, css: &str) -> String {
-        match self.find(css).await {
-            Ok(id) => id,
-            Err(_) => panic!(
-                "{css} is not on {}: {}",
-                self.address().await,
-                self.text("body").await
-            ),
+        self.located("css selector", css, css).await
+    }
+
+    async fn located(&self, using: &str, value: &str, what: &str) -> String {
+        let body = json!({"using": using, "value": value});
+        let mut beat = tokio::time::interval(BEAT);
+        for _ in 0..BEATS {
+            beat.tick().await;
+            if let Ok(found) = self.send("POST", "/element", Some(body.clone())).await {
+                let id = found.as_object().and_then(|it| it.values().next());
+                return id.and_then(Value::as_str).unwrap().to_owned();
+            }
         }
+        panic!(
+            "no `{what}` within half a minute on {}: {}",
+            self.address().await,
+            self.body().await
+        )
     }
 
     pub(crate) async fn has(&self, css: &str) -> bool {
         self.find(css).await.is_ok()
     }
 
+    /// What a visitor reads on the page, for somebody who wants to know why something is not there.
+    async fn body(&self) -> String {
+        self.read_now("body").await.unwrap_or_default()
+    }
+
+    async fn read_now(&self, css: &str) -> Option<String> {
+        let id = self.find(css).await.ok()?;
+        // It may have been put in place anew between the two questions.
+        let text = self
+            .send("GET", &format!("/element/{id}/text"), None)
+            .await
+            .ok()?;
+        text.as_str().map(str::to_owned)
+    }
+
     /// What a visitor reads in an element.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let id = Self::or_fail(self.find(css).await.map(Value::from), css);
-        let path = format!("/element/{}/text", id.as_str().unwrap());
-        let text = self.send("GET", &path, None).await;
-        // It may have been put in place anew between the two questions.
-        text.unwrap_or_default().as_str().unwrap_or_default().to_owned()
+        let mut beat = tokio::time::interval(BEAT);
+        for _ in 0..BEATS {
+            beat.tick().await;
+            if let Some(text) = self.read_now(css).await {
+                return text;
+            }
+        }
+        panic!("no {css} within half a minute on {}", self.address().await)
     }
 
     pub(crate) async fn attribute(&self, css: &str, name: &str) -> Option<String> {
@@ -299,31 +328,47 @@ impl Browser {
         Self::or_fail(value, css).as_str().map(str::to_owned)
     }
 
-    pub(crate) async fn click(&self, css: &str) {
-        let id = self.element(css).await;
-        let path = format!("/element/{id}/click");
-        Self::or_fail(self.send("POST", &path, Some(json!({}))).await, css);
+    /// Presses what a visitor reads and stays on the page.
+    pub(crate) async fn press(&self, label: &str) {
+        self.hit("xpath", &labelled(label), label).await;
     }
 
-    /// Follows the link or presses the button that a visitor reads.
-    pub(crate) async fn press(&self, label: &str) {
-        let body = json!({
-            "using": "xpath",
-            "value": format!(
-                "//main//*[self::a or self::button or self::summary][normalize-space(.)=\"{label}\"][1]"
-            ),
-        });
-        let found = self.send("POST", "/element", Some(body)).await;
-        let Ok(found) = found else {
-            panic!(
-                "no `{label}` on {}: {}",
-                self.address().await,
-                self.text("body").await
-            );
-        };
-        let id = found.as_object().and_then(|it| it.values().next());
-        let path = format!("/element/{}/click", id.and_then(Value::as_str).unwrap());
-        Self::or_fail(self.send("POST", &path, Some(json!({}))).await, label);
+    /// Follows the link or sends the form with what a visitor reads on it, until the page has gone for another one.
+    pub(crate) async fn follow(&self, label: &str) {
+        self.leave("xpath", &labelled(label), label).await;
+    }
+
+    /// The same for the link or button at a place.
+    pub(crate) async fn follow_at(&self, css: &str) {
+        self.leave("css selector", css, css).await;
+    }
+
+    async fn leave(&self, using: &str, value: &str, what: &str) {
+        let document = self.element("html").await;
+        self.hit(using, value, what).await;
+        let path = format!("/element/{document}/name");
+        self.until(&format!("`{what}` leads somewhere"), async || {
+            self.send("GET", &path, None).await.is_err()
+        })
+        .await;
+    }
+
+    async fn hit(&self, using: &str, value: &str, what: &str) {
+        let mut beat = tokio::time::interval(BEAT);
+        for _ in 0..BEATS {
+            beat.tick().await;
+            let id = self.located(using, value, what).await;
+            let path = format!("/element/{id}/click");
+            match self.send("POST", &path, Some(json!({}))).await {
+                Ok(_) => return,
+                // A part that is live may be put in place anew between finding and clicking: nothing was clicked.
+                Err(error) if error["error"] == "stale element reference" => (),
+                failed => {
+                    Self::or_fail(failed, what);
+                }
+            }
+        }
+        panic!("`{what}` never stood still on {}", self.address().await)
     }
 
     pub(crate) async fn fill(&self, css: &str, text: &str) {
@@ -374,8 +419,8 @@ impl Browser {
 
     /// Looks again and again until something is so, for half a minute at most: machines may be busy.
     pub(crate) async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-        let mut beat = tokio::time::interval(Duration::from_millis(50));
-        for _ in 0..600 {
+        let mut beat = tokio::time::interval(BEAT);
+        for _ in 0..BEATS {
             beat.tick().await;
             if is_so().await {
                 return;
@@ -384,26 +429,35 @@ impl Browser {
         panic!(
             "{what}, not within half a minute on {}: {}",
             self.address().await,
-            self.text("body").await
+            self.body().await
         );
     }
 
     /// Waits until the page says so: a click answers before the page it leads to is there.
     pub(crate) async fn reads(&self, said: &str) {
-        self.until(said, async || self.text("body").await.contains(said))
-            .await;
+        self.until(said, async || self.body().await.contains(said)).await;
     }
 
     /// Signs in by the form.
     pub(crate) async fn sign_in(&self, root: &str, token: &str) {
         self.go(&format!("{root}/sign-in")).await;
         self.fill("#token", token).await;
-        self.click("main button").await;
-        assert_eq!(
-            self.address().await,
-            format!("{root}/"),
-            "{}",
-            self.text("main").await
-        );
+        self.follow_at("main button").await;
+        self.arrives(&format!("{root}/")).await;
     }
+
+    /// Waits until the browser is somewhere.
+    pub(crate) async fn arrives(&self, address: &str) {
+        self.until(address, async || self.address().await == address)
+            .await;
+    }
+}
+
+/// How often, and how many times, something that is on its way is looked for: half a minute, as machines may be busy.
+const BEAT: Duration = Duration::from_millis(50);
+const BEATS: usize = 600;
+
+/// The path to the control that reads so.
+fn labelled(label: &str) -> String {
+    format!("//main//*[self::a or self::button or self::summary][normalize-space(.)=\"{label}\"][1]")
 }

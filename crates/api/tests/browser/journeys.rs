@@ -66,11 +66,11 @@ impl Journey {
 
     /// Presses a control of the release, reads what it would do, and does it.
     async fn act(&self, browser: &Browser, label: &str, reason: &str) {
-        browser.press(label).await;
+        browser.follow(label).await;
         if !reason.is_empty() {
             browser.fill("#reason", reason).await;
         }
-        browser.press(label).await;
+        browser.follow(label).await;
     }
 
     async fn to_distribution(&self, release: &str) {
@@ -97,7 +97,7 @@ async fn from_the_gate_to_everybody(script: Script) {
     journey.house.phase(&release, "AWAITING_PRE_RELEASE").await;
     // From the first page to the release, as somebody would go.
     browser.go(&format!("{}/", journey.house.root)).await;
-    browser.click("main a[href^='/releases/REL-']").await;
+    browser.follow_at("main a[href^='/releases/REL-']").await;
     journey.act(&browser, "Approve", "All bugs are closed.").await;
     browser.reads("Your approval is recorded.").await;
     journey.act(&browser, "Start the next stage", "").await;
@@ -105,7 +105,7 @@ async fn from_the_gate_to_everybody(script: Script) {
     journey.says(&browser, &release, "Awaiting distribution").await;
     journey.tickets_done();
     // The facts of a gate are read again by a button.
-    browser.press("Read the gate's facts again").await;
+    browser.follow("Read the gate's facts again").await;
     journey.act(&browser, "Start the next stage", "").await;
     journey.says(&browser, &release, "Halt").await;
     journey
@@ -151,7 +151,7 @@ async fn failed_and_retried(script: Script) {
         .await;
     browser.go(&format!("{}/", journey.house.root)).await;
     // What waits for somebody leads to the task and its reason.
-    browser.click("#waiting a").await;
+    browser.follow_at("#waiting a").await;
     let read = browser.text("main").await;
     assert!(
         read.contains("develop") && read.contains("Why it failed"),
@@ -239,7 +239,7 @@ async fn halted(script: Script) {
         .post(&format!("/releases/{release}/trigger-distribution"), &json!({}))
         .await;
     journey.says(&browser, &release, "Halt").await;
-    browser.press("Halt").await;
+    browser.follow("Halt").await;
     // What it would do is told before it is done, and a reason is asked for.
     assert!(browser.text("main").await.contains("What it would do"));
     browser.press("Halt").await;
@@ -300,10 +300,10 @@ async fn approved_on_a_phone(script: Script) {
     journey.house.phase(&release, "AWAITING_PRE_RELEASE").await;
     browser.go(&journey.page(&release)).await;
     fits(&browser).await;
-    browser.press("Approve").await;
+    browser.follow("Approve").await;
     fits(&browser).await;
     browser.fill("#reason", "Tested on my own phone.").await;
-    browser.press("Approve").await;
+    browser.follow("Approve").await;
     fits(&browser).await;
     let approvals = journey.house.get(&format!("/releases/{release}/approvals")).await;
     assert_eq!(approvals["items"][0]["by"], ADA, "{approvals}");
@@ -417,7 +417,7 @@ async fn theme(script: Script) {
     let dark = ground().await;
     assert_ne!(light, dark, "it follows the system");
     browser.go(&format!("{}/profile", journey.house.root)).await;
-    browser.press("Light").await;
+    browser.follow("Light").await;
     assert_eq!(ground().await, light, "and a choice goes before it");
     browser.go(&format!("{}/board", journey.house.root)).await;
     assert_eq!(ground().await, light, "on every page");
@@ -448,9 +448,8 @@ async fn a_session_ends_with_its_token() {
         .await
         .unwrap();
     browser.go(&format!("{}/board", house.root)).await;
-    assert_eq!(
-        browser.address().await,
-        format!("{}/sign-in?next=%2Fboard", house.root)
-    );
+    browser
+        .arrives(&format!("{}/sign-in?next=%2Fboard", house.root))
+        .await;
     assert!(browser.has("#token").await);
 }
