@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod check;
+mod compressed;
 mod context;
 mod document;
 mod explain;

@@ -1,5 +1,6 @@
 //! The server: routes and middleware put together.
 
+use crate::compressed::compressed;
 use crate::context::Shared;
 use crate::document;
 use crate::front::front;
@@ -47,6 +48,7 @@ fn listening(shared: Shared, listener: TcpListener, tls: Option<ServerConfig>) -
             .app_data(pages)
             .app_data(web::PayloadConfig::new(LIMIT))
             .wrap(from_fn(front))
+            .wrap(from_fn(compressed))
             .configure(api)
             .configure(delivr_web::configure)
             .configure(|config| routes::system::probes(&mut ServiceConfig::new(config)))

@@ -115,7 +115,7 @@ async function follow(element) {
 }
 
 // Keys: one for each place, two strokes, never while somebody writes.
-const places = { d: "/", b: "/board", r: "/releases", p: "/profile" };
+const places = { d: "/", b: "/board", r: "/releases", q: "/queues", t: "/timeline", a: "/activity", p: "/profile" };
 let first = "";
 function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use delivr_app::usecases::access::hex;
 use ring::hmac;
 use std::collections::BTreeMap;
 use url::{Url, form_urlencoded};
@@ -42,10 +43,41 @@ impl Form {
         self.0.contains_key(name)
     }
 
-    /// Whether the form carries the secret.
+    /// Whether the form carries the secret, under whatever mask.
     pub(crate) fn carries(&self, secret: &str) -> bool {
-        self.get(FIELD).is_some_and(|sent| same(sent, secret))
+        let sent = self.get(FIELD).and_then(unmasked);
+        sent.is_some_and(|sent| same(&sent, secret))
     }
+}
+
+/// A secret as a page shows it: laid under a mask that is new every time. A page is compressed together with texts that
+/// strangers may choose; what is never written twice cannot be guessed from how well it packs.
+pub(crate) fn masked(secret: &str, mask: &[u8]) -> String {
+    let mut bytes: Vec<u8> = secret.bytes().zip(mask).map(|(one, other)| one ^ other).collect();
+    bytes.extend_from_slice(mask.get(..bytes.len()).unwrap_or(mask));
+    hex(&bytes)
+}
+
+/// The secret that a page showed.
+fn unmasked(sent: &str) -> Option<String> {
+    if sent.len() > 1_000 || !sent.is_ascii() {
+        return None;
+    }
+    let digits: Vec<u8> = sent
+        .bytes()
+        .map(|digit| {
+            char::from(digit)
+                .to_digit(16)
+                .and_then(|it| u8::try_from(it).ok())
+        })
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .filter_map(|pair| Some((pair.first()? << 4) | pair.get(1)?))
+        .collect();
+    let (hidden, mask) = bytes.split_at_checked(bytes.len() / 2)?;
+    let plain = hidden.iter().zip(mask).map(|(one, other)| one ^ other);
+    String::from_utf8(plain.collect()).ok()
 }
 
 /// Whether two secrets are one, in a time that tells nothing about where they differ.
@@ -166,12 +198,23 @@ mod tests {
 
     #[test]
     fn a_form_must_carry_the_very_secret() {
-        let form = |body: &str| Form::read(body.as_bytes());
-        assert!(form("csrf=abc").carries("abc"));
-        for body in ["", "csrf=", "csrf=abd", "csrf=ab", "csrf=abcd", "CSRF=abc"] {
-            assert!(!form(body).carries("abc"), "{body}");
+        let form = |sent: &str| Form::read(format!("csrf={sent}").as_bytes());
+        let (one, other) = (masked("abc", &[7; 64]), masked("abc", b"another mask"));
+        assert_ne!(one, other, "it is never written twice");
+        assert!(form(&one).carries("abc") && form(&other).carries("abc"));
+        for sent in [
+            "",
+            "abc",
+            "616263",
+            "zz",
+            &masked("abd", &[7; 64]),
+            &masked("ab", &[7; 64]),
+            &one[2..],
+        ] {
+            assert!(!form(sent).carries("abc"), "{sent}");
         }
-        assert!(!form("csrf=").carries(""));
+        assert!(!Form::read(b"").carries("abc"));
+        assert!(!form(&masked("", &[7; 64])).carries(""));
     }
 
     #[test]

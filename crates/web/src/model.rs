@@ -327,8 +327,10 @@ pub(crate) struct Rollout {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Activity {
+    pub(crate) position: i64,
     pub(crate) of: String,
     pub(crate) owner_id: String,
+    pub(crate) kind: String,
     pub(crate) summary: String,
     pub(crate) actor: String,
     pub(crate) at: DateTime<Utc>,

@@ -185,6 +185,7 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
     let known = match word {
         "theme" => "Your theme is set.",
         "revoked" => "The token is revoked.",
+        "unlinked" => "The link is revoked.",
         "checked" => "The gate's facts were read again.",
         _ => return crate::setup::done(word).or_else(|| Some(crate::verb::Verb::named(word)?.done)),
     };

@@ -1,7 +1,7 @@
 //! A visit: who is signed in, how they like their pages, and what they sent.
 
 use crate::api::{Api, Call, Encryption, Refusal, Reply};
-use crate::form::{Form, comes_from_elsewhere};
+use crate::form::{Form, comes_from_elsewhere, masked};
 use crate::frame::{Frame, Theme, Visitor, go, refused};
 use crate::session::Session;
 use crate::shown::done;
@@ -195,9 +195,16 @@ impl Visit {
             actor: self.who.actor().to_owned(),
             role: self.who.role.word(),
             organisation: self.who.tenant.name.clone(),
-            csrf: self.session.csrf.clone(),
+            csrf: self.secret(),
         });
         frame
+    }
+
+    /// The session's secret as this page alone shows it.
+    fn secret(&self) -> String {
+        let mut mask = [0; 64];
+        self.api.app().entropy.fill(&mut mask);
+        masked(&self.session.csrf, &mask)
     }
 
     /// The frame with what the whole installation suffers from.

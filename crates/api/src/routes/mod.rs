@@ -11,6 +11,7 @@
 //! Literal segments win over parameters by being registered first.
 
 pub(crate) mod activities;
+pub(crate) mod calendar;
 pub(crate) mod doctor;
 pub(crate) mod inbound;
 pub(crate) mod integrations;
@@ -37,6 +38,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     submissions::routes(config);
     rollouts::routes(config);
     activities::routes(config);
+    calendar::routes(config);
     services::routes(config);
     profiles::routes(config);
     pipelines::routes(config);

@@ -30,6 +30,7 @@ pub(crate) struct TokenView {
     name: String,
     /// The person behind it; none behind a service token.
     person: Option<String>,
+    /// OWNER, ADMIN, MEMBER or VIEWER; CALENDAR for a calendar link, which is no credential.
     role: String,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -100,6 +101,7 @@ async fn live(cx: &Context, name: &str, person: Option<&Person>) -> Result<Vec<T
     let mut tokens = cx.app.store.tokens(cx.tenant()).await?;
     tokens.retain(|it| {
         it.name == name
+            && it.role != access::CALENDAR
             && it.person.as_deref() == person.map(Person::as_str)
             && it.revoked_at.is_none()
             && it.expires_at.is_none_or(|expires| expires > now)

@@ -43,7 +43,7 @@ fn routes() -> Vec<String> {
 }
 
 /// What answers to GET and is no page.
-const NO_PAGES: &[&str] = &["/assets/{name}"];
+const NO_PAGES: &[&str] = &["/assets/{name}", "/activity/export"];
 
 fn fits(pattern: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap();

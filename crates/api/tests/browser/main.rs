@@ -22,3 +22,4 @@ mod organisation;
 )]
 mod repository;
 mod screens;
+mod sizes;

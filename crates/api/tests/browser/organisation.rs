@@ -395,6 +395,12 @@ impl Organisation {
         vec![
             ("dashboard", "/".to_owned()),
             ("board", "/board".to_owned()),
+            ("queues", "/queues".to_owned()),
+            ("timeline", "/timeline".to_owned()),
+            ("timeline-empty", "/timeline?weeks=-52".to_owned()),
+            ("calendar-links", "/timeline/links".to_owned()),
+            ("activity", "/activity?q=release".to_owned()),
+            ("activity-none", "/activity?q=no+such+thing".to_owned()),
             ("releases", "/releases".to_owned()),
             ("releases-none", "/releases?q=no+such+release".to_owned()),
             ("release-shipping", release(&self.shipping)),

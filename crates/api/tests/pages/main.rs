@@ -19,5 +19,7 @@ mod browser;
 mod headers;
 mod hostile;
 mod integrations;
+mod looking;
 mod planning;
 mod sessions;
+mod sizes;

@@ -13,6 +13,7 @@ mod support;
 
 mod actions;
 mod builds;
+mod calendar;
 mod create;
 mod defects;
 mod explain;

@@ -167,9 +167,34 @@ pub fn hex(bytes: &[u8]) -> String {
 pub async fn authenticate(app: &App, secret: &str) -> Result<Option<Principal>, StoreError> {
     // Looked up by digest: a comparison of secrets, whose time could tell something, does not take place.
     match app.store.bearer(&token_digest(secret)).await? {
-        Some((token, tenant)) if is_valid(app, &token) => principal(token, tenant).map(Some),
+        Some((token, tenant)) if is_valid(app, &token) && !is_link(&token) => {
+            principal(token, tenant).map(Some)
+        }
         Some(_) | None => Ok(None),
     }
+}
+
+/// What stands for a role in a link to a calendar. Such a link is kept as tokens are, and opens the calendar of its
+/// tenant and nothing else: it is nobody's credential.
+pub const CALENDAR: &str = "CALENDAR";
+
+/// What every calendar link's secret begins with, so that scanners find leaked ones.
+pub const LINK_PREFIX: &str = "dlc_";
+
+fn is_link(token: &Token) -> bool {
+    token.role == CALENDAR
+}
+
+/// Whose calendar a link's secret opens; none when there is no such link, or it is revoked or expired. The three are not
+/// told apart, nor is a credential that is no link.
+///
+/// # Errors
+/// When the store fails.
+pub async fn by_link(app: &App, secret: &str) -> Result<Option<Tenant>, StoreError> {
+    let found = app.store.bearer(&token_digest(secret)).await?;
+    Ok(found
+        .filter(|(token, _)| is_link(token) && is_valid(app, token))
+        .map(|(_, tenant)| tenant))
 }
 
 /// The token of the tenant by its id, while it is valid.
@@ -181,7 +206,7 @@ pub async fn valid_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Opt
     Ok(tokens
         .into_iter()
         .find(|it| it.id == id)
-        .filter(|it| is_valid(app, it)))
+        .filter(|it| is_valid(app, it) && !is_link(it)))
 }
 
 /// The principal of a token of the tenant by its id, while it is valid: for what stands in for a token and is as good as
@@ -265,17 +290,57 @@ pub struct NewToken<'a> {
 /// # Errors
 /// When the store fails; `Duplicate` when the id is taken.
 pub async fn issue(app: &App, tenant: TenantId, id: Uuid, new: &NewToken<'_>) -> Result<Issued, StoreError> {
+    let role = new.role.word();
+    kept(
+        app,
+        tenant,
+        id,
+        (TOKEN_PREFIX, role),
+        (new.name, new.person, new.expires_at),
+    )
+    .await
+}
+
+/// Issues a link to the tenant's calendar under a fresh id, in the name of a person where there is one.
+///
+/// # Errors
+/// When the store fails; `Duplicate` when the id is taken.
+pub async fn issue_link(
+    app: &App,
+    tenant: TenantId,
+    id: Uuid,
+    name: &str,
+    person: Option<&Person>,
+    expires_at: Option<Timestamp>,
+) -> Result<Issued, StoreError> {
+    kept(
+        app,
+        tenant,
+        id,
+        (LINK_PREFIX, CALENDAR),
+        (name, person, expires_at),
+    )
+    .await
+}
+
+async fn kept(
+    app: &App,
+    tenant: TenantId,
+    id: Uuid,
+    (prefix, role): (&str, &str),
+    (name, person, expires_at): (&str, Option<&Person>, Option<Timestamp>),
+) -> Result<Issued, StoreError> {
     let mut bytes = [0; 32];
     app.entropy.fill(&mut bytes);
-    let secret = SecretString::from(format!("{TOKEN_PREFIX}{}", hex(&bytes)));
+    let secret = SecretString::from(format!("{prefix}{}", hex(&bytes)));
     let token = Token {
         id: TokenId::from_uuid(id),
         tenant,
-        name: new.name.to_owned(),
-        person: new.person.map(ToString::to_string),
-        role: new.role.word().to_owned(),
+        name: name.to_owned(),
+        person: person.map(ToString::to_string),
+        role: role.to_owned(),
         digest: token_digest(secret.expose_secret()),
-        expires_at: new.expires_at,
+        expires_at,
         revoked_at: None,
         created_at: app.clock.now(),
     };

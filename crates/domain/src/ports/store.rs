@@ -343,7 +343,7 @@ pub struct Token {
     pub name: String,
     /// The person behind it, as a normalised address; none behind a service token.
     pub person: Option<String>,
-    /// Role word: OWNER, ADMIN, MEMBER, VIEWER.
+    /// Role word: OWNER, ADMIN, MEMBER, VIEWER; CALENDAR for a link to the calendar, which is no credential.
     pub role: String,
     /// Lower-case hex SHA-256 of the secret.
     #[serde(skip)]

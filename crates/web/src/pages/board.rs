@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 /// Cards of a column; the rest is one click away in the table.
-const CARDS: usize = 20;
+pub(super) const CARDS: usize = 20;
 
 /// A column.
 pub(crate) struct Column {
@@ -38,18 +38,18 @@ async fn column(visit: &Visit, status: &'static str, most: usize) -> Result<Colu
     })
 }
 
-/// Releases on their way, a column for each status.
-pub(super) async fn under_way(visit: &Visit) -> Result<Vec<Column>, Stop> {
+/// Releases on their way, a column for each status, of so many at most.
+pub(super) async fn under_way(visit: &Visit, most: usize) -> Result<Vec<Column>, Stop> {
     let mut columns = Vec::with_capacity(OPEN.len().saturating_add(1));
     for status in OPEN {
-        columns.push(column(visit, status, CARDS).await?);
+        columns.push(column(visit, status, most).await?);
     }
     Ok(columns)
 }
 
 /// The board.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let mut columns = under_way(&visit).await?;
+    let mut columns = under_way(&visit, CARDS).await?;
     columns.push(column(&visit, "DEPLOYED", 10).await?);
     let template = Board {
         frame: visit.checked_frame("board").await,

@@ -39,7 +39,7 @@ const FILTERS: &[(&str, &str)] = &[
     ("q", "q"),
 ];
 
-fn choices<'a>(all: impl Iterator<Item = (&'a str, String)>, chosen: Option<&str>) -> Vec<Choice> {
+pub(crate) fn choices<'a>(all: impl Iterator<Item = (&'a str, String)>, chosen: Option<&str>) -> Vec<Choice> {
     all.map(|(value, label)| Choice {
         value: value.to_owned(),
         label,

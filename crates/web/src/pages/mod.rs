@@ -1,11 +1,15 @@
 //! The pages, one module each, and where they are.
 
 mod act;
+mod activity;
 mod board;
+mod calendar;
 mod controls;
 mod dashboard;
+mod links;
 mod list;
 mod profile;
+mod queues;
 mod release;
 mod rounds;
 mod setup;
@@ -32,6 +36,16 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/sign-out", web::post().to(sign_in::leave))
         .route("/", web::get().to(dashboard::show))
         .route("/board", web::get().to(board::show))
+        .route("/queues", web::get().to(queues::show))
+        .route("/timeline", web::get().to(calendar::show))
+        .service(
+            web::resource("/timeline/links")
+                .route(web::get().to(links::show))
+                .route(web::post().to(links::make)),
+        )
+        .route("/timeline/links/{link}/revoke", web::post().to(links::revoke))
+        .route("/activity", web::get().to(activity::show))
+        .route("/activity/export", web::get().to(activity::export))
         .route("/releases", web::get().to(list::show))
         .route("/releases/{key}", web::get().to(release::show))
         .route("/releases/{key}/live", web::post().to(release::live))

@@ -17,6 +17,8 @@ pub(crate) mod tasks;
 pub(crate) mod ticket;
 mod view;
 
+pub(crate) use view::{HoldView, holds};
+
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Registers the routes.

@@ -1,0 +1,217 @@
+//! The calendar: when releases begin, are tested and are due. As JSON over a span of time, and as a feed that a calendar
+//! programme subscribes to by a secret link.
+//!
+//! Releases of every open status are looked at, and the newest of those that are over, each up to a number: the answer says
+//! when there are more.
+
+mod feed;
+mod ical;
+mod links;
+
+use crate::answer::{Answer, Answered};
+use crate::check::{Checks, micros};
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::routes::releases::{HoldView, holds};
+use actix_web::get;
+use chrono::{DateTime, TimeDelta, Utc};
+use delivr_app::App;
+use delivr_app::stored::show_state;
+use delivr_domain::aggregate::Aggregate;
+use delivr_domain::ids::TenantId;
+use delivr_domain::ports::store::{Page, ReleaseFilter};
+use delivr_domain::release::Release;
+use delivr_domain::release::state::Slot;
+use delivr_domain::release::view::Status;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Releases of one status that are looked at.
+const EACH: u16 = 50;
+/// The span that is shown unless another one is asked for begins so long ago.
+const BACK: TimeDelta = TimeDelta::weeks(2);
+/// And is so long.
+const SPAN: TimeDelta = TimeDelta::weeks(8);
+/// The longest span that is answered.
+const LONGEST: TimeDelta = TimeDelta::days(400);
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(read)
+        .service(feed::feed)
+        .service(links::list)
+        .service(links::make)
+        .service(links::revoke);
+}
+
+/// Releases over a span of time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CalendarView {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    /// Those that are under way at some time of the span, by kickoff.
+    items: Vec<CalendarEntryView>,
+    /// Some status has more releases than were looked at; the list of releases has all.
+    more: bool,
+}
+
+/// A release in time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CalendarEntryView {
+    id: String,
+    /// What people call it, `REL-42`.
+    key: String,
+    version: String,
+    title: String,
+    service_slug: String,
+    /// Board view.
+    status: &'static str,
+    /// Who pilots it.
+    pilot: Option<String>,
+    kickoff_at: DateTime<Utc>,
+    target_date: Option<DateTime<Utc>>,
+    /// When the last thing happened to it, of a release that is over.
+    ended_at: Option<DateTime<Utc>>,
+    /// Regression slots not used yet, the earliest first.
+    slots: Vec<CalendarSlotView>,
+    /// Why it does not advance.
+    holds: Vec<HoldView>,
+}
+
+/// A planned regression round.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CalendarSlotView {
+    id: String,
+    at: DateTime<Utc>,
+}
+
+/// The span that is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SpanQuery {
+    /// Its beginning; two weeks ago unless said.
+    from: Option<DateTime<Utc>>,
+    /// Its end; eight weeks after its beginning unless said, 400 days at most.
+    to: Option<DateTime<Utc>>,
+}
+
+/// Releases under way at some time of a span, with what is planned for them.
+#[utoipa::path(tag = "Calendar", params(SpanQuery), responses((status = 200, description = "The span", body = CalendarView)))]
+#[get("/calendar")]
+pub(crate) async fn read(cx: Context, asked: Query<SpanQuery>) -> Answered {
+    let Query(asked) = asked;
+    let now = cx.now();
+    let from = micros(asked.from.unwrap_or_else(|| now - BACK));
+    let to = asked.to.or_else(|| from.checked_add_signed(SPAN));
+    let to = micros(to.ok_or_else(|| Problem::malformed_at("/from", "is too far away"))?);
+    Checks::new()
+        .holds("/to", from < to, "must lie after `from`")
+        .holds(
+            "/to",
+            to - from <= LONGEST,
+            "must lie at most 400 days after `from`",
+        )
+        .done()?;
+    let found = gathered(&cx.app, cx.tenant()).await?;
+    let mut items: Vec<&Release> = found
+        .releases
+        .iter()
+        .filter(|release| release.draft.kickoff_at <= to && until(release, now) >= from)
+        .collect();
+    items.sort_by_key(|release| (release.draft.kickoff_at, release.draft.number));
+    Ok(Answer::ok(&CalendarView {
+        from,
+        to,
+        items: items.into_iter().map(entry).collect(),
+        more: found.more,
+    }))
+}
+
+/// Releases of a tenant that a calendar may show.
+struct Gathered {
+    releases: Vec<Release>,
+    /// Some status has more.
+    more: bool,
+}
+
+async fn gathered(app: &App, tenant: TenantId) -> Result<Gathered, Problem> {
+    let mut found = Gathered {
+        releases: Vec::new(),
+        more: false,
+    };
+    // What was called off has no place in anybody's calendar.
+    for status in Status::ALL.iter().filter(|status| **status != Status::Cancelled) {
+        let filter = ReleaseFilter {
+            status: Some(status.word().to_owned()),
+            phase: None,
+            service: None,
+            text: None,
+        };
+        let page = Page {
+            limit: EACH,
+            cursor: None,
+        };
+        let listed = app.store.releases(tenant, &filter, &page).await?;
+        found.more |= listed.next.is_some();
+        for row in &listed.items {
+            if let Aggregate::Release(release) = show_state(row)? {
+                found.releases.push(*release);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether nothing more is planned for a release.
+fn is_over(release: &Release) -> bool {
+    matches!(
+        release.status(),
+        Status::Deployed | Status::RolledBack | Status::Cancelled
+    )
+}
+
+/// Up to when a release is under way, as far as anybody knows.
+fn until(release: &Release, now: DateTime<Utc>) -> DateTime<Utc> {
+    let planned = release.slots.values().map(|slot| slot.at);
+    if is_over(release) {
+        return release.updated_at;
+    }
+    planned
+        .chain(release.draft.target_date)
+        .fold(now.max(release.draft.kickoff_at), DateTime::max)
+}
+
+/// Slots, the earliest first.
+fn slots(release: &Release) -> Vec<&Slot> {
+    let mut slots: Vec<&Slot> = release.slots.values().collect();
+    slots.sort_by_key(|slot| (slot.at, slot.id));
+    slots
+}
+
+fn entry(release: &Release) -> CalendarEntryView {
+    let slot = |slot: &Slot| CalendarSlotView {
+        id: slot.id.to_string(),
+        at: slot.at,
+    };
+    CalendarEntryView {
+        id: release.draft.id.to_string(),
+        key: release.key(),
+        version: release.version_name(),
+        title: release.draft.title.clone(),
+        service_slug: release.draft.service_slug.clone(),
+        status: release.status().word(),
+        pilot: release.draft.pilot.clone(),
+        kickoff_at: release.draft.kickoff_at,
+        target_date: release.draft.target_date,
+        ended_at: is_over(release).then_some(release.updated_at),
+        slots: slots(release).into_iter().map(slot).collect(),
+        holds: holds(release),
+    }
+}
