@@ -1,9 +1,10 @@
 //! Answers: JSON with the version as ETag and the canonical place as Location.
 
+use crate::context::Shared;
 use crate::problem::Problem;
 use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde::Serialize;
 
 /// A successful answer.
@@ -58,12 +59,22 @@ impl Answer {
     }
 }
 
+/// The ETag of a version: names the epoch too once a database was restored.
+pub(crate) fn tag(version: u64, epoch: Option<&str>) -> String {
+    match epoch {
+        Some(epoch) => format!("\"{version}-{epoch}\""),
+        None => format!("\"{version}\""),
+    }
+}
+
 impl Responder for Answer {
     type Body = BoxBody;
-    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut builder = HttpResponse::build(self.status);
         if let Some(version) = self.version {
-            builder.insert_header((header::ETAG, format!("\"{version}\"")));
+            let shared = request.app_data::<web::Data<Shared>>();
+            let epoch = shared.and_then(|shared| shared.epoch.as_deref());
+            builder.insert_header((header::ETAG, tag(version, epoch)));
         }
         if let Some(location) = self.location {
             builder.insert_header((header::LOCATION, location));

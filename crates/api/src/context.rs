@@ -50,6 +50,8 @@ pub struct Shared {
     /// Size of an artifact in bytes, at most.
     pub(crate) upload_limit: u64,
     pub(crate) guard: Option<Arc<Guard>>,
+    /// What tells the versions given since the last restore from earlier ones.
+    pub(crate) epoch: Option<Arc<str>>,
     log: Option<Arc<dyn DeliveryLog>>,
 }
 
@@ -75,8 +77,17 @@ impl Shared {
             storage: None,
             upload_limit: 0,
             guard: None,
+            epoch: None,
             log: None,
         }
+    }
+
+    /// After a restore: versions that somebody saw before it, or in an earlier epoch, match nothing. See
+    /// [`delivr_app::usecases::access::epoch`].
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: Option<String>) -> Self {
+        self.epoch = epoch.map(Arc::from);
+        self
     }
 
     /// With the log of what was told to people; without it there is none to be seen.
@@ -403,7 +414,7 @@ impl FromRequest for Context {
         async move {
             let shared = shared(&request)?;
             let who = caller(&request).await?;
-            let if_match = if_match(&request)?;
+            let if_match = if_match(&request, shared.epoch.as_deref())?;
             let explain = explain::asked(&request)?;
             let repeat = request.extensions().get::<Repeat>().cloned();
             Ok(Self {
@@ -450,7 +461,7 @@ pub(crate) async fn principal(app: &App, headers: &header::HeaderMap) -> Result<
         .ok_or_else(Problem::unauthenticated)
 }
 
-fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+fn if_match(request: &HttpRequest, epoch: Option<&str>) -> Result<Option<u64>, Problem> {
     let Some(value) = request.headers().get(header::IF_MATCH) else {
         return Ok(None);
     };
@@ -459,7 +470,15 @@ fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
         return Ok(None);
     }
     let bare = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
-    bare.parse().map(Some).map_err(|_ignored| {
+    let (version, of) = match bare.split_once('-') {
+        Some((version, of)) => (version, Some(of)),
+        None => (bare, None),
+    };
+    let version = version.parse().map_err(|_ignored| {
         Problem::malformed_at("", "If-Match must be the ETag of an earlier answer, like \"3\"")
-    })
+    })?;
+    Ok(Some(if of == epoch { version } else { NEVER }))
 }
+
+/// No version is this one: the first is 1.
+const NEVER: u64 = 0;

@@ -171,7 +171,7 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
         if matches!(method, "put" | "patch" | "delete") {
             parameters.push(header(
                 "If-Match",
-                "The ETag of an earlier answer: refused with 412 when it was changed since.",
+                "The ETag of an earlier answer: refused with 412 when it was changed since, or the database was restored.",
             ));
         }
     }

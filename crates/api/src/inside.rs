@@ -3,6 +3,7 @@
 //! So a page cannot do what the API refuses, and says what the API says: there is no second way to anything.
 
 use crate::LIMIT;
+use crate::answer::tag;
 use crate::context::{Caller, Shared};
 use crate::front::front;
 use crate::problem::Problem;
@@ -72,7 +73,7 @@ fn failed(detail: &str) -> Reply {
 }
 
 /// The call as a request over HTTP would be.
-fn request(who: &Principal, call: &Call) -> Option<Request> {
+fn request(who: &Principal, call: &Call, epoch: Option<&str>) -> Option<Request> {
     let body = call.body.as_ref().map(Value::to_string);
     let length = body.as_ref().map_or(0, String::len);
     let mut request = match body {
@@ -90,7 +91,7 @@ fn request(who: &Principal, call: &Call) -> Option<Request> {
     if let Some(version) = call.version {
         headers.insert(
             header::IF_MATCH,
-            HeaderValue::from_str(&format!("\"{version}\"")).ok()?,
+            HeaderValue::from_str(&tag(version, epoch)).ok()?,
         );
     }
     if let Some(name) = &call.once {
@@ -115,12 +116,16 @@ impl delivr_web::Api for Inside {
         &self.shared.app
     }
 
+    fn epoch(&self) -> Option<&str> {
+        self.shared.epoch.as_deref()
+    }
+
     async fn call(&self, who: &Principal, call: Call) -> Reply {
         let routes = match self.routes().await {
             Ok(routes) => routes,
             Err(reply) => return reply,
         };
-        let Some(request) = request(who, &call) else {
+        let Some(request) = request(who, &call, self.shared.epoch.as_deref()) else {
             return Reply {
                 status: StatusCode::NOT_FOUND,
                 body: json!({"code": "not_found", "detail": "there is no such place"}),

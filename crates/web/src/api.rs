@@ -128,6 +128,8 @@ pub enum Encryption {
 pub trait Api {
     /// The application, for sessions.
     fn app(&self) -> &App;
+    /// What tells the versions given since the last restore from earlier ones; none where nothing was restored.
+    fn epoch(&self) -> Option<&str>;
     /// Asks the API, as somebody.
     async fn call(&self, who: &Principal, call: Call) -> Reply;
     /// Who has the token; none when it is not valid. Refuses an address that failed too often.

@@ -27,11 +27,15 @@ pub(crate) struct Session {
 
 /// What is sealed is bound to a tenant and a row. A session is of neither: no tenant is nil, and no integration has an id
 /// that is derived from these words, so that a session cannot be taken for a credential, or one for a session.
-fn place() -> (TenantId, IntegrationId) {
-    (
-        TenantId::from_uuid(Uuid::nil()),
-        IntegrationId::from_uuid(derive_uuid(&[b"session of a browser"])),
-    )
+///
+/// A session of before a restore opens nothing after it: the pages it left open carry versions that are given once more,
+/// to other states, and their forms would overwrite what nobody has seen.
+fn place(epoch: Option<&str>) -> (TenantId, IntegrationId) {
+    let row = match epoch {
+        Some(epoch) => derive_uuid(&[b"session of a browser", epoch.as_bytes()]),
+        None => derive_uuid(&[b"session of a browser"]),
+    };
+    (TenantId::from_uuid(Uuid::nil()), IntegrationId::from_uuid(row))
 }
 
 /// A secret for forms.
@@ -53,8 +57,8 @@ impl Session {
     }
 
     /// The cookie's value; none when the vault cannot seal.
-    pub(crate) fn seal(&self, app: &App) -> Option<String> {
-        let (tenant, row) = place();
+    pub(crate) fn seal(&self, app: &App, epoch: Option<&str>) -> Option<String> {
+        let (tenant, row) = place(epoch);
         let parts = [
             ("token", self.token.to_string()),
             ("tenant", self.tenant.to_string()),
@@ -70,9 +74,9 @@ impl Session {
         Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// The session of a cookie that this installation sealed; none when it did not, or too long ago.
-    pub(crate) fn open(app: &App, cookie: &str) -> Option<Self> {
-        let (tenant, row) = place();
+    /// The session of a cookie that this installation sealed; none when it did not, too long ago, or before a restore.
+    pub(crate) fn open(app: &App, epoch: Option<&str>, cookie: &str) -> Option<Self> {
+        let (tenant, row) = place(epoch);
         let sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let parts = app.vault.open(tenant, row, &sealed).ok()?;
         let part = |name: &str| parts.get(name).map(|it| it.expose_secret().to_owned());

@@ -158,7 +158,7 @@ async fn visit(request: HttpRequest) -> Result<Visit, Stop> {
     let Some(cookie) = request.cookie(name) else {
         return Err(sign_in(None));
     };
-    let Some(session) = Session::open(api.app(), cookie.value()) else {
+    let Some(session) = Session::open(api.app(), api.epoch(), cookie.value()) else {
         return Err(sign_in(Some(name)));
     };
     let found = access::by_token(api.app(), session.tenant, session.token).await;

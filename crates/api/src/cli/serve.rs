@@ -8,7 +8,7 @@ use crate::wiring::{Settings, shutdown, telemetry, upkeep, wire};
 use anyhow::Context as _;
 use delivr_api::{Files, RateLimits, Shared};
 use delivr_app::App;
-use delivr_app::usecases::callbacks;
+use delivr_app::usecases::{access, callbacks};
 use delivr_worker::{Worker, WorkerSettings};
 use futures_util::future::join;
 use std::net::TcpListener;
@@ -35,7 +35,9 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         let folder = settings.storage.display();
         format!("the folder {folder} for artifacts (set `storage_url` to another one)")
     })?;
+    let epoch = access::epoch(&app).await.context("reading the epoch")?;
     let shared = Shared::new(app.clone(), settings.public_url.clone())
+        .in_epoch(epoch)
         .limited(limits(settings))
         .telling(Arc::new(Log(store.clone())))
         .storing(Arc::new(artifacts), settings.upload_limit);

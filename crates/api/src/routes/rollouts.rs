@@ -45,7 +45,7 @@ pub(crate) struct RolloutView {
     integration_id: String,
     version: String,
     build_number: String,
-    /// Guards against lost updates; also the ETag.
+    /// Guards against lost updates; the ETag begins with it.
     revision: u64,
     /// ACTIVE, PAUSED, HALTED or COMPLETED.
     status: &'static str,

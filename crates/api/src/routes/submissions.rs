@@ -49,7 +49,7 @@ pub(crate) struct SubmissionView {
     attempt: u16,
     version: String,
     build_number: Option<String>,
-    /// Guards against lost updates; also the ETag.
+    /// Guards against lost updates; the ETag begins with it.
     revision: u64,
     /// Where it stands; a word of the store that is not known moves nothing.
     status: &'static str,

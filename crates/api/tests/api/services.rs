@@ -1,7 +1,11 @@
 //! Services.
 
 use crate::support::Api;
+use delivr_app::usecases::access;
+use delivr_provider_kit::SystemClock;
+use delivr_testkit::memory::MemoryStore;
 use serde_json::json;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_service_lives_from_making_to_deleting() {
@@ -126,4 +130,41 @@ async fn lists_come_in_pages() {
             .await
             .refused(400, "malformed_request");
     }
+}
+
+#[tokio::test]
+async fn a_version_seen_before_a_restore_names_nothing_after_it() {
+    let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    let before = Api::over(store.clone()).await;
+    let made = before
+        .post("/services", &json!({"slug": "shop", "name": "Shop"}))
+        .await
+        .is(201);
+    let path = format!("/services/{}", made["id"].as_str().unwrap());
+    let backup = store.backup();
+    let seen = before.patch(&path, &json!({"name": "Lost"})).await;
+    let seen = seen.headers["etag"].clone();
+    assert_eq!(seen, "\"2\"");
+
+    // Processes begin anew after a restore, and versions are given once more.
+    store.restore(&backup);
+    access::restore_epoch(&before.app).await.unwrap();
+    let epoch = access::epoch(&before.app).await.unwrap();
+    assert!(epoch.is_some());
+    let after = Api::serving(store.clone(), Arc::new(SystemClock), &[], |shared| {
+        shared.in_epoch(epoch)
+    })
+    .await;
+    let changed = after.patch(&path, &json!({"name": "Kept"})).await;
+    let now = changed.headers["etag"].clone();
+    assert_eq!(changed.is(200)["version"], 2, "the number of the lost change");
+    let late = |tag: String| {
+        let ask = after.of("OWNER", "PATCH", &path).header("if-match", &tag);
+        ask.json(&json!({"name": "late"})).send()
+    };
+    late(seen).await.refused(412, "stale_version");
+    late("\"2-1\"".to_owned()).await.refused(412, "stale_version");
+    late("two".to_owned()).await.refused(400, "malformed_request");
+    assert_eq!(after.get(&path).await.is(200)["name"], "Kept");
+    late(now).await.is(200);
 }

@@ -6,6 +6,8 @@ use crate::world::World;
 use delivr_api::RateLimits;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
+use serde_json::json;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -285,4 +287,35 @@ async fn another_organisations_release_is_not_there() {
         assert_eq!(reply.status, 404, "{path}: {}", reply.text);
         assert!(reply.text.contains("This is not here"), "{}", reply.text);
     }
+}
+
+#[tokio::test]
+async fn a_session_of_before_a_restore_ends_with_it() {
+    let mut api = Api::start().await;
+    let made = json!({"slug": "app", "name": "App"});
+    let made = api.post("/services", &made).await.is(201);
+    let path = format!("/services/{}/edit", made["id"].as_str().unwrap());
+    let cookie = Browser::signed_in(&api, "OWNER").await.cookie("delivr").unwrap();
+    // Processes begin anew after a restore; the key and the tokens are those of before.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    api.root = format!("http://{}", listener.local_addr().unwrap());
+    let restored = api.shared.clone().in_epoch(Some("20261122".to_owned()));
+    tokio::spawn(delivr_api::serve(restored, listener).unwrap());
+    // Its open pages show versions that are given once more.
+    let old = Browser::new(&api);
+    old.set_cookie("delivr", &cookie);
+    assert_eq!(old.get(&path).await.status, 303);
+    // Who signs in anew sees what is stored now, and changes it.
+    let browser = Browser::signed_in(&api, "OWNER").await;
+    let form = form_to(&browser.page(&path).await, &path).with("/name", "The app");
+    assert_eq!(browser.submit(&form).await.status, 303);
+    assert_eq!(
+        browser.submit(&form).await.status,
+        412,
+        "it shows an older version"
+    );
+    let stored = api
+        .get(&format!("/services/{}", made["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(stored.is(200)["name"], "The app");
 }

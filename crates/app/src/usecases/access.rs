@@ -400,6 +400,18 @@ pub async fn rename_tenant(app: &App, slug: &str, new: &str) -> Result<bool, Sto
 /// span, and claims look first.
 pub const RESTORE_QUIET: Span = Span::minutes(2);
 
+/// What tells the versions given since the last restore from those given before it; none where nothing was restored.
+/// A restored database counts from where it stood: without this, a version that somebody saw before would name another
+/// state after it.
+///
+/// # Errors
+/// When the store fails.
+pub async fn epoch(app: &App) -> Result<Option<String>, StoreError> {
+    let floor = app.store.setting(crate::run_effect::QUIET_FLOOR).await?;
+    let digits = |floor: String| floor.chars().filter(char::is_ascii_digit).collect();
+    Ok(floor.map(digits))
+}
+
 /// Says that the database was restored: the quiet time begins. Returns its end.
 ///
 /// # Errors

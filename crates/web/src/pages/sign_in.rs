@@ -93,7 +93,7 @@ pub(super) async fn enter(request: HttpRequest, body: web::Bytes) -> HttpRespons
         }
         Err(Refusal(reply)) => return again(reply.status, &Problem::of(&reply).detail),
     };
-    let Some(sealed) = Session::begin(api.app(), &who).seal(api.app()) else {
+    let Some(sealed) = Session::begin(api.app(), &who).seal(api.app(), api.epoch()) else {
         return again(
             StatusCode::SERVICE_UNAVAILABLE,
             "The session could not be sealed; the log says why.",

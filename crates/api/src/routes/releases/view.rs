@@ -68,7 +68,7 @@ pub(crate) struct ReleaseView {
     key: String,
     /// Version that ships: that of all targets, or the highest.
     version: String,
-    /// Guards against lost updates; also the ETag.
+    /// Guards against lost updates; the ETag begins with it.
     revision: u64,
     /// Board view.
     status: &'static str,
