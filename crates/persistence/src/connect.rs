@@ -21,8 +21,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How to open a database.
@@ -94,8 +94,26 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     pub(crate) offset: Arc<AtomicI64>,
     pub(crate) wake: Wake,
+    /// When the server was last found to be gone.
+    gone: Arc<Gone>,
     /// The tenant this process served last, for the round robin of claims.
     pub(crate) served: Mutex<Option<Uuid>>,
+}
+
+/// When a connection was last found to be lost, if ever: those that nobody has used since may be lost too.
+#[derive(Debug, Default)]
+struct Gone(Mutex<Option<Instant>>);
+
+impl Gone {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection that was not used for so long may be lost with the others.
+    fn may_have_taken(&self, idle_for: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() <= idle_for)
+    }
 }
 
 impl fmt::Debug for SqlStore {
@@ -153,6 +171,7 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             clock: options.clock,
             offset: options.clock_offset,
             wake: Wake::of_file(SqlxSqliteConnector::from_sqlx_sqlite_pool(watch)),
+            gone: Arc::default(),
             served: Mutex::new(None),
         }),
     })
@@ -165,15 +184,19 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         .statement_cache_capacity(PREPARED)
         // A process that stalls inside a transaction must not keep a release locked for ever.
         .options([("idle_in_transaction_session_timeout", "60s")]);
+    let gone = Arc::new(Gone::default());
+    let known = Arc::clone(&gone);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections.max(2))
         .acquire_timeout(options.acquire_timeout)
         // Asked each time, a connection costs each statement a second round trip. One that has just been used is taken
-        // as it is; a server that went away since is an error like one that goes away a moment later.
+        // as it is; a server that went away since is an error like one that goes away a moment later. After one such error
+        // the others are asked too: what is repeated then must not meet them one after the other.
         .test_before_acquire(false)
-        .before_acquire(|connection, used| {
+        .before_acquire(move |connection, used| {
+            let ask = used.idle_for > RESTED || known.may_have_taken(used.idle_for);
             Box::pin(async move {
-                if used.idle_for > RESTED {
+                if ask {
                     connection.ping().await?;
                 }
                 Ok(true)
@@ -197,6 +220,7 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             clock: options.clock,
             offset: options.clock_offset,
             wake: Wake::of_server(listening).await,
+            gone,
             served: Mutex::new(None),
         }),
     })
@@ -226,7 +250,15 @@ impl SqlStore {
             .write
             .begin_with_options(how)
             .await
-            .map_err(|error| meaning(error, "transaction"))
+            .map_err(|error| self.troubled(meaning(error, "transaction")))
+    }
+
+    /// Remembers that the server was not there, if that is what it was.
+    pub(crate) fn troubled(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Unavailable { .. }) {
+            self.inner.gone.note();
+        }
+        error
     }
 
     /// The database's time.

@@ -243,7 +243,7 @@ impl UnitOfWork for SqlUnit<'_> {
         transaction
             .commit()
             .await
-            .map_err(|error| meaning(error, "transaction"))?;
+            .map_err(|error| store.troubled(meaning(error, "transaction")))?;
         if wakes {
             store.inner.wake.committed();
         }

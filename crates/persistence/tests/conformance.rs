@@ -186,6 +186,36 @@ async fn postgres_workers_are_woken_by_another_process() {
     .await;
 }
 
+/// A server that went away took all connections with it: one of them tells, and nobody meets the others.
+async fn one_error_for_all_lost_connections(here: Fresh) {
+    let units = futures_util::future::join_all((0..5).map(|_| here.store.begin())).await;
+    drop(units);
+    let database = Database::connect(&here.url).await.unwrap();
+    database
+        .execute_unprepared(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where application_name = 'delivr' and datname = current_database()",
+        )
+        .await
+        .unwrap();
+    let mut failed = 0;
+    for _ in 0..5 {
+        failed += u8::from(here.store.begin().await.is_err());
+    }
+    assert!(
+        failed <= 1,
+        "{failed} connections were found lost one after the other"
+    );
+}
+
+#[tokio::test]
+async fn postgres_connections_are_found_lost_once() {
+    on_postgres(|server| async move {
+        one_error_for_all_lost_connections(open(server.fresh().unwrap(), None).await).await;
+    })
+    .await;
+}
+
 /// One integration that this build cannot read is left out and told; the others work on.
 async fn one_unreadable_integration(here: Fresh) {
     let tenant = samples::tenant(&here, "one").await;
