@@ -39,8 +39,17 @@ fn cause(error: &DbErr) -> Option<&sqlx::Error> {
 
 /// PostgreSQL's serialization failure (40001) and deadlock (40P01): the transaction is rolled back and may be repeated.
 fn lost_a_race(error: &DbErr) -> bool {
+    is_one_of(error, &["40001", "40P01"])
+}
+
+/// A lock that others hold was waited for as long as was allowed (55P03), or for ever (40P01); nothing is changed.
+pub(crate) fn kept_waiting(error: &DbErr) -> bool {
+    is_one_of(error, &["55P03", "40P01"])
+}
+
+fn is_one_of(error: &DbErr, codes: &[&str]) -> bool {
     cause(error)
         .and_then(sqlx::Error::as_database_error)
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == "40001" || code == "40P01")
+        .is_some_and(|code| codes.contains(&code.as_ref()))
 }

@@ -5,19 +5,25 @@
 //! The database says from which build on that is so ([`WORKS_FROM`]).
 
 use crate::connect::{Dialect, SqlStore};
-use crate::error::{meaning, unavailable};
+use crate::error::{kept_waiting, meaning, unavailable};
 use crate::sql::{all, micros, one, run, values};
 use chrono::TimeDelta;
 use delivr_domain::ports::error::StoreError;
 use delivr_migrations::{Migrator, MigratorTrait};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager};
+use std::time::{Duration, Instant};
 
 /// Key of the advisory lock that migrations run under; any number that nothing else uses.
 const LOCK: i64 = 0x0064_656c_6976_7201;
 
 /// The setting that names the oldest build that still works on the schema, by that build's newest migration.
 const WORKS_FROM: &str = "schema_works_from";
+
+/// How long a migration goes on trying to get hold of tables that others use, and how long it leaves them alone between
+/// two tries.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A worker that has given no sign of life for this long is taken for ended.
 const ENDED: TimeDelta = TimeDelta::seconds(60);
@@ -29,10 +35,28 @@ const ENDED: TimeDelta = TimeDelta::seconds(60);
 /// `Unavailable` when the database refuses, when it belongs to a build that this one cannot work beside, and when an
 /// older build still works that could not work beside this one.
 pub async fn migrate(store: &SqlStore) -> Result<(), StoreError> {
-    migrate_to(store, delivr_migrations::WORKS_FROM).await
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match migrate_to(store, delivr_migrations::WORKS_FROM).await? {
+            Tried::Current => return Ok(()),
+            Tried::KeptWaiting(error) if Instant::now() >= patience => return Err(unavailable(error)),
+            Tried::KeptWaiting(error) => {
+                tracing::info!(%error, "others hold the tables that are to change; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
 }
 
-async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<(), StoreError> {
+/// What became of a try to bring the schema up to date.
+enum Tried {
+    /// It is.
+    Current,
+    /// Others held a table that was to change. Nothing was changed.
+    KeptWaiting(DbErr),
+}
+
+async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<Tried, StoreError> {
     // On SQLite BEGIN IMMEDIATE is the lock.
     let unit = store.transaction().await?;
     match store.inner.dialect {
@@ -42,23 +66,33 @@ async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<(), StoreError
             unit.execute_unprepared(&lock)
                 .await
                 .map_err(|error| meaning(error, "schema"))?;
+            // Whoever comes after a statement that waits for a table waits too, readers and writers alike. So it does not
+            // wait for long behind a backup or a report, and everything is begun anew.
+            unit.execute_unprepared("set local lock_timeout = '2s'")
+                .await
+                .map_err(|error| meaning(error, "schema"))?;
         }
     }
     let found = Found::read(&unit).await?;
     if !found.newer.is_empty() {
         found.must_suit()?;
         // Nothing is left to do: a newer build has migrated already.
-        return Ok(());
+        return Ok(Tried::Current);
     }
     if found.works_from.as_deref().is_some_and(|from| from < works_from) {
         let now = store.time(&unit).await?;
         older_must_have_ended(&unit, works_from, micros(now - ENDED)).await?;
     }
-    Migrator::up(&unit, None).await.map_err(unavailable)?;
+    match Migrator::up(&unit, None).await {
+        Ok(()) => {}
+        Err(error) if kept_waiting(&error) => return Ok(Tried::KeptWaiting(error)),
+        Err(error) => return Err(unavailable(error)),
+    }
     let text = "insert into settings (name, value) values ($1, $2)
         on conflict (name) do update set value = excluded.value where settings.value < excluded.value";
     run(&unit, "setting", text, values![WORKS_FROM, works_from]).await?;
-    unit.commit().await.map_err(unavailable)
+    unit.commit().await.map_err(unavailable)?;
+    Ok(Tried::Current)
 }
 
 /// Whether the database answers and its schema is one that this build works on.

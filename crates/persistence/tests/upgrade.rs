@@ -14,7 +14,8 @@ use common::{Fresh, on_postgres, open, sqlite_url};
 use delivr_domain::ports::store::{Directory as _, Queue as _, Store as _};
 use delivr_migrations::{Migrator, MigratorTrait, WORKS_FROM};
 use delivr_testkit::conformance::store::samples;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use futures_util::FutureExt as _;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait as _};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -207,4 +208,48 @@ async fn a_migration_only_adds_unless_it_says_from_which_version_on_it_works() {
     );
     assert_eq!(taken_away(&before, &other).len(), 2);
     database.close().await.unwrap();
+}
+
+/// A migration that has to wait for a table lets the others through, and takes its turn when the table is free.
+async fn a_migration_does_not_hold_up_the_others(fresh: Fresh) {
+    let tenant = samples::tenant(&fresh, "one").await;
+    let other = async || Database::connect(&fresh.url).await.unwrap();
+    Migrator::down(&other().await, Some(1)).await.unwrap();
+    // Somebody has changed a release and goes on for a while.
+    let long = other().await.begin().await.unwrap();
+    long.execute_unprepared("lock table releases in row exclusive mode")
+        .await
+        .unwrap();
+    let migrating = fresh.store.migrate();
+    let working = async {
+        let database = other().await;
+        let waits = "select 1 from pg_locks l join pg_class c on c.oid = l.relation
+            where c.relname = 'releases' and not l.granted";
+        let waits = Statement::from_string(DbBackend::Postgres, waits);
+        while database.query_one_raw(waits.clone()).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        // Behind the migration, which stands behind the long one.
+        database
+            .execute_unprepared("delete from releases where number = -1")
+            .await
+            .unwrap();
+        assert!(fresh.store.ready().await.is_err(), "the migration still waits");
+        long.commit().await.unwrap();
+    };
+    let (migrated, ()) = tokio::join!(
+        migrating,
+        tokio::time::timeout(Duration::from_secs(60), working).map(Result::unwrap)
+    );
+    migrated.unwrap();
+    fresh.store.ready().await.unwrap();
+    assert!(fresh.store.tenant(tenant).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn postgres_goes_on_while_a_migration_waits() {
+    on_postgres(|server| async move {
+        a_migration_does_not_hold_up_the_others(open(server.fresh().unwrap(), None).await).await;
+    })
+    .await;
 }
