@@ -29,9 +29,16 @@ pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Comma
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.args(args).current_dir(root()?).stdin(Stdio::null());
-    // Set by the cargo that started us, for us. Build scripts that ask for it (ring's) would run anew, and all that needs
+    // Set by the cargo that started us, for us. Build scripts that ask for them (ring's) would run anew, and all that needs
     // them be compiled again, whenever cargo is started by us after a person and the other way round.
-    command.env_remove("CARGO_MANIFEST_DIR");
+    for (name, _) in std::env::vars_os() {
+        let ours = name
+            .to_str()
+            .is_some_and(|it| it.starts_with("CARGO_PKG_") || it.starts_with("CARGO_MANIFEST_"));
+        if ours {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
 
@@ -68,4 +75,20 @@ pub(crate) fn shown(command: &Command) -> String {
     command
         .get_args()
         .fold(program, |line, arg| format!("{line} {}", arg.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_says_of_ourselves_is_not_handed_on() {
+        // Said to this test by the cargo that runs it.
+        let said = ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"].map(std::ffi::OsStr::new);
+        let command = cargo(["build"]).unwrap();
+        for name in said {
+            assert!(std::env::var_os(name).is_some());
+            assert!(command.get_envs().any(|it| it == (name, None)));
+        }
+    }
 }
