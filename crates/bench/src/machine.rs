@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// Clock ticks of `/proc/PID/stat` in a second: 100 on every Linux there is (`USER_HZ`).
 const TICKS: f64 = 100.0;
-/// Load of others above which times mean little.
-const QUIET: f64 = 0.5;
+/// Processors that others use above which times mean little.
+const QUIET: f64 = 0.25;
 
 /// Processor, cores, memory and system in one line.
 pub(crate) fn description() -> String {
@@ -36,12 +36,30 @@ pub(crate) fn description() -> String {
     )
 }
 
-/// What else is running, if it is more than nothing: times are not to be trusted then.
-pub(crate) fn noise() -> Option<String> {
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
-    let minute: f64 = load.split_whitespace().next()?.parse().ok()?;
-    (minute > QUIET)
-        .then(|| format!("the load of the last minute is {minute}: other work slows what is measured"))
+/// What else is running, if it is more than nothing: times are not to be trusted then. Looks for a second. (The load that
+/// the system tells of is that of the last minute, our own included.)
+pub(crate) async fn noise() -> Option<String> {
+    let before = busy()?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let cores = busy()?.saturating_sub(before).as_secs_f64();
+    (cores > QUIET).then(|| format!("others use {cores:.1} processors: that slows what is measured"))
+}
+
+/// Processor time that was used by anybody since the machine started.
+fn busy() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let times = stat.lines().next()?.strip_prefix("cpu ")?;
+    let times: Vec<f64> = times
+        .split_whitespace()
+        .filter_map(|it| it.parse().ok())
+        .collect();
+    // user, nice, system; idle, iowait; irq, softirq, steal; the rest is counted as user already.
+    let used = times
+        .iter()
+        .take(3)
+        .chain(times.iter().skip(5).take(3))
+        .sum::<f64>();
+    Some(Duration::from_secs_f64(used / TICKS))
 }
 
 /// Processor time that a process has used so far, all its threads together.

@@ -110,7 +110,7 @@ async fn run(mut bench: Bench) -> Result<()> {
         if bench.only.is_some_and(|only| only != *name) {
             continue;
         }
-        if let Some(noise) = machine::noise() {
+        if let Some(noise) = machine::noise().await {
             say(&format!("warning: {noise}"));
         }
         match name {
