@@ -377,6 +377,18 @@ impl Browser {
         Self::or_fail(self.send("POST", &path, Some(json!({"text": text}))).await, css);
     }
 
+    /// Empties a field.
+    pub(crate) async fn clear(&self, css: &str) {
+        let id = self.element(css).await;
+        let path = format!("/element/{id}/clear");
+        Self::or_fail(self.send("POST", &path, Some(json!({}))).await, css);
+    }
+
+    /// Chooses what stands at a place: a box, or an option.
+    pub(crate) async fn pick(&self, css: &str) {
+        self.hit("css selector", css, css).await;
+    }
+
     /// Presses keys one after the other, wherever the focus is.
     pub(crate) async fn keys(&self, keys: &[&str]) {
         let actions: Vec<Value> = keys

@@ -314,7 +314,8 @@ impl House {
         text(&made, "/id")
     }
 
-    async fn offered(&self) -> Value {
+    /// Where the vendors are, and what they are entered with.
+    pub(crate) async fn offered(&self) -> Value {
         let url = format!("{}/_credentials", self.vendors.url());
         self.http.get(url).send().await.unwrap().json().await.unwrap()
     }

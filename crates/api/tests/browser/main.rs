@@ -23,3 +23,4 @@ mod organisation;
 mod repository;
 mod screens;
 mod sizes;
+mod wizard;
