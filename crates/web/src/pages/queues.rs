@@ -80,6 +80,13 @@ fn queues(columns: Vec<Column>, actor: &str) -> Vec<Queue> {
             .as_deref()
             .is_some_and(|pilot| pilot.eq_ignore_ascii_case(actor))
     };
+    // What is being built or shipped already waits for nobody.
+    let decided = |it: &Release| {
+        matches!(
+            it.phase.as_str(),
+            "AWAITING_PRE_RELEASE" | "AWAITING_DISTRIBUTION"
+        )
+    };
     let stopped = |it: &Release| it.holds.iter().any(stops);
     vec![
         queue(
@@ -104,7 +111,7 @@ fn queues(columns: Vec<Column>, actor: &str) -> Vec<Queue> {
                 "Nothing waits for its way into the stores.",
             ),
             &releases,
-            |it| matches!(it.status.as_str(), "STAGING_VERIFIED" | "READY_PRODUCTION") && !stopped(it),
+            |it| decided(it) && !stopped(it),
         ),
         queue(
             ("blocked", "Blocked"),
@@ -167,7 +174,10 @@ mod tests {
         let found = of(vec![
             release(&json!({"key": "A", "pilot": "Ada@X.example"})),
             release(&json!({"key": "B", "status": "READY_STAGING", "holds": hold("AWAITING_CYCLE")})),
-            release(&json!({"key": "C", "status": "STAGING_VERIFIED", "holds": hold("AWAITING_APPROVAL")})),
+            release(
+                &json!({"key": "C", "phase": "AWAITING_PRE_RELEASE", "holds": hold("AWAITING_APPROVAL")}),
+            ),
+            release(&json!({"key": "E", "status": "READY_PRODUCTION", "phase": "DISTRIBUTION"})),
             release(&json!({"key": "D", "status": "READY_PRODUCTION", "holds": hold("TASK_FAILED")})),
         ]);
         let keys = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
