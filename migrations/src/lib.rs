@@ -25,6 +25,8 @@ mod m20261121_000007_leases;
 mod m20261121_000009_lists;
 mod m20261121_000010_line;
 mod m20261122_000011_words;
+mod m20261122_000012_stops;
+mod m20261122_000013_status_links;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -51,6 +53,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_lists::Migration),
             Box::new(m20261121_000010_line::Migration),
             Box::new(m20261122_000011_words::Migration),
+            Box::new(m20261122_000012_stops::Migration),
+            Box::new(m20261122_000013_status_links::Migration),
         ]
     }
 }

@@ -63,6 +63,35 @@ impl Inside {
             .cloned()
             .map_err(|()| failed("the routes could not be put together"))
     }
+
+    /// What the routes answer; a request that cannot be made leads nowhere.
+    async fn answer(&self, request: Option<Request>) -> Reply {
+        let routes = match self.routes().await {
+            Ok(routes) => routes,
+            Err(reply) => return reply,
+        };
+        let Some(request) = request else {
+            return Reply {
+                status: StatusCode::NOT_FOUND,
+                body: json!({"code": "not_found", "detail": "there is no such place"}),
+            };
+        };
+        let response = match routes(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::warn!(%error, "a page was not answered by the API");
+                return failed("the API did not answer");
+            }
+        };
+        let status = response.status();
+        match to_bytes_limited(response.into_body(), LONGEST).await {
+            Ok(Ok(body)) => Reply {
+                status,
+                body: serde_json::from_slice(&body).unwrap_or_default(),
+            },
+            Ok(Err(_)) | Err(_) => failed("the API's answer could not be read"),
+        }
+    }
 }
 
 fn failed(detail: &str) -> Reply {
@@ -72,8 +101,8 @@ fn failed(detail: &str) -> Reply {
     }
 }
 
-/// The call as a request over HTTP would be.
-fn request(who: &Principal, call: &Call, epoch: Option<&str>) -> Option<Request> {
+/// The call as a request over HTTP would be, of somebody or of nobody known.
+fn request(who: Option<&Principal>, call: &Call, epoch: Option<&str>) -> Option<Request> {
     let body = call.body.as_ref().map(Value::to_string);
     let length = body.as_ref().map_or(0, String::len);
     let mut request = match body {
@@ -98,7 +127,9 @@ fn request(who: &Principal, call: &Call, epoch: Option<&str>) -> Option<Request>
         let header = header::HeaderName::from_static("idempotency-key");
         headers.insert(header, HeaderValue::from_str(name).ok()?);
     }
-    request.extensions_mut().insert(Caller::known(who.clone()));
+    if let Some(who) = who {
+        request.extensions_mut().insert(Caller::known(who.clone()));
+    }
     Some(request)
 }
 
@@ -121,31 +152,11 @@ impl delivr_web::Api for Inside {
     }
 
     async fn call(&self, who: &Principal, call: Call) -> Reply {
-        let routes = match self.routes().await {
-            Ok(routes) => routes,
-            Err(reply) => return reply,
-        };
-        let Some(request) = request(who, &call, self.shared.epoch.as_deref()) else {
-            return Reply {
-                status: StatusCode::NOT_FOUND,
-                body: json!({"code": "not_found", "detail": "there is no such place"}),
-            };
-        };
-        let response = match routes(request).await {
-            Ok(response) => response,
-            Err(error) => {
-                tracing::warn!(%error, "a page was not answered by the API");
-                return failed("the API did not answer");
-            }
-        };
-        let status = response.status();
-        match to_bytes_limited(response.into_body(), LONGEST).await {
-            Ok(Ok(body)) => Reply {
-                status,
-                body: serde_json::from_slice(&body).unwrap_or_default(),
-            },
-            Ok(Err(_)) | Err(_) => failed("the API's answer could not be read"),
-        }
+        self.answer(request(Some(who), &call, self.epoch())).await
+    }
+
+    async fn open(&self, path: &str) -> Reply {
+        self.answer(request(None, &Call::get(path), None)).await
     }
 
     async fn sign_in(&self, request: &HttpRequest, token: &str) -> Result<Option<Principal>, Refusal> {

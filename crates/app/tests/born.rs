@@ -18,6 +18,7 @@ use delivr_app::run_effect::{self, CallLimits, Ran};
 use delivr_domain::effect::Effect;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::store::{ClaimRequest, Claimed, Queue as _, Rooms, RowState};
+use delivr_testkit::conformance::store::samples::stop_by;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -117,9 +118,9 @@ fn of_a_stopped_tenant_nothing_is_claimed_and_the_room_is_free_again() {
     let bench = Bench::new(plan(), connections::cache());
     let room = Slots(AtomicUsize::new(9));
     let one = head_of_the_base(&bench);
-    now(bench.store.set_stop(Some(tenant()), true, "maintenance")).unwrap();
+    now(bench.store.set_stop(Some(tenant()), Some(stop_by("maintenance")))).unwrap();
     assert!(run(&bench, one, &room).is_empty());
     assert_eq!(room.free(), 9);
-    now(bench.store.set_stop(Some(tenant()), false, "")).unwrap();
+    now(bench.store.set_stop(Some(tenant()), None)).unwrap();
     assert!(due(&bench) > 0);
 }

@@ -100,6 +100,8 @@ typed_id! {
     RolloutId = "rol";
     /// An API token.
     TokenId = "tok";
+    /// A link to a status page that needs no sign-in.
+    StatusLinkId = "lnk";
     /// A stored inbound delivery.
     DeliveryId = "dlv";
     /// A task as the API shows it; derived from release and task key.

@@ -23,6 +23,7 @@ mod inbox;
 mod integrations;
 mod leases;
 mod line;
+mod links;
 mod parts;
 mod queue;
 mod schema;

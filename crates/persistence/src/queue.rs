@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue};
+use delivr_domain::ports::store::{
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Stop, StopBy,
+};
 use delivr_domain::time::Timestamp;
 use std::time::Duration;
 
@@ -158,24 +160,14 @@ impl Queue for SqlStore {
         attempts::of_owner(&self.inner.read, owner).await
     }
 
-    async fn set_stop(
-        &self,
-        tenant: Option<TenantId>,
-        stopped: bool,
-        reason: &str,
-    ) -> Result<(), StoreError> {
+    async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {
         let scope = tenant.map_or_else(|| EVERYBODY.to_owned(), |tenant| tenant.uuid().to_string());
-        if stopped {
+        if let Some(StopBy { reason, actor }) = stop {
             let now = self.time(&self.inner.write).await?;
-            let text = "insert into stops (scope, reason, at) values ($1, $2, $3)
-                on conflict (scope) do update set reason = excluded.reason, at = excluded.at";
-            run(
-                &self.inner.write,
-                "stop",
-                text,
-                values![scope, reason, micros(now)],
-            )
-            .await?;
+            let text = "insert into stops (scope, reason, at, stopped_by) values ($1, $2, $3, $4)
+                on conflict (scope) do update set reason = excluded.reason, stopped_by = excluded.stopped_by";
+            let values = values![scope, reason, micros(now), actor];
+            run(&self.inner.write, "stop", text, values).await?;
         } else {
             run(
                 &self.inner.write,
@@ -187,6 +179,23 @@ impl Queue for SqlStore {
             self.announce().await;
         }
         Ok(())
+    }
+
+    async fn stops(&self, tenant: TenantId) -> Result<Vec<Stop>, StoreError> {
+        let text = "select * from stops where scope in ($1, $2)";
+        let values = values![EVERYBODY, tenant.uuid().to_string()];
+        let mut found = Vec::new();
+        for row in all(&self.inner.read, "stop", text, values).await? {
+            let everybody = row.text("scope")? == EVERYBODY;
+            found.push(Stop {
+                tenant: (!everybody).then_some(tenant),
+                reason: row.text("reason")?,
+                by: row.opt_text("stopped_by")?,
+                at: row.time("at")?,
+            });
+        }
+        found.sort_by_key(|it| it.tenant);
+        Ok(found)
     }
 
     async fn wait_for_work(&self, at_most: Duration) {

@@ -190,9 +190,15 @@ async fn what_waits_is_told(here: Fresh) {
     let releases: Vec<_> = told.releases.into_iter().collect();
     assert_eq!(releases, [(("NOT_STARTED".to_owned(), "PLANNING".to_owned()), 1)]);
     // Nobody is late with what was stopped.
-    here.store.set_stop(Some(other), true, "test").await.unwrap();
+    here.store
+        .set_stop(Some(other), Some(samples::stop_by("test")))
+        .await
+        .unwrap();
     assert_eq!(here.store.backlog().await.unwrap().due["PERFORM"].count, 2);
-    here.store.set_stop(None, true, "test").await.unwrap();
+    here.store
+        .set_stop(None, Some(samples::stop_by("test")))
+        .await
+        .unwrap();
     assert!(here.store.backlog().await.unwrap().due.is_empty());
     let open = here.store.connections();
     assert!(open.busy + open.idle > 0, "{open:?}");

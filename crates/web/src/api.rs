@@ -132,6 +132,8 @@ pub trait Api {
     fn epoch(&self) -> Option<&str>;
     /// Asks the API, as somebody.
     async fn call(&self, who: &Principal, call: Call) -> Reply;
+    /// Reads from the API what it answers whoever asks.
+    async fn open(&self, path: &str) -> Reply;
     /// Who has the token; none when it is not valid. Refuses an address that failed too often.
     async fn sign_in(&self, request: &HttpRequest, token: &str) -> Result<Option<Principal>, Refusal>;
     /// Counts a visit; refuses who comes too often.

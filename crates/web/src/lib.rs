@@ -20,6 +20,7 @@ mod shown;
 mod verb;
 mod visit;
 mod when;
+mod zone;
 
 pub use api::{Api, Call, Encryption, Refusal, Reply};
 pub use form::host;

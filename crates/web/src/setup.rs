@@ -74,6 +74,7 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "stopped" => "The line is stopped: nothing new is sent to any vendor.",
         "going" => "The line goes on.",
         "renamed" => "The organisation has its new name.",
+        "unlinked" => "The link is revoked: it shows nothing any more.",
         "planned" => "The release is planned.",
         _ => return None,
     };
@@ -134,6 +135,46 @@ impl Integration {
     pub(crate) fn works(&self) -> bool {
         self.verification_status == "VALID"
     }
+}
+
+/// A stop switch that is on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stopped {
+    pub(crate) scope: String,
+    pub(crate) reason: String,
+    pub(crate) by: Option<String>,
+    pub(crate) since: DateTime<Utc>,
+}
+
+impl Stopped {
+    /// Whether somebody of the organisation turned it on, and its admins can turn it off.
+    pub(crate) fn ours(&self) -> bool {
+        self.scope == "ORGANISATION"
+    }
+}
+
+/// How the line stands.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) stops: Vec<Stopped>,
+}
+
+/// The organisation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Team {
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) people: Vec<Member>,
+    pub(crate) service_tokens: usize,
+}
+
+/// Somebody of the organisation.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) person: String,
+    pub(crate) role: String,
 }
 
 /// What uses something.

@@ -23,8 +23,10 @@ pub(crate) mod profiles;
 pub(crate) mod releases;
 pub(crate) mod rollouts;
 pub(crate) mod services;
+pub(crate) mod status;
 pub(crate) mod submissions;
 pub(crate) mod system;
+pub(crate) mod team;
 pub(crate) mod test_runs;
 pub(crate) mod tokens;
 
@@ -34,11 +36,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     system::routes(config);
     tokens::routes(config);
+    team::routes(config);
     releases::routes(config);
     submissions::routes(config);
     rollouts::routes(config);
     activities::routes(config);
     calendar::routes(config);
+    status::routes(config);
     services::routes(config);
     profiles::routes(config);
     pipelines::routes(config);

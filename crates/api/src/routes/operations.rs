@@ -3,6 +3,7 @@
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::routes::line::{self, StandingStop};
 use actix_web::get;
 use chrono::TimeDelta;
 use delivr_app::usecases::explain;
@@ -76,6 +77,8 @@ pub(crate) struct OperationsView {
     releases: usize,
     /// There are more releases under way than were looked at.
     more: bool,
+    /// Stop switches that are on; while there is one, nothing new is sent.
+    stops: Vec<StandingStop>,
 }
 
 /// Releases that are not over, the newest first.
@@ -164,6 +167,7 @@ pub(crate) async fn read(cx: Context) -> Answered {
             .collect(),
         releases: releases.len(),
         more,
+        stops: line::stops(&cx).await?,
     };
     Ok(Answer::ok(&view))
 }

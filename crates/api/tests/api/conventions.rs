@@ -2,7 +2,7 @@
 
 use crate::support::Api;
 use delivr_domain::ports::clock::Clock as _;
-use delivr_domain::ports::store::StoredAnswer;
+use delivr_domain::ports::store::{StopBy, StoredAnswer};
 use delivr_provider_kit::SystemClock;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
@@ -648,7 +648,13 @@ async fn probes_answer_without_credential_and_tell_of_missing_workers() {
         assert_eq!((head.status, head.text.as_str()), (200, ""));
         assert_ne!(head.headers["content-length"], "0");
     }
-    assert_eq!(api.of("OWNER", "HEAD", "/line/stop").send().await.status, 405);
+    assert_eq!(
+        api.of("OWNER", "HEAD", "/releases/REL-1/start")
+            .send()
+            .await
+            .status,
+        405
+    );
     let ready = api.bare("GET", "/ready").send().await.is(200);
     assert_eq!(ready["status"], "DEGRADED");
     api.app.store.beat("w").await.unwrap();
@@ -669,4 +675,53 @@ async fn the_stop_switch_stops_claims_of_the_tenant() {
     let body = json!({"stopped": true, "reason": "the CI system burns"});
     assert_eq!(api.post("/line/stop", &body).await.is(200), body);
     api.post("/line/stop", &json!({"stopped": false})).await.is(200);
+}
+
+#[tokio::test]
+async fn whoever_finds_the_line_stopped_reads_by_whom_why_and_since_when() {
+    for api in [Api::start().await, Api::on_sqlite().await] {
+        let line = || async { api.of("VIEWER", "GET", "/line/stop").send().await.is(200) };
+        assert_eq!(line().await, json!({"stopped": false, "stops": []}));
+        for reason in ["the CI system burns", "it still burns"] {
+            let body = json!({"stopped": true, "reason": reason});
+            api.of("ADMIN", "POST", "/line/stop")
+                .json(&body)
+                .send()
+                .await
+                .is(200);
+        }
+        let now = line().await;
+        let stop = &now["stops"][0];
+        assert_eq!(
+            (&now["stopped"], &stop["scope"], &stop["by"], &stop["reason"]),
+            (
+                &json!(true),
+                &json!("ORGANISATION"),
+                &json!("admin@example.org"),
+                &json!("it still burns")
+            )
+        );
+        assert!(stop["since"].is_string(), "{now}");
+        assert_eq!(api.get("/operations").await.is(200)["stops"], now["stops"]);
+        // It is nobody else's, but for the installation's, whose operator is not named.
+        let other = || async { api.of("OTHER", "GET", "/line/stop").send().await.is(200) };
+        assert_eq!(other().await["stopped"], false);
+        let by = StopBy {
+            reason: "the database moves",
+            actor: "root@operator.example",
+        };
+        api.app.store.set_stop(None, Some(by)).await.unwrap();
+        let all = other().await;
+        assert_eq!(
+            (
+                &all["stops"][0]["scope"],
+                &all["stops"][0]["by"],
+                &all["stops"][0]["reason"]
+            ),
+            (&json!("INSTALLATION"), &Value::Null, &json!("the database moves"))
+        );
+        assert_eq!(line().await["stops"].as_array().unwrap().len(), 2);
+        api.post("/line/stop", &json!({"stopped": false})).await.is(200);
+        assert_eq!(line().await["stops"].as_array().unwrap().len(), 1);
+    }
 }

@@ -18,5 +18,6 @@ mod inbound;
 mod integrations;
 mod limits;
 mod services;
+mod team;
 mod tokens;
 mod verifying;

@@ -13,9 +13,11 @@ const ROUTES: &[&str] = &[
     include_str!("../../../web/src/pages/setup/mod.rs"),
     include_str!("../../../web/src/pages/setup/create.rs"),
     include_str!("../../../web/src/pages/setup/line.rs"),
+    include_str!("../../../web/src/pages/setup/links.rs"),
     include_str!("../../../web/src/pages/setup/pipelines.rs"),
     include_str!("../../../web/src/pages/setup/profiles.rs"),
     include_str!("../../../web/src/pages/setup/services.rs"),
+    include_str!("../../../web/src/pages/setup/settings.rs"),
 ];
 
 /// Paths that answer to GET with a page, as they are registered.

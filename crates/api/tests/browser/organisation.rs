@@ -36,6 +36,8 @@ pub(crate) struct Organisation {
     pub(crate) done: String,
     task: String,
     token: String,
+    /// A link to a status page: its id, and its address.
+    link: (String, String),
     service: String,
     profile: String,
     pipeline: String,
@@ -368,9 +370,16 @@ impl Organisation {
         let profile = first(house, "/profiles").await;
         let pipeline = first(house, "/integrations/pipelines").await;
         let integration = format!("ci-cd/{}", first(house, "/integrations/ci-cd").await);
+        let link = house
+            .post(
+                "/status-links",
+                &json!({"name": "Marketing", "releaseId": shipping}),
+            )
+            .await;
         house.flow();
         house.app.store.beat("worker").await.unwrap();
         Self {
+            link: (text(&link, "/id"), text(&link, "/url")),
             shipping,
             rejected,
             testing,
@@ -449,6 +458,9 @@ impl Organisation {
             ("pipeline-remove", format!("/pipelines/{}/remove", self.pipeline)),
             ("profile", "/profile".to_owned()),
             ("token-revoke", format!("/profile/tokens/{}/revoke", self.token)),
+            ("changes", format!("/releases/{}/changes", self.shipping)),
+            ("status", self.link.1.clone()),
+            ("link-revoke", format!("/settings/links/{}/revoke", self.link.0)),
             ("missing", "/releases/REL-999".to_owned()),
         ]
     }

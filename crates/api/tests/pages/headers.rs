@@ -44,10 +44,16 @@ fn balanced(page: &str, what: &str) {
 /// Asserts what holds for every page.
 #[track_caller]
 pub(crate) fn sound(reply: &Reply, what: &str) {
+    sound_as(reply, what, "same-origin");
+}
+
+/// The same of a page that says something else about where its visitors come from.
+#[track_caller]
+pub(crate) fn sound_as(reply: &Reply, what: &str, referrer: &str) {
     let header = |name: &str| reply.headers.get(name).map(String::as_str);
     assert_eq!(header("content-security-policy"), Some(POLICY), "{what}");
     assert_eq!(header("x-content-type-options"), Some("nosniff"), "{what}");
-    assert_eq!(header("referrer-policy"), Some("same-origin"), "{what}");
+    assert_eq!(header("referrer-policy"), Some(referrer), "{what}");
     assert_eq!(header("cache-control"), Some("no-store"), "{what}");
     assert!(
         reply.text.len() < 150_000,

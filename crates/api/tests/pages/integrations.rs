@@ -227,11 +227,17 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
     let verified = api
         .get(&format!("/integrations/ci-cd/{}", made["id"].as_str().unwrap()))
         .await;
-    assert_eq!(
-        verified.is(200)["verificationStatus"],
-        "VALID",
-        "what was tried is kept"
-    );
+    let verified = verified.is(200);
+    assert_eq!(verified["verificationStatus"], "VALID", "what was tried is kept");
+    // A form that is sent twice, by a finger that is too quick, examines once.
+    let again = browser.submit(&form_to(&page, "/doctor")).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    let path = format!("/integrations/ci-cd/{}", made["id"].as_str().unwrap());
+    let tried = || async { api.get(&path).await.is(200)["verifiedAt"].clone() };
+    assert_eq!(tried().await, verified["verifiedAt"]);
+    let reply = browser.submit(&form_to(&again.text, "/doctor")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_ne!(tried().await, verified["verifiedAt"], "a new form examines anew");
 }
 
 #[tokio::test]

@@ -16,10 +16,16 @@ mod world;
 
 mod acting;
 mod browser;
+mod changes;
 mod headers;
 mod hostile;
 mod integrations;
 mod looking;
 mod planning;
+mod routes;
 mod sessions;
+mod settings;
 mod sizes;
+mod status;
+mod walk;
+mod words;

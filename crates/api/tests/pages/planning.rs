@@ -251,7 +251,7 @@ async fn a_release_is_planned_in_full_before_it_is_made_once() {
     let kickoff = chrono::Utc::now() + chrono::TimeDelta::days(30);
     let form = form
         .with("/version", "2.0.0")
-        .with("/zone", "+02:00")
+        .with("/zone", "Africa/Johannesburg")
         .with("/kickoffAt", &kickoff.format("%Y-%m-%dT10:00").to_string());
     let reply = member.submit(&form).await;
     assert_eq!(reply.status, 200, "{}", reply.text);

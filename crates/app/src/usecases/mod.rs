@@ -3,6 +3,7 @@
 pub mod access;
 mod addresses;
 pub mod callbacks;
+pub mod changes;
 pub mod create;
 pub mod doctor;
 pub mod explain;

@@ -6,12 +6,16 @@
 
 mod kept;
 pub mod line;
+mod links;
 pub mod search;
 mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
-pub use work::{AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Rooms, RowEnd, RowState};
+pub use links::{StatusLink, StatusLinks, StatusOf};
+pub use work::{
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Rooms, RowEnd, RowState, Stop, StopBy,
+};
 
 use super::error::StoreError;
 use super::kept::Kept;
@@ -310,9 +314,11 @@ pub trait Queue: Send + Sync {
     async fn rows(&self, owner: AggregateId, ended: bool) -> Result<Vec<EffectRow>, StoreError>;
     /// Attempts at the effects of an aggregate, oldest first.
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError>;
-    /// Stops or starts claiming for a tenant, or (none) for the installation.
-    async fn set_stop(&self, tenant: Option<TenantId>, stopped: bool, reason: &str)
-    -> Result<(), StoreError>;
+    /// Stops claiming for a tenant, or (none) for the installation, and says why and by whom; none lets it go on.
+    /// Stopped again, it stays stopped since the first time, for the newer reason.
+    async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError>;
+    /// What stops a tenant now: the installation's switch first, then its own.
+    async fn stops(&self, tenant: TenantId) -> Result<Vec<Stop>, StoreError>;
     /// Returns when rows may have become due or the monotonic span is over; may return early or late, never counts.
     async fn wait_for_work(&self, at_most: Duration);
     /// Says that a worker is alive.
@@ -736,7 +742,7 @@ pub trait Directory: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory {
+pub trait Store: Queue + Directory + StatusLinks {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

@@ -7,6 +7,7 @@
 
 mod directory;
 mod leases;
+mod links;
 mod log;
 mod queue;
 mod rows;

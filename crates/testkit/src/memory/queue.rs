@@ -9,7 +9,7 @@ use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, RowState,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, RowState, Stop, StopBy,
 };
 use delivr_domain::time::Timestamp;
 use futures_util::future::{self, poll_fn};
@@ -23,7 +23,7 @@ const UNREADABLE: Duration = Duration::from_secs(60);
 impl State {
     /// Since when a row may be claimed, if it may.
     fn claimable(&self, slot: &Slot, request: &ClaimRequest, now: Timestamp) -> Option<Timestamp> {
-        let stopped = self.stops.contains(&None) || self.stops.contains(&Some(slot.tenant));
+        let stopped = self.stops.contains_key(&None) || self.stops.contains_key(&Some(slot.tenant));
         if stopped || request.rooms.left(slot.integration) == 0 {
             return None;
         }
@@ -222,7 +222,7 @@ impl Queue for MemoryStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let state = self.state();
-        let stopped = |tenant| state.stops.contains(&None) || state.stops.contains(&Some(tenant));
+        let stopped = |tenant| state.stops.contains_key(&None) || state.stops.contains_key(&Some(tenant));
         let open = state.effects.values().filter(|slot| !stopped(slot.tenant));
         let rows = open.filter_map(|slot| match slot.state {
             RowState::Ready => Some(slot.due_at),
@@ -260,19 +260,35 @@ impl Queue for MemoryStore {
             .collect())
     }
 
-    async fn set_stop(
-        &self,
-        tenant: Option<TenantId>,
-        stopped: bool,
-        _reason: &str,
-    ) -> Result<(), StoreError> {
-        if stopped {
-            self.state().stops.insert(tenant);
-        } else {
-            self.state().stops.remove(&tenant);
-            self.ring();
+    async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {
+        let now = self.time();
+        match stop {
+            Some(StopBy { reason, actor }) => {
+                let mut state = self.state();
+                let at = state.stops.get(&tenant).map_or(now, |old| old.at);
+                let stop = Stop {
+                    tenant,
+                    reason: reason.to_owned(),
+                    by: Some(actor.to_owned()),
+                    at,
+                };
+                state.stops.insert(tenant, stop);
+            }
+            None => {
+                self.state().stops.remove(&tenant);
+                self.ring();
+            }
         }
         Ok(())
+    }
+
+    async fn stops(&self, tenant: TenantId) -> Result<Vec<Stop>, StoreError> {
+        let state = self.state();
+        let scopes = [None, Some(tenant)];
+        Ok(scopes
+            .iter()
+            .filter_map(|scope| state.stops.get(scope).cloned())
+            .collect())
     }
 
     async fn wait_for_work(&self, at_most: Duration) {

@@ -4,18 +4,18 @@
 use super::log::Log;
 use super::rows::Rows;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
+use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, EffectRow, Fact, Finished, Integration, Pipeline, Profile, RowEnd, RowState,
-    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
 };
 use delivr_domain::time::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A row of the queue. The effect is kept as JSON, as a database keeps it, and read back once.
@@ -76,6 +76,7 @@ pub(super) struct State {
     pub(super) settings: Kept<BTreeMap<String, String>>,
     pub(super) tenants: Kept<BTreeMap<TenantId, Tenant>>,
     pub(super) tokens: Kept<BTreeMap<TokenId, Token>>,
+    pub(super) links: Kept<BTreeMap<StatusLinkId, StatusLink>>,
     pub(super) integrations: Kept<BTreeMap<IntegrationId, Integration>>,
     pub(super) pipelines: Kept<BTreeMap<PipelineId, Pipeline>>,
     pub(super) services: Kept<BTreeMap<ServiceId, Service>>,
@@ -91,7 +92,7 @@ pub(super) struct State {
     pub(super) effects: Rows,
     pub(super) attempts: Log<Kept<AttemptRecord>>,
     /// None stands for the installation.
-    pub(super) stops: BTreeSet<Option<TenantId>>,
+    pub(super) stops: BTreeMap<Option<TenantId>, Stop>,
     pub(super) beats: BTreeMap<String, Timestamp>,
     pub(super) served: Option<TenantId>,
 }

@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Lines,
     /// Whole numbers, one a line.
     Numbers,
-    /// `NAME=value`, one a line.
+    /// `NAME=value`, one a line; a line that begins with `|` goes on with the value above it.
     Pairs,
     /// A text of several lines.
     Long,
@@ -413,6 +413,30 @@ mod tests {
         assert!(
             sheet.sections[0].fields.iter().all(|it| it.value != "s3cret"),
             "a secret is never shown again"
+        );
+    }
+
+    #[test]
+    fn a_value_of_several_lines_comes_back_as_it_was() {
+        let pairs = || {
+            Sheet::new(vec![Section::new(
+                "All",
+                vec![Field::new("/parameters", "Parameters", Kind::Pairs)],
+            )])
+        };
+        let stored = json!({"parameters": {"A": "1", "NOTES": "one\n\n  two=2\nthree", "Z": ""}});
+        let shown = pairs().showing(&stored).sections[0].fields[0].value.clone();
+        assert_eq!(shown, "A=1\nNOTES=one\n| \n|   two=2\n| three\nZ=");
+        let sent = |text: &str| {
+            let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            Form::read(format!("%2Fparameters={text}").as_bytes())
+        };
+        assert_eq!(pairs().take(&sent(&shown.replace('\n', "\r\n"))), Some(stored));
+        let mut lost = pairs();
+        assert_eq!(lost.take(&sent("| two")), None);
+        assert!(
+            lost.mistakes[0].detail.contains("goes on with nothing"),
+            "{lost:?}"
         );
     }
 

@@ -4,6 +4,9 @@ use super::{Field, Kind};
 use crate::form::Form;
 use serde_json::{Map, Value};
 
+/// What a line begins with that goes on with the value above it.
+const MORE: char = '|';
+
 /// The name under which a browser sends one of several boxes.
 fn of_box(field: &Field, word: &str) -> String {
     format!("{}={word}", field.pointer)
@@ -97,8 +100,20 @@ fn typed(field: &Field, text: &str) -> Result<Value, String> {
         Kind::Numbers => lines().map(|line| whole(line).map(Value::from)).collect(),
         Kind::Lines => Ok(lines().map(Value::from).collect()),
         Kind::Pairs => {
-            let mut pairs = Map::new();
+            let mut pairs: Map<String, Value> = Map::new();
+            let mut last: Option<String> = None;
             for line in lines() {
+                if let Some(more) = line.strip_prefix(MORE) {
+                    let Some(Value::String(value)) = last.as_ref().and_then(|name| pairs.get_mut(name))
+                    else {
+                        return Err(format!(
+                            "`{line}` goes on with nothing: a NAME=value must stand above it"
+                        ));
+                    };
+                    value.push('\n');
+                    value.push_str(more.strip_prefix(' ').unwrap_or(more));
+                    continue;
+                }
                 let (name, value) = line
                     .split_once('=')
                     .filter(|(name, _)| !name.trim().is_empty())
@@ -107,6 +122,7 @@ fn typed(field: &Field, text: &str) -> Result<Value, String> {
                 if earlier.is_some() {
                     return Err(format!("{} stands there twice", name.trim()));
                 }
+                last = Some(name.trim().to_owned());
             }
             Ok(Value::Object(pairs))
         }
@@ -144,7 +160,9 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join("\n"),
         Value::Object(members) => {
-            let pair = |(name, value): (&String, &Value)| format!("{name}={}", shown(value));
+            let pair = |(name, value): (&String, &Value)| {
+                format!("{name}={}", shown(value).replace('\n', &format!("\n{MORE} ")))
+            };
             members.iter().map(pair).collect::<Vec<_>>().join("\n")
         }
     }

@@ -4,6 +4,7 @@ mod act;
 mod activity;
 mod board;
 mod calendar;
+mod changes;
 mod controls;
 mod dashboard;
 mod links;
@@ -14,6 +15,7 @@ mod release;
 mod rounds;
 mod setup;
 mod sign_in;
+mod status;
 mod task;
 mod timeline;
 
@@ -34,6 +36,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(sign_in::enter)),
         )
         .route("/sign-out", web::post().to(sign_in::leave))
+        .route("/status/{link}", web::get().to(status::show))
         .route("/", web::get().to(dashboard::show))
         .route("/board", web::get().to(board::show))
         .route("/queues", web::get().to(queues::show))
@@ -49,6 +52,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/releases", web::get().to(list::show))
         .route("/releases/{key}", web::get().to(release::show))
         .route("/releases/{key}/live", web::post().to(release::live))
+        .route("/releases/{key}/changes", web::get().to(changes::show))
         .route("/releases/{key}/check", web::post().to(release::check))
         .route("/releases/{key}/tasks/{task}", web::get().to(task::show))
         .service(

@@ -4,13 +4,15 @@ use crate::shared::Broken;
 use crate::store::FaultStore;
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
-use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
+use delivr_domain::ids::{
+    InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId,
+};
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -83,4 +85,29 @@ directory! {
     insert_answer(tenant: TenantId, key: &str, answer: &StoredAnswer) -> ();
     insert_delivery(delivery: &StoredDelivery) -> bool;
     open_deliveries(limit: u16) -> Vec<StoredDelivery>;
+}
+
+#[async_trait]
+impl StatusLinks for FaultStore {
+    async fn insert_status_link(&self, link: &StatusLink) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.insert_status_link(link).await
+    }
+    async fn status_link(&self, digest: &str) -> Result<Option<StatusLink>, StoreError> {
+        self.reach().await?;
+        self.inner.status_link(digest).await
+    }
+    async fn status_links(&self, tenant: TenantId) -> Result<Vec<StatusLink>, StoreError> {
+        self.reach().await?;
+        self.inner.status_links(tenant).await
+    }
+    async fn revoke_status_link(
+        &self,
+        tenant: TenantId,
+        id: StatusLinkId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.reach().await?;
+        self.inner.revoke_status_link(tenant, id, at).await
+    }
 }

@@ -26,6 +26,7 @@ use delivr_domain::report::{Outcome, ReviewWord, RunProduct};
 use delivr_domain::rollout::{self, Rollout, Status};
 use delivr_domain::submission::{self, Submission};
 use delivr_domain::time::Span;
+use delivr_testkit::conformance::store::samples::stop_by;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -238,7 +239,7 @@ impl People {
         let store = &self.client.app.store;
         if let Some(who) = self.shared.dice(|dice| dice.pick(stopped)) {
             if self.shared.calm() || self.shared.dice(|dice| dice.chance(250)) {
-                let lifted = store.set_stop(who, false, "it is over").await.is_ok();
+                let lifted = store.set_stop(who, None).await.is_ok();
                 self.shared.note(format!("{who:?} may go on: {lifted}"));
             }
         } else if self.shared.rarely(12) {
@@ -250,7 +251,7 @@ impl People {
                 let tenants = tenants().to_vec();
                 self.shared.dice(|dice| dice.pick(tenants))
             };
-            let done = store.set_stop(who, true, "stop").await.is_ok();
+            let done = store.set_stop(who, Some(stop_by("stop"))).await.is_ok();
             self.shared.note(format!("{who:?} is stopped: {done}"));
         }
     }

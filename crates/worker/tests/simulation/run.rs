@@ -366,7 +366,7 @@ impl Run {
         // What the backup knew of stops is what counts; whoever put it back lifts them.
         lock(&self.shared.stopped).clear();
         for who in [None, Some(tenants()[0]), Some(tenants()[1])] {
-            at_once(self.store.inner.set_stop(who, false, "")).unwrap();
+            at_once(self.store.inner.set_stop(who, None)).unwrap();
         }
         if self.shared.broken != Broken::NoRestoreEpoch {
             let app = self.app(Arc::new(self.store.inner.clone()), 0);

@@ -11,9 +11,10 @@ use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Store, UnitOfWork,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Stop, StopBy, Store, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
+use delivr_testkit::conformance::store::samples::stop_by;
 use delivr_testkit::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,11 +74,11 @@ impl FaultStore {
     fn claim_all(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
         let stopped: BTreeSet<Option<TenantId>> = lock(&self.shared.stopped).clone();
         for who in &stopped {
-            at_once(self.inner.set_stop(*who, false, ""))?;
+            at_once(self.inner.set_stop(*who, None))?;
         }
         let claimed = at_once(self.inner.claim(request))?;
         for who in &stopped {
-            at_once(self.inner.set_stop(*who, true, ""))?;
+            at_once(self.inner.set_stop(*who, Some(stop_by(""))))?;
         }
         Ok(claimed)
     }
@@ -246,16 +247,15 @@ impl Queue for FaultStore {
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {
         self.inner.attempts(owner).await
     }
-    async fn set_stop(
-        &self,
-        tenant: Option<TenantId>,
-        stopped: bool,
-        reason: &str,
-    ) -> Result<(), StoreError> {
+    async fn stops(&self, tenant: TenantId) -> Result<Vec<Stop>, StoreError> {
         self.reach().await?;
-        self.inner.set_stop(tenant, stopped, reason).await?;
+        self.inner.stops(tenant).await
+    }
+    async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.set_stop(tenant, stop).await?;
         let mut all = lock(&self.shared.stopped);
-        if stopped {
+        if stop.is_some() {
             all.insert(tenant);
         } else {
             all.remove(&tenant);

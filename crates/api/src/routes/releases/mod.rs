@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 mod artifacts;
 mod builds;
+mod changes;
 mod create;
 mod distribution;
 mod foresee;
@@ -63,6 +64,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(gates::list_approvals)
         .service(gates::decide)
         .service(distribution::read)
+        .service(changes::read)
         .service(plan::read)
         .service(plan::replan)
         .service(actions::rework)

@@ -86,10 +86,31 @@ impl LineView {
     /// The same of a release that has no key yet.
     pub(super) fn of_no_key(self) -> Self {
         Self {
-            does: self.does.replace("REL-0", "(its key)"),
+            does: without_key(&self.does),
             ..self
         }
     }
+}
+
+/// The sentence with words in the place of the key that a release has before it has one. `REL-01` and `PREREL-0` are
+/// other words, of a branch or a title.
+fn without_key(text: &str) -> String {
+    const NO_KEY: &str = "REL-0";
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(NO_KEY) {
+        told.push_str(before);
+        let goes_on = after.starts_with(|it: char| it.is_ascii_alphanumeric());
+        let begins_earlier = told.ends_with(|it: char| it.is_ascii_alphanumeric());
+        told.push_str(if goes_on || begins_earlier {
+            NO_KEY
+        } else {
+            "(its key)"
+        });
+        rest = after;
+    }
+    told.push_str(rest);
+    told
 }
 
 /// Where a release comes to if all goes well, and by which steps.
@@ -236,4 +257,25 @@ pub(crate) async fn replan(cx: Context, body: Maybe<ReplanBody>) -> Answered {
         release: as_release(state).map(|it| release(it, Include::DETAIL, sweep, &[])),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_key;
+
+    #[test]
+    fn only_the_key_itself_is_left_out() {
+        for (text, shown) in [
+            (
+                "create the ticket \"REL-0 Shop\"",
+                "create the ticket \"(its key) Shop\"",
+            ),
+            ("REL-0", "(its key)"),
+            ("branch REL-07, then REL-0.", "branch REL-07, then (its key)."),
+            ("PREREL-0 and REL-0x", "PREREL-0 and REL-0x"),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(without_key(text), shown);
+        }
+    }
 }

@@ -203,3 +203,25 @@ pub struct AttemptRecord {
     /// When.
     pub at: Timestamp,
 }
+
+/// Why somebody turns a stop switch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopBy<'a> {
+    /// Why, for people.
+    pub reason: &'a str,
+    /// What events call whoever does it.
+    pub actor: &'a str,
+}
+
+/// A stop switch that is on: nothing new of those it is for is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// Whom it stops; none is the whole installation.
+    pub tenant: Option<TenantId>,
+    /// Why, for people.
+    pub reason: String,
+    /// Who turned it on; none when a version of the program did that kept no name.
+    pub by: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
+}

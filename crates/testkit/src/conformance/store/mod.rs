@@ -8,6 +8,7 @@
 )]
 
 pub mod directory;
+pub mod links;
 pub mod queue;
 pub mod samples;
 pub mod units;
@@ -59,6 +60,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             a_row_has_one_claimer, an_expired_lease_is_taken_over_and_the_straggler_fenced,
             finish_is_idempotent_by_its_own_attempt, put_back_counts_failures_and_marks_the_unknown,
             claims_keep_to_the_limit, claims_are_fair_between_tenants, a_stop_stops_claims,
+            a_stop_says_why_by_whom_and_since_when,
             an_integration_gets_no_more_claims_than_it_has_room_for, rows_without_room_do_not_stand_in_the_way, a_watch_is_due_again_and_never_claimed,
             enqueue_re_arms_ended_rows_only, end_leaves_a_claimed_row_alone, hasten_makes_a_ready_row_due,
             watching_lists_what_an_integration_reads,
@@ -82,5 +84,6 @@ pub async fn all(fixture: &dyn StoreFixture) {
             services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
         }
+        links::{ status_links_are_found_listed_and_revoked }
     }
 }

@@ -3,14 +3,15 @@
 use super::Subject;
 use super::samples::{
     DAY, LEASE, MARGIN, claim, claim_one, enqueue, insert, instant, message, perform, release, release_id,
-    request, tenant, tracker, watch,
+    request, stop_by, tenant, tracker, watch,
 };
+use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claimed, EffectRow, Finished, PutBack, Rooms, RowEnd, RowState,
+    AttemptRecord, Claimed, EffectRow, Finished, PutBack, Rooms, RowEnd, RowState, Stop,
 };
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,19 +201,52 @@ pub async fn a_stop_stops_claims(subject: &dyn Subject) {
     .await;
     enqueue(subject, other, &[perform(release_id("tool"), 0)]).await;
     let store = subject.store();
-    store.set_stop(None, true, "maintenance").await.unwrap();
+    store.set_stop(None, Some(stop_by("maintenance"))).await.unwrap();
     assert!(claim(subject, 10).await.is_empty());
     assert_eq!(
         store.next_due().await.unwrap(),
         None,
         "what is stopped is not waited for"
     );
-    store.set_stop(Some(one), true, "asked").await.unwrap();
-    store.set_stop(None, false, "").await.unwrap();
+    store.set_stop(Some(one), Some(stop_by("asked"))).await.unwrap();
+    store.set_stop(None, None).await.unwrap();
     let claimed = claim(subject, 10).await;
     assert!(claimed.len() == 1 && claimed[0].row.tenant == other);
-    store.set_stop(Some(one), false, "").await.unwrap();
+    store.set_stop(Some(one), None).await.unwrap();
     assert_eq!(claim(subject, 10).await.len(), 2);
+}
+
+/// A switch that is on says why, by whom and since when, to those whom it stops alone.
+pub async fn a_stop_says_why_by_whom_and_since_when(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let store = subject.store();
+    assert_eq!(store.stops(one).await.unwrap(), []);
+    let since = store.now().await.unwrap();
+    store.set_stop(Some(one), Some(stop_by("asked"))).await.unwrap();
+    subject.advance(SECOND * 90);
+    store
+        .set_stop(Some(one), Some(stop_by("asked again")))
+        .await
+        .unwrap();
+    let mine = store.stops(one).await.unwrap();
+    assert_eq!(mine.len(), 1, "{mine:?}");
+    assert_eq!(
+        (mine[0].tenant, mine[0].reason.as_str()),
+        (Some(one), "asked again")
+    );
+    assert_eq!(mine[0].by.as_deref(), Some("ada@example.org"));
+    let late = mine[0].at - since;
+    assert!(
+        late >= TimeDelta::zero() && late < TimeDelta::seconds(60),
+        "{late}"
+    );
+    store.set_stop(None, Some(stop_by("maintenance"))).await.unwrap();
+    let scopes = |stops: Vec<Stop>| stops.into_iter().map(|it| it.tenant).collect::<Vec<_>>();
+    assert_eq!(scopes(store.stops(one).await.unwrap()), [None, Some(one)]);
+    assert_eq!(scopes(store.stops(other).await.unwrap()), [None]);
+    store.set_stop(None, None).await.unwrap();
+    store.set_stop(Some(one), None).await.unwrap();
+    assert_eq!(store.stops(one).await.unwrap(), []);
 }
 
 /// Of an integration no more is claimed than it has room for, and of one without room nothing; others are served.
@@ -500,7 +534,10 @@ pub async fn what_is_enqueued_may_be_claimed_with_it(subject: &dyn Subject) {
     // Of a stopped tenant nothing is claimed.
     let last = perform(release_id("app"), 9);
     for stopped in [Some(tenant), None] {
-        store.set_stop(stopped, true, "maintenance").await.unwrap();
+        store
+            .set_stop(stopped, Some(stop_by("maintenance")))
+            .await
+            .unwrap();
         let mut unit = store.begin().await.unwrap();
         unit.enqueue(tenant, &last, Duration::ZERO, DAY).await.unwrap();
         assert!(
@@ -510,7 +547,7 @@ pub async fn what_is_enqueued_may_be_claimed_with_it(subject: &dyn Subject) {
                 .is_empty()
         );
         drop(unit);
-        store.set_stop(stopped, false, "").await.unwrap();
+        store.set_stop(stopped, None).await.unwrap();
     }
     // A watch moves on with its claim.
     let look = watch(release_id("app"), 5, 30);

@@ -4,14 +4,15 @@ use super::Subject;
 use chrono::TimeDelta;
 use delivr_domain::effect::{Effect, Note, Operation, RunRef, TicketDraft, Topic, TrackerWrite, Watched};
 use delivr_domain::ids::{
-    InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId, derive_uuid,
+    InstallId, IntegrationId, PipelineId, ProfileId, ReleaseId, ServiceId, StatusLinkId, TenantId, TokenId,
+    derive_uuid,
 };
 use delivr_domain::key::{AggregateId, AggregateKind, EffectKey, Generation, TaskKey, TaskKind};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Claim, ClaimRequest, Claimed, Integration, Pipeline, Profile, Projection, Rooms, Service,
-    StoredEvent, Tenant, Token, VerificationStatus,
+    StatusLink, StatusOf, StopBy, StoredEvent, Tenant, Token, VerificationStatus,
 };
 use delivr_domain::time::Timestamp;
 use serde_json::json;
@@ -293,5 +294,34 @@ pub fn token(tenant: TenantId, name: &str) -> Token {
         expires_at: Some(instant()),
         revoked_at: None,
         created_at: instant(),
+    }
+}
+
+/// A reason to stop, of somebody.
+#[must_use]
+pub const fn stop_by(reason: &str) -> StopBy<'_> {
+    StopBy {
+        reason,
+        actor: "ada@example.org",
+    }
+}
+
+/// A link to the status page of a release; of a service where it is called old.
+#[must_use]
+pub fn status_link(tenant: TenantId, name: &str) -> StatusLink {
+    StatusLink {
+        id: StatusLinkId::from_uuid(id(&format!("link {tenant} {name}"))),
+        tenant,
+        digest: format!("digest of {tenant} {name}"),
+        name: name.to_owned(),
+        about: if name == "old" {
+            StatusOf::Service(ServiceId::from_uuid(id("service of a link")))
+        } else {
+            StatusOf::Release(ReleaseId::from_uuid(id("release of a link")))
+        },
+        made_by: "ada@example.org".to_owned(),
+        created_at: instant(),
+        expires_at: instant() + TimeDelta::days(30),
+        revoked_at: None,
     }
 }

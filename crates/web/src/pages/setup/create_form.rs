@@ -6,16 +6,10 @@ use crate::form::Form;
 use crate::setup::{Pipeline, Service};
 use crate::shown::words;
 use crate::visit::{Stop, Visit};
-use chrono::{DateTime, NaiveDateTime};
+use crate::zone;
 use delivr_domain::key::TargetKey;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-
-/// Offsets from UTC that are somewhere in use, in minutes.
-const OFFSETS: &[i32] = &[
-    0, 60, 120, 180, 210, 240, 270, 300, 330, 345, 360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720,
-    765, 780, 840, -60, -120, -180, -210, -240, -300, -360, -420, -480, -540, -570, -600, -660, -720,
-];
 
 /// What there is to choose from.
 pub(super) struct Offer {
@@ -53,12 +47,6 @@ impl Offer {
             pipelines,
         })
     }
-}
-
-fn offset(minutes: i32) -> String {
-    let sign = if minutes < 0 { '-' } else { '+' };
-    let away = minutes.unsigned_abs();
-    format!("{sign}{:02}:{:02}", away / 60, away % 60)
 }
 
 /// One of a category, or none; the only one there is stands there.
@@ -113,13 +101,12 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
             builds,
         ));
     }
-    let zones = OFFSETS.iter().map(|it| {
-        let text = offset(*it);
-        Choice::new(text.clone(), format!("UTC{text}"))
-    });
+    let zones = zone::OFFERED
+        .iter()
+        .map(|name| Choice::new(*name, name.replace('_', " ")));
     let when = vec![
-        Field::choice("/zone", "Times below are at", zones.collect())
-            .about("The offset from UTC that holds on that day where you are."),
+        Field::choice("/zone", "Times below are those of", zones.collect())
+            .about("As clocks there show them on that day, summer time included."),
         Field::new("/kickoffAt", "Kickoff", Kind::Moment).about("Left empty: now."),
         Field::new("/kickoffReminderAt", "Reminder of it", Kind::Moment),
         Field::new("/targetDate", "It shall be out by", Kind::Moment),
@@ -192,15 +179,10 @@ impl Targets {
 }
 
 /// An instant of the form with its zone, as the API takes it.
-fn instant(text: &str, zone: &str) -> Option<String> {
-    let text = text.trim().replace(' ', "T");
-    let read = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M")
-        .or_else(|_| NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S"))
-        .ok()?;
-    let whole = format!("{}{zone}", read.format("%Y-%m-%dT%H:%M:%S"));
-    DateTime::parse_from_rfc3339(&whole)
-        .ok()
+fn instant(text: &str, name: &str) -> Result<String, String> {
+    zone::instant(text, name)
         .map(|it| it.to_rfc3339())
+        .map_err(|wrong| wrong.sentence(text, name))
 }
 
 /// The body of the request; none when something is to be put right first.
@@ -211,20 +193,19 @@ pub(super) fn body_of(
     offer: &Offer,
 ) -> Option<(Value, Targets)> {
     let taken = sheet.take(form);
-    let zone = form.get("/zone").unwrap_or("+00:00").to_owned();
+    let zone = form.get("/zone").unwrap_or("UTC").to_owned();
     let mut body = taken.unwrap_or_else(|| json!({}));
     let mut wrong: Vec<(&str, String)> = Vec::new();
     let members = body.as_object_mut()?;
     members.remove("zone");
     members.insert("serviceId".to_owned(), json!(service.id));
-    let shape = "must look like 2026-12-01 10:00";
     for name in ["kickoffAt", "kickoffReminderAt", "targetDate"] {
         if let Some(text) = members.get(name).and_then(Value::as_str) {
             match instant(text, &zone) {
-                Some(at) => {
+                Ok(at) => {
                     members.insert(name.to_owned(), at.into());
                 }
-                None => wrong.push((name, format!("`{text}` {shape}"))),
+                Err(why) => wrong.push((name, why)),
             }
         }
     }
@@ -232,8 +213,8 @@ pub(super) fn body_of(
         let mut slots = Vec::new();
         for text in lines.iter().filter_map(Value::as_str) {
             match instant(text, &zone) {
-                Some(at) => slots.push(json!({"at": at})),
-                None => wrong.push(("slots", format!("`{text}` {shape}"))),
+                Ok(at) => slots.push(json!({"at": at})),
+                Err(why) => wrong.push(("slots", why)),
             }
         }
         members.insert("slots".to_owned(), slots.into());
@@ -279,26 +260,6 @@ pub(super) fn body_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_the_zone_that_was_chosen() {
-        assert_eq!(
-            instant("2026-12-01T10:00", "+05:30").as_deref(),
-            Some("2026-12-01T10:00:00+05:30")
-        );
-        assert_eq!(
-            instant("2026-12-01 10:00", "-08:00").as_deref(),
-            Some("2026-12-01T10:00:00-08:00")
-        );
-        for wrong in ["tomorrow", "2026-13-01 10:00", "10:00", ""] {
-            assert_eq!(instant(wrong, "+00:00"), None, "{wrong}");
-        }
-        assert_eq!(instant("2026-12-01 10:00", "Z;x"), None);
-        assert_eq!(
-            (offset(-210), offset(345)),
-            ("-03:30".to_owned(), "+05:45".to_owned())
-        );
-    }
 
     #[test]
     fn a_mistake_in_a_target_stands_at_its_field() {

@@ -3,8 +3,9 @@
 use super::barred;
 use crate::api::Call;
 use crate::frame::{Frame, page};
+use crate::session::secret;
 use crate::setup::{Check, Doctor};
-use crate::visit::{Paged, Visit};
+use crate::visit::{Paged, Visit, is_segment};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use askama::Template;
@@ -19,6 +20,8 @@ struct Page {
     missing: usize,
     unknown: usize,
     barred: Option<String>,
+    /// The name under which this form examines once, however often it is sent.
+    once: String,
 }
 
 async fn shown(visit: &Visit, mut doctor: Doctor, tried: bool) -> Paged {
@@ -36,6 +39,7 @@ async fn shown(visit: &Visit, mut doctor: Doctor, tried: bool) -> Paged {
         unknown,
         doctor,
         barred: barred(visit, Role::Admin),
+        once: format!("page-{}", secret(visit.api.app())),
     };
     Ok(page(StatusCode::OK, &template))
 }
@@ -57,8 +61,13 @@ pub(super) async fn show(visit: Visit) -> Paged {
 
 /// Tries everything now. What a pipeline's test finds is not kept, so the answer itself is the page.
 pub(super) async fn examine(visit: Visit, body: web::Bytes) -> Paged {
-    visit.form(&body)?;
-    let reply = visit.api.call(&visit.who, Call::post("/doctor", json!({}))).await;
+    let form = visit.form(&body)?;
+    let call = Call::post("/doctor", json!({}));
+    let call = match form.get("once").filter(|name| is_segment(name)) {
+        Some(name) => call.named(name),
+        None => call,
+    };
+    let reply = visit.api.call(&visit.who, call).await;
     let doctor: Doctor = reply
         .read()
         .map_err(|reply| visit.refuse_from(reply, "/doctor"))?;

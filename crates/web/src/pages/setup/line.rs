@@ -5,6 +5,8 @@ use crate::api::Call;
 use crate::fields::{Field, Kind, Section, Sheet};
 use crate::frame::go;
 use crate::model::Problem;
+use crate::pages::controls::Control;
+use crate::setup::Stopped;
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -23,6 +25,17 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(ask_go))
                 .route(web::post().to(go_on)),
         );
+}
+
+/// What the visitor can do about the switch as it stands: stop the line, or let it go on.
+pub(super) fn control(visit: &Visit, stops: &[Stopped]) -> Control {
+    if stops.iter().any(Stopped::ours) {
+        super::control(visit, Role::Admin, "Let the line go on", "/operations/go")
+    } else {
+        let mut stop = super::control(visit, Role::Admin, "Stop the line", "/operations/stop");
+        stop.danger = true;
+        stop
+    }
 }
 
 /// Which way the switch is set.
@@ -50,7 +63,7 @@ fn shown(visit: &Visit, way: Way, status: StatusCode, sheet: Sheet) -> Paged {
             "Stop the line",
             "From now on nothing new is sent to any vendor for your organisation: no branch, no run, no ticket, no \
              message, no step of a rollout. What is under way finishes and is recorded. Stores go on with what they have. \
-             Setting it twice is the same as once, and it stays until an admin lets the line go on.",
+             It stays so until an admin lets the line go on.",
             "/operations/stop",
             "Stop the line",
         ),

@@ -6,12 +6,14 @@ mod doctor;
 mod integration;
 mod integrations;
 mod line;
+mod links;
 mod operations;
 mod pipelines;
 mod profile_form;
 mod profiles;
 mod remove;
 mod services;
+mod settings;
 mod start;
 
 use super::controls::Control;
@@ -63,7 +65,9 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         );
     create::configure(config);
     line::configure(config);
+    links::configure(config);
     services::configure(config);
+    settings::configure(config);
     profiles::configure(config);
     pipelines::configure(config);
 }

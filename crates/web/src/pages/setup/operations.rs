@@ -4,7 +4,7 @@ use super::integrations::of_category;
 use crate::frame::{Frame, page};
 use crate::model::{Hold, List, Release};
 use crate::pages::controls::Control;
-use crate::setup::{CATEGORIES, Integration};
+use crate::setup::{CATEGORIES, Integration, Stopped};
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -26,6 +26,7 @@ struct Operations {
     troubled: Vec<Troubled>,
     releases: usize,
     more: bool,
+    stops: Vec<Stopped>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -56,6 +57,8 @@ struct Page {
     failed: Vec<Failed>,
     broken: Vec<Integration>,
     controls: Vec<Control>,
+    /// Switches that are on.
+    stops: Vec<Stopped>,
 }
 
 /// The page.
@@ -88,14 +91,14 @@ pub(super) async fn show(visit: Visit) -> Paged {
         }
     }
     let template = Page {
-        now,
         failed,
         broken,
         controls: vec![
+            super::line::control(&visit, &now.stops),
             super::control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
-            super::control(&visit, Role::Admin, "Stop the line", "/operations/stop"),
-            super::control(&visit, Role::Admin, "Let the line go on", "/operations/go"),
         ],
+        stops: now.stops.clone(),
+        now,
         frame: visit.checked_frame("operations").await,
     };
     Ok(page(StatusCode::OK, &template))

@@ -181,7 +181,7 @@ async fn sheet(visit: &Visit) -> Result<Sheet, Stop> {
     ];
     let parameters = Field::new("/parameters", "Parameters", Kind::Pairs)
         .about(
-            "NAME=value, one a line. Values may contain {version}, {branch}, {tag}, {sha}, {platform} and {cycle}. Left \
+            "NAME=value, one a line; a line that begins with | goes on with the value above it. Values may contain {version}, {branch}, {tag}, {sha}, {platform} and {cycle}. Left \
              empty for a new pipeline: the CI system's usual ones.",
         )
         .like("VERSION={version}");
