@@ -73,7 +73,7 @@ impl Responder for Answer {
         let mut builder = HttpResponse::build(self.status);
         if let Some(version) = self.version {
             let shared = request.app_data::<web::Data<Shared>>();
-            let epoch = shared.and_then(|shared| shared.epoch.as_deref());
+            let epoch = shared.and_then(|shared| shared.epoch());
             builder.insert_header((header::ETAG, tag(version, epoch)));
         }
         if let Some(location) = self.location {

@@ -51,7 +51,7 @@ pub struct Shared {
     pub(crate) upload_limit: u64,
     pub(crate) guard: Option<Arc<Guard>>,
     /// What tells the versions given since the last restore from earlier ones.
-    pub(crate) epoch: Option<Arc<str>>,
+    epoch: Arc<OnceCell<Option<Arc<str>>>>,
     log: Option<Arc<dyn DeliveryLog>>,
 }
 
@@ -77,7 +77,7 @@ impl Shared {
             storage: None,
             upload_limit: 0,
             guard: None,
-            epoch: None,
+            epoch: Arc::new(OnceCell::new_with(Some(None))),
             log: None,
         }
     }
@@ -86,8 +86,27 @@ impl Shared {
     /// [`delivr_app::usecases::access::epoch`].
     #[must_use]
     pub fn in_epoch(mut self, epoch: Option<String>) -> Self {
-        self.epoch = epoch.map(Arc::from);
+        self.epoch = Arc::new(OnceCell::new_with(Some(epoch.map(Arc::from))));
         self
+    }
+
+    /// With an epoch that is to be read with the first request that needs it: the database has no schema yet.
+    #[must_use]
+    pub fn in_unknown_epoch(mut self) -> Self {
+        self.epoch = Arc::default();
+        self
+    }
+
+    /// The epoch, as far as it is known.
+    pub(crate) fn epoch(&self) -> Option<&str> {
+        self.epoch.get().and_then(Option::as_deref)
+    }
+
+    /// The epoch, read unless it is known.
+    pub(crate) async fn learn_epoch(&self) -> Result<Option<&str>, Problem> {
+        let read = async || access::epoch(&self.app).await.map(|it| it.map(Arc::from));
+        let epoch = self.epoch.get_or_try_init(read).await;
+        Ok(epoch.map_err(Problem::from)?.as_deref())
     }
 
     /// With the log of what was told to people; without it there is none to be seen.
@@ -414,7 +433,7 @@ impl FromRequest for Context {
         async move {
             let shared = shared(&request)?;
             let who = caller(&request).await?;
-            let if_match = if_match(&request, shared.epoch.as_deref())?;
+            let if_match = if_match(&request, shared.learn_epoch().await?)?;
             let explain = explain::asked(&request)?;
             let repeat = request.extensions().get::<Repeat>().cloned();
             Ok(Self {

@@ -148,11 +148,14 @@ impl delivr_web::Api for Inside {
     }
 
     fn epoch(&self) -> Option<&str> {
-        self.shared.epoch.as_deref()
+        self.shared.epoch()
     }
 
     async fn call(&self, who: &Principal, call: Call) -> Reply {
-        self.answer(request(Some(who), &call, self.epoch())).await
+        match self.shared.learn_epoch().await {
+            Ok(epoch) => self.answer(request(Some(who), &call, epoch)).await,
+            Err(problem) => refusal(&problem).0,
+        }
     }
 
     async fn open(&self, path: &str) -> Reply {

@@ -22,7 +22,8 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     wire::install_tls();
     let tls = wire::tls(settings)?;
     let Installation { app, store } = wire::open(settings).await?;
-    if app.store.ready().await.is_ok() {
+    let ready = app.store.ready().await.is_ok();
+    if ready {
         callbacks::prepare(&app).await?;
     }
     if let Some(address) = settings.metrics_listen {
@@ -35,9 +36,13 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
         let folder = settings.storage.display();
         format!("the folder {folder} for artifacts (set `storage_url` to another one)")
     })?;
-    let epoch = access::epoch(&app).await.context("reading the epoch")?;
-    let shared = Shared::new(app.clone(), settings.public_url.clone())
-        .in_epoch(epoch)
+    let shared = Shared::new(app.clone(), settings.public_url.clone());
+    let shared = if ready {
+        shared.in_epoch(access::epoch(&app).await.context("reading the epoch")?)
+    } else {
+        shared.in_unknown_epoch()
+    };
+    let shared = shared
         .limited(limits(settings))
         .telling(Arc::new(Log(store.clone())))
         .storing(Arc::new(artifacts), settings.upload_limit);

@@ -1,6 +1,7 @@
 //! Services.
 
 use crate::support::Api;
+use delivr_api::Shared;
 use delivr_app::usecases::access;
 use delivr_provider_kit::SystemClock;
 use delivr_testkit::memory::MemoryStore;
@@ -166,5 +167,15 @@ async fn a_version_seen_before_a_restore_names_nothing_after_it() {
     late("\"2-1\"".to_owned()).await.refused(412, "stale_version");
     late("two".to_owned()).await.refused(400, "malformed_request");
     assert_eq!(after.get(&path).await.is(200)["name"], "Kept");
-    late(now).await.is(200);
+    late(now.clone()).await.is(200);
+
+    // A server that began before there was a schema reads it later.
+    let later = Api::serving(store, Arc::new(SystemClock), &[], Shared::in_unknown_epoch).await;
+    let ask = later.of("OWNER", "PATCH", &path).header("if-match", &now);
+    ask.json(&json!({"name": "late"}))
+        .send()
+        .await
+        .refused(412, "stale_version");
+    let tag = later.get(&path).await.headers["etag"].clone();
+    assert!(tag.starts_with("\"3-"), "{tag}");
 }
