@@ -207,10 +207,10 @@ impl Tally {
     }
     /// The counts in a runner's summary line; none in any other line.
     fn of(line: &str) -> Option<Self> {
-        let line = line.trim_start();
-        let counts = if line.starts_with("Summary [") {
+        let counts = if line.trim_start().starts_with("Summary [") {
             line.split_once("run: ")?.1
         } else {
+            // Not indented: nextest shows what a failed test has written, its own count among it.
             line.strip_prefix("test result: ")?.split_once(". ")?.1
         };
         let mut tally = Self::default();
@@ -299,6 +299,8 @@ mod tests {
             None
         );
         assert_eq!(Tally::of("12 passed"), None);
+        let shown = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; finished in 0.54s";
+        assert_eq!(Tally::of(shown), None, "of a failed test that nextest shows");
     }
 
     #[test]
