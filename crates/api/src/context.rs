@@ -21,6 +21,7 @@ use delivr_domain::ids::{TenantId, derive_uuid};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredAnswer;
 use delivr_domain::time::Timestamp;
+use delivr_web::Practice;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ pub struct Shared {
     /// What tells the versions given since the last restore from earlier ones.
     epoch: Arc<OnceCell<Option<Arc<str>>>>,
     log: Option<Arc<dyn DeliveryLog>>,
+    /// What is open without a credential, in practice alone.
+    pub(crate) practice: Option<Practice>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -79,6 +82,7 @@ impl Shared {
             guard: None,
             epoch: Arc::new(OnceCell::new_with(Some(None))),
             log: None,
+            practice: None,
         }
     }
 
@@ -128,6 +132,14 @@ impl Shared {
     #[must_use]
     pub fn limited(mut self, limits: RateLimits) -> Self {
         self.guard = Some(Arc::new(Guard::new(limits, self.app.clock.clone())));
+        self
+    }
+
+    /// With an organisation that whoever reaches the pages on this machine opens without a credential. Only for a server
+    /// behind which nothing is real, on an address that nobody else reaches.
+    #[must_use]
+    pub fn practising(mut self, practice: Practice) -> Self {
+        self.practice = Some(practice);
         self
     }
 

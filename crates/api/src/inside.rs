@@ -18,7 +18,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpMessage as _, HttpRequest, web};
 use async_trait::async_trait;
 use delivr_app::usecases::access::{self, Principal};
-use delivr_web::{Call, Encryption, Refusal, Reply};
+use delivr_web::{Call, Encryption, Practice, Refusal, Reply};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -31,13 +31,21 @@ type Answer = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web
 type Routes = Rc<dyn Fn(Request) -> Answer>;
 
 /// The API inside one thread of the server.
-pub(crate) struct Inside {
+pub struct Inside {
     shared: web::Data<Shared>,
     routes: OnceCell<Routes>,
 }
 
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inside")
+    }
+}
+
 impl Inside {
-    pub(crate) fn new(shared: &web::Data<Shared>) -> Self {
+    /// The API of this server. Used on the thread that made it.
+    #[must_use]
+    pub fn new(shared: &web::Data<Shared>) -> Self {
         Self {
             shared: shared.clone(),
             routes: OnceCell::new(),
@@ -179,6 +187,10 @@ impl delivr_web::Api for Inside {
             Some(guard) => guard.visit(who).map_err(|problem| refusal(&problem)),
             None => Ok(()),
         }
+    }
+
+    fn practice(&self) -> Option<Practice> {
+        self.shared.practice
     }
 
     fn encryption(&self, request: &HttpRequest) -> Encryption {

@@ -26,7 +26,9 @@ mod told;
 
 pub use body::LIMIT;
 pub use context::Shared;
+pub use delivr_web::Practice;
 pub use document::text as document;
+pub use inside::Inside;
 pub use limit::RateLimits;
 pub use seats::SEATS;
 pub use server::{serve, serve_tls};

@@ -5,6 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use async_trait::async_trait;
 use delivr_app::App;
 use delivr_app::usecases::access::Principal;
+use delivr_domain::ids::{TenantId, TokenId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -123,6 +124,15 @@ pub enum Encryption {
     Open,
 }
 
+/// An organisation to practise in, which anybody on this machine opens without a credential of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Practice {
+    /// The organisation.
+    pub tenant: TenantId,
+    /// Its token whose session is begun.
+    pub token: TokenId,
+}
+
 /// The server, as the pages see it.
 #[async_trait(?Send)]
 pub trait Api {
@@ -141,6 +151,8 @@ pub trait Api {
     /// # Errors
     /// The refusal.
     fn admit(&self, who: &Principal) -> Result<(), Refusal>;
+    /// What is opened without a credential; none everywhere but in practice, where nothing real can be reached.
+    fn practice(&self) -> Option<Practice>;
     /// How the request came.
     fn encryption(&self, request: &HttpRequest) -> Encryption;
 }

@@ -64,6 +64,8 @@ pub(crate) struct Frame {
     pub(crate) done: Option<&'static str>,
     /// What the whole installation suffers from.
     pub(crate) warnings: Vec<String>,
+    /// Whether this is practice: every page says so.
+    pub(crate) practice: bool,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -78,6 +80,7 @@ impl Frame {
             who: None,
             done: None,
             warnings: Vec::new(),
+            practice: false,
             now,
         }
     }

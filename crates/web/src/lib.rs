@@ -22,7 +22,7 @@ mod visit;
 mod when;
 mod zone;
 
-pub use api::{Api, Call, Encryption, Refusal, Reply};
+pub use api::{Api, Call, Encryption, Practice, Refusal, Reply};
 pub use form::host;
 pub use pages::{configure, missing};
 

@@ -106,8 +106,13 @@ pub(crate) fn theme(request: &HttpRequest) -> Theme {
 /// The frame of a page for a request that nobody is known of.
 pub(crate) fn bare(request: &HttpRequest) -> Frame {
     // Without a server behind it there is no clock; then the page is a refusal, and shows no time.
-    let now = api(request).map_or_else(chrono::DateTime::default, |api| api.app().clock.now());
-    Frame::bare(theme(request), now)
+    let server = api(request);
+    let now = server
+        .as_ref()
+        .map_or_else(chrono::DateTime::default, |api| api.app().clock.now());
+    let mut frame = Frame::bare(theme(request), now);
+    frame.practice = server.is_some_and(|api| api.practice().is_some());
+    frame
 }
 
 /// A refusal of the pages themselves.
@@ -190,6 +195,7 @@ impl Visit {
     pub(crate) fn frame(&self, nav: &'static str) -> Frame {
         let mut frame = Frame::bare(theme(&self.request), self.api.app().clock.now());
         frame.nav = nav;
+        frame.practice = self.api.practice().is_some();
         frame.done = self.query().get("done").and_then(done);
         frame.who = Some(Visitor {
             actor: self.who.actor().to_owned(),

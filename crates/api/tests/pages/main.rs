@@ -22,6 +22,7 @@ mod hostile;
 mod integrations;
 mod looking;
 mod planning;
+mod practice;
 mod routes;
 mod sessions;
 mod settings;

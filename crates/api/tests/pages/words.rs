@@ -194,6 +194,9 @@ impl delivr_web::Api for Poisoned {
     fn admit(&self, _who: &Principal) -> Result<(), Refusal> {
         Ok(())
     }
+    fn practice(&self) -> Option<delivr_web::Practice> {
+        None
+    }
     fn encryption(&self, _request: &HttpRequest) -> Encryption {
         Encryption::ThisMachine
     }

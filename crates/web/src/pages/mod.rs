@@ -35,6 +35,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(sign_in::form))
                 .route(web::post().to(sign_in::enter)),
         )
+        .route("/sign-in/practice", web::post().to(sign_in::practise))
         .route("/sign-out", web::post().to(sign_in::leave))
         .route("/status/{link}", web::get().to(status::show))
         .route("/", web::get().to(dashboard::show))
