@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod entropy;
+pub mod practice;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

@@ -192,6 +192,15 @@ pub enum SettingsError {
         /// What is wrong, without the line itself.
         detail: String,
     },
+    /// Practice is told what it has of its own.
+    #[error(
+        "{place}: practice has a database, a key and vendors of its own and takes no setting but log and log_format, so \
+         that nothing real can be touched; leave it out"
+    )]
+    Practice {
+        /// Where it stands.
+        place: String,
+    },
     /// There is no such setting.
     #[error("{place} is not a setting; known are: {}", known_names())]
     Unknown {
@@ -219,7 +228,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const PREFIX: &str = "DELIVR_";
 
 /// The variables of the family as texts. Those of others may hold whatever they like.
-fn ours(
+pub(crate) fn ours(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, SettingsError> {
     variables
@@ -275,6 +284,16 @@ impl Settings {
             read_variable(&name, value, &mut values)?;
         }
         build(program, &values)
+    }
+
+    /// Whether a variable is a setting.
+    ///
+    /// # Errors
+    /// When it looks like one and is none.
+    pub(crate) fn knows(variable: &str) -> Result<bool, SettingsError> {
+        let mut values = Values::new();
+        read_variable(variable, String::new(), &mut values)?;
+        Ok(!values.is_empty())
     }
 
     /// Each setting with its value as far as it may be shown, for `config check`.

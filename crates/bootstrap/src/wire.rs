@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use delivr_app::usecases::keys;
 use delivr_app::vault::Vault;
 use delivr_app::{App, connections};
+use delivr_domain::ports::clock::Clock;
 use delivr_persistence::Options;
 use delivr_provider_kit::{AddressPolicy, Deps, HttpSettings, SystemClock};
 use rustls::pki_types::pem::PemObject as _;
@@ -27,7 +28,10 @@ pub fn install_tls() {
 /// # Errors
 /// When it cannot be reached; the sentence names the address without its password.
 pub async fn store(settings: &Settings) -> anyhow::Result<SqlStore> {
-    let mut options = Options::new(Arc::new(SystemClock));
+    store_on(settings, Options::new(Arc::new(SystemClock))).await
+}
+
+async fn store_on(settings: &Settings, mut options: Options) -> anyhow::Result<SqlStore> {
     options.max_connections = settings.database_connections;
     let address = settings.database_url.expose_secret();
     delivr_persistence::connect(address, options)
@@ -55,6 +59,10 @@ pub fn vault(settings: &Settings) -> anyhow::Result<Vault> {
 /// When the allowed hosts or the certificates are not usable.
 pub fn deps(settings: &Settings) -> anyhow::Result<Deps> {
     let policy = AddressPolicy::new(&settings.allowed_hosts).context("the setting `allowed_hosts`")?;
+    deps_on(settings, policy, Arc::new(SystemClock))
+}
+
+fn deps_on(settings: &Settings, policy: AddressPolicy, clock: Arc<dyn Clock>) -> anyhow::Result<Deps> {
     let ca_bundle = match &settings.ca_bundle {
         Some(path) => {
             Some(std::fs::read(path).with_context(|| format!("the certificates in {}", path.display()))?)
@@ -69,7 +77,7 @@ pub fn deps(settings: &Settings) -> anyhow::Result<Deps> {
     Deps::new(
         policy,
         &http,
-        Arc::new(SystemClock),
+        clock,
         settings.git_file_root.clone(),
         settings.cache_dir.clone(),
     )
@@ -104,12 +112,16 @@ pub fn tls(settings: &Settings) -> anyhow::Result<Option<rustls::ServerConfig>> 
 /// # Errors
 /// When the key ring, the allowed hosts or the certificates are not usable.
 pub fn app(settings: &Settings, store: SqlStore, vault: Vault) -> anyhow::Result<App> {
+    app_on(settings, deps(settings)?, store, vault)
+}
+
+fn app_on(settings: &Settings, deps: Deps, store: SqlStore, vault: Vault) -> anyhow::Result<App> {
     // Every process of the installation sees the same leases.
-    let deps = deps(settings)?.with_leases(Arc::new(store.clone()));
+    let deps = deps.with_leases(Arc::new(store.clone()));
     let registry = delivr_providers_all::registry(&deps)?;
     Ok(App {
         store: Arc::new(store),
-        clock: Arc::new(SystemClock),
+        clock: deps.clock.clone(),
         entropy: Arc::new(SystemEntropy::new()),
         registry: Arc::new(registry),
         vault: Arc::new(vault),
@@ -154,6 +166,26 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Installation> {
         Ok(()) => keys::check(&app).await?,
         Err(error) => tracing::warn!(%error, "the database is not ready: run `delivr-api migrate`"),
     }
+    Ok(Installation { app, store })
+}
+
+/// The installation of practice: on a clock of its own, and no vendor is called but those that `allowed_hosts` names.
+///
+/// # Errors
+/// With a sentence that says what to change.
+pub async fn practise(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Installation> {
+    install_tls();
+    let vault = vault(settings)?;
+    let policy = AddressPolicy::nothing_but(&settings.allowed_hosts).context("the vendors' address")?;
+    let deps = deps_on(settings, policy, clock.clone())?;
+    let options = Options {
+        durable: false,
+        ..Options::new(clock)
+    };
+    let store = store_on(settings, options).await?;
+    store.migrate().await.context("making the database's schema")?;
+    let app = app_on(settings, deps, store.clone(), vault)?;
+    keys::check(&app).await?;
     Ok(Installation { app, store })
 }
 

@@ -37,10 +37,13 @@ pub struct Options {
     pub max_connections: u32,
     /// How long a call waits for a free connection.
     pub acquire_timeout: Duration,
+    /// Whether what was committed on SQLite outlives the machine's power. Without, it outlives the process alone, which
+    /// is enough for what is made anew with every start, and faster.
+    pub durable: bool,
 }
 
 impl Options {
-    /// Ten connections, thirty seconds, no offset.
+    /// Ten connections, thirty seconds, no offset, durable.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -48,6 +51,7 @@ impl Options {
             clock_offset: Arc::new(AtomicI64::new(0)),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(30),
+            durable: true,
         }
     }
 }
@@ -58,6 +62,7 @@ impl fmt::Debug for Options {
             .field("clock_offset", &self.clock_offset)
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("durable", &self.durable)
             .finish_non_exhaustive()
     }
 }
@@ -143,7 +148,11 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
     let file = SqliteConnectOptions::from_str(url)
         .map_err(unavailable)?
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if options.durable {
+            SqliteSynchronous::Full
+        } else {
+            SqliteSynchronous::Off
+        })
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(PREPARED)
         .foreign_keys(true);

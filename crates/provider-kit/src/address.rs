@@ -37,6 +37,14 @@ pub enum Refusal {
         /// What it is or resolves to.
         address: IpAddr,
     },
+    /// A host that practice does not know.
+    #[error(
+        "`{host}` is not called: in practice nothing leaves this machine, and every vendor is a simulated one"
+    )]
+    Outside {
+        /// The host as given.
+        host: String,
+    },
     /// A redirect away from the host.
     #[error("the answer redirects to another host ({0}), which is never followed")]
     Redirect(String),
@@ -69,6 +77,8 @@ impl Network {
 pub struct AddressPolicy {
     hosts: Vec<(String, Option<u16>)>,
     networks: Vec<Network>,
+    /// Nothing but what is named or listed is called, and no other name is looked up.
+    closed: bool,
 }
 
 impl AddressPolicy {
@@ -88,6 +98,18 @@ impl AddressPolicy {
         Ok(policy)
     }
 
+    /// Like [`AddressPolicy::new`], and nothing else is called, public or not: for practice.
+    ///
+    /// # Errors
+    /// When an entry is none of these.
+    pub fn nothing_but(allowed: &str) -> Result<Self, PolicyError> {
+        let policy = Self::new(allowed)?;
+        Ok(Self {
+            closed: true,
+            ..policy
+        })
+    }
+
     /// The policy tests use: this machine is allowed, everything else private is not.
     #[must_use]
     pub fn allowing_loopback() -> Self {
@@ -98,6 +120,7 @@ impl AddressPolicy {
                 net(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
                 net(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
             ],
+            closed: false,
         }
     }
 
@@ -143,7 +166,8 @@ impl AddressPolicy {
             .any(|(name, only)| *name == host && only.is_none_or(|only| only == port))
     }
 
-    /// Whether the address may be reached without its host being named: public, or in an allowed network.
+    /// Whether the address may be reached without its host being named: in an allowed network, or public where that is
+    /// allowed.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
         let canonical = address.to_canonical();
@@ -151,7 +175,19 @@ impl AddressPolicy {
             .networks
             .iter()
             .any(|net| net.contains(address) || net.contains(canonical));
-        listed || is_public(address)
+        listed || (!self.closed && is_public(address))
+    }
+
+    /// The refusal of a name that must not even be looked up.
+    fn shut(&self, host: &str, named: bool) -> Result<(), Refusal> {
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        if !self.closed || named || literal.is_ok_and(|address| self.permits(address)) {
+            Ok(())
+        } else {
+            Err(Refusal::Outside {
+                host: host.to_owned(),
+            })
+        }
     }
 
     /// Checks what can be seen of a URL without resolving it: scheme, user info, IP literals.
@@ -166,6 +202,9 @@ impl AddressPolicy {
             return Err(Refusal::UserInfo);
         }
         let port = url.port_or_known_default().unwrap_or(443);
+        if let Some(host) = url.host_str() {
+            self.shut(host, self.names(host, port))?;
+        }
         let literal = match url.host() {
             None => return Err(Refusal::NoHost),
             Some(Host::Domain(_)) => return Ok(()),
@@ -189,6 +228,8 @@ impl AddressPolicy {
     /// # Errors
     /// An I/O error when the name does not resolve; one that carries a [`Refusal`] when no address is allowed.
     pub async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        self.shut(host, self.names(host, port))
+            .map_err(std::io::Error::other)?;
         let bare = host.trim_matches(['[', ']']);
         let found: Vec<SocketAddr> = tokio::net::lookup_host((bare, port)).await?.collect();
         self.keep(host, self.names(host, port), found)
@@ -265,9 +306,10 @@ impl reqwest::dns::Resolve for GuardedResolver {
         let this = self.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
             let proxy = this.proxy.as_deref();
             let named = this.named || proxy.is_some_and(|proxy| normal(proxy) == normal(host));
+            this.policy.shut(host, named).map_err(std::io::Error::other)?;
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
             let kept = this.policy.keep(host, named, found)?;
             Ok(Box::new(kept.into_iter()) as reqwest::dns::Addrs)
         })
@@ -405,6 +447,32 @@ mod tests {
                 .unwrap()
                 .permits("::1".parse().unwrap())
         );
+    }
+
+    #[tokio::test]
+    async fn practice_calls_what_it_names_and_nothing_else() {
+        let practice = AddressPolicy::nothing_but("127.0.0.1:8099").unwrap();
+        let check = |text: &str| practice.check_url(&Url::parse(text).unwrap());
+        assert_eq!(check("http://127.0.0.1:8099/github"), Ok(()));
+        for text in [
+            "https://api.github.com/",
+            "https://140.82.121.4/",
+            "https://[2606:4700::1111]/",
+            "http://127.0.0.1:22/",
+            "http://localhost:8099/",
+            "http://10.0.0.1/",
+        ] {
+            assert!(matches!(check(text), Err(Refusal::Outside { .. })), "{text}");
+        }
+        assert!(!practice.permits("140.82.121.4".parse().unwrap()));
+        // A name that has no address would say so, if it were looked up.
+        let error = practice.resolve("delivr.invalid", 443).await.unwrap_err();
+        assert!(
+            matches!(refusal_in(&error), Some(Refusal::Outside { .. })),
+            "{error}"
+        );
+        assert!(practice.resolve("127.0.0.1", 8099).await.is_ok());
+        assert!(practice.resolve("127.0.0.1", 22).await.is_err());
     }
 
     #[tokio::test]

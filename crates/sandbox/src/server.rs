@@ -40,13 +40,23 @@ impl Sandbox {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(listen: SocketAddr, seed: u64) -> Result<Running> {
+        Self::start_behind(listen, seed, 0).await
+    }
+
+    /// Starts a sandbox whose clock is so many seconds behind; the `time` action brings it forward.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start_behind(listen: SocketAddr, seed: u64, seconds: i64) -> Result<Running> {
         // Another part of the process may have installed it already; either is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let url = format!("http://{address}");
-        let world: Shared = Arc::new(Mutex::new(World::new(&url, seed)));
+        let mut world = World::new(&url, seed);
+        world.ctx.offset_ms = seconds.saturating_mul(-1000);
+        let world: Shared = Arc::new(Mutex::new(world));
         let shared = web::Data::new(Arc::clone(&world));
         let server = HttpServer::new(move || {
             App::new()
@@ -73,6 +83,7 @@ impl Sandbox {
         let clock = tokio::spawn(run_clock(Arc::clone(&world), client));
         Ok(Running {
             url,
+            address,
             world,
             handle,
             tasks,
@@ -85,6 +96,7 @@ impl Sandbox {
 #[derive(Debug)]
 pub struct Running {
     url: String,
+    address: SocketAddr,
     world: Shared,
     handle: ServerHandle,
     tasks: Vec<JoinHandle<()>>,
@@ -96,6 +108,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The journal as `/_journal` shows it.
