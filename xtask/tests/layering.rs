@@ -65,14 +65,14 @@ const MAY: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "api",
-        &["domain", "app", "bootstrap", "web", "worker"],
+        // The sandbox for `delivr-api practice`: simulated vendors inside the process, known to the program alone.
+        &["domain", "app", "bootstrap", "web", "worker", "sandbox"],
         &[
             "testkit",
             "persistence",
             "migrations",
             "provider-kit",
             "providers-all",
-            "sandbox",
         ],
     ),
     // Measures the product as it is put together; nothing depends on it.
@@ -421,6 +421,24 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         } else if path.extension().is_some_and(|it| it == "rs") {
             found.push(path);
         }
+    }
+}
+
+#[test]
+fn only_practice_names_the_simulated_vendors() {
+    let mut files = Vec::new();
+    sources(&root().join("crates/api/src"), &mut files);
+    let naming: Vec<&PathBuf> = files
+        .iter()
+        .filter(|file| std::fs::read_to_string(file).unwrap().contains("delivr_sandbox"))
+        .collect();
+    assert!(!naming.is_empty());
+    for file in naming {
+        assert!(
+            file.components().any(|part| part.as_os_str() == "practice"),
+            "{} must not know the simulated vendors: they are there in practice alone",
+            file.display()
+        );
     }
 }
 

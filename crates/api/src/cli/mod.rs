@@ -3,6 +3,7 @@
 mod backup;
 mod log;
 mod operate;
+mod practice;
 mod serve;
 
 use crate::wiring::wire::{MessagesOf as StoredOf, SqlStore};
@@ -32,6 +33,9 @@ struct Cli {
 enum Command {
     /// Serve the API (the default).
     Serve,
+    /// Open an organisation to try everything on: releases in every stage, simulated vendors, no credential, and nothing
+    /// leaves this machine. Every start begins it anew.
+    Practice(practice::Args),
     /// Bring the database's schema up to date.
     Migrate,
     /// Master keys.
@@ -157,12 +161,18 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
     if let Command::Keys(KeysCommand::Generate) = command {
         return operate::generate_key();
     }
+    // It has settings of its own, and takes no others.
+    if let Command::Practice(args) = command {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return runtime.block_on(practice::practise(args, &cli.config));
+    }
     let settings = Settings::load(Program::Api, &cli.config)?;
     telemetry::logs(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
             Command::Serve => serve::serve(&settings).await,
+            Command::Practice(args) => practice::practise(args, &cli.config).await,
             Command::Migrate => operate::migrate(&settings).await,
             Command::Keys(KeysCommand::Generate) => operate::generate_key(),
             Command::Tenant(TenantCommand::List) => operate::list_tenants(&settings).await,

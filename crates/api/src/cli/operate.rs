@@ -11,11 +11,27 @@ use delivr_domain::ids::TokenId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::Tenant;
 use secrecy::ExposeSecret as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 
 /// Prints a new master key.
 pub(super) fn generate_key() -> anyhow::Result<()> {
     say(keys::generate(&SystemEntropy::new()).expose_secret());
     Ok(())
+}
+
+/// Writes a new master key into a file that is not there yet and that nobody else reads.
+pub(super) fn write_key(file: &Path) -> anyhow::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let key = keys::generate(&SystemEntropy::new());
+    options
+        .open(file)
+        .and_then(|mut file| writeln!(file, "{}", key.expose_secret()))
+        .with_context(|| format!("writing the master key to {}", file.display()))
 }
 
 /// Brings the schema up to date.

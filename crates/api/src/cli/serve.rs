@@ -5,6 +5,7 @@ use super::say;
 use crate::wiring::settings::WorkerMode;
 use crate::wiring::wire::{Installation, SqlStore};
 use crate::wiring::{Settings, shutdown, telemetry, upkeep, wire};
+use actix_web::dev::Server;
 use anyhow::Context as _;
 use delivr_api::{Files, RateLimits, Shared};
 use delivr_app::App;
@@ -32,32 +33,46 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
     let address = listener.local_addr().context("the address")?;
-    let artifacts = Files::open(settings.storage.clone()).with_context(|| {
-        let folder = settings.storage.display();
-        format!("the folder {folder} for artifacts (set `storage_url` to another one)")
-    })?;
-    let shared = Shared::new(app.clone(), settings.public_url.clone());
+    let shared = shared(settings, &app, &store)?;
     let shared = if ready {
         shared.in_epoch(access::epoch(&app).await.context("reading the epoch")?)
     } else {
         shared.in_unknown_epoch()
     };
-    let shared = shared
-        .limited(limits(settings))
-        .telling(Arc::new(Log(store.clone())))
-        .storing(Arc::new(artifacts), settings.upload_limit);
     let (scheme, server) = match tls {
         None => ("http", delivr_api::serve(shared.clone(), listener)),
         Some(tls) => ("https", delivr_api::serve_tls(shared.clone(), listener, tls)),
     };
     let server = server.context("serving the API")?;
-    let handle = server.handle();
     let worker = Embedded::start(settings, app, store);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the API is served");
     say(&format!("listening on {scheme}://{address}"));
+    run(server, &shared, worker, shutdown::asked()).await
+}
+
+/// What the server hands to every request.
+pub(super) fn shared(settings: &Settings, app: &App, store: &SqlStore) -> anyhow::Result<Shared> {
+    let artifacts = Files::open(settings.storage.clone()).with_context(|| {
+        let folder = settings.storage.display();
+        format!("the folder {folder} for artifacts (set `storage_url` to another one)")
+    })?;
+    Ok(Shared::new(app.clone(), settings.public_url.clone())
+        .limited(limits(settings))
+        .telling(Arc::new(Log(store.clone())))
+        .storing(Arc::new(artifacts), settings.upload_limit))
+}
+
+/// Serves until it is asked to end, to the last answer and the last work under way.
+pub(super) async fn run(
+    server: Server,
+    shared: &Shared,
+    worker: Option<Embedded>,
+    asked: impl Future<Output = std::io::Result<()>>,
+) -> anyhow::Result<()> {
+    let handle = server.handle();
     let mut server = tokio::spawn(server);
     let ended = tokio::select! {
-        asked = shutdown::asked() => {
+        asked = asked => {
             asked.context("listening for signals")?;
             tracing::info!("asked to end: answering what was asked, then ending");
             shared.close();
@@ -85,13 +100,13 @@ fn limits(settings: &Settings) -> RateLimits {
 }
 
 /// A worker inside this process.
-struct Embedded {
+pub(super) struct Embedded {
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl Embedded {
-    fn start(settings: &Settings, app: App, store: SqlStore) -> Option<Self> {
+    pub(super) fn start(settings: &Settings, app: App, store: SqlStore) -> Option<Self> {
         match settings.worker {
             WorkerMode::None => None,
             WorkerMode::Embedded => {

@@ -1,7 +1,7 @@
 //! What holds for every page there is: accessibility rules find nothing, nothing is wider than a phone, and no page is
 //! forgotten.
 
-use crate::driver::{DESK, PHONE, Script, skip};
+use crate::driver::{Browser, DESK, PHONE, Script, skip};
 use crate::organisation::Organisation;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -91,7 +91,7 @@ fn complete(pages: &[(String, String)]) {
 }
 
 /// The rules, where they are installed.
-fn axe() -> Option<String> {
+pub(crate) fn axe() -> Option<String> {
     let named = std::env::var_os("DELIVR_AXE").map(std::path::PathBuf::from);
     let installed =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules/axe-core/axe.min.js");
@@ -110,6 +110,20 @@ return [...document.querySelectorAll('body *')]
   .filter((it) => it.checkVisibility() && !it.closest('[tabindex][role=region], nav, .sr, .skip, svg, pre'))
   .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
   .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))";
+
+/// What the rules find on the page that is open.
+pub(crate) async fn findings(browser: &Browser, rules: &str, what: &str) -> Vec<String> {
+    browser.run(rules).await;
+    let said = browser.run_later(RUN).await;
+    let said = said.as_array().unwrap().iter().filter_map(Value::as_str);
+    said.map(|it| format!("{what}: {it}")).collect()
+}
+
+/// What of the page that is open is wider than the screen.
+pub(crate) async fn wider(browser: &Browser, what: &str) -> Option<String> {
+    let wider = browser.run(WIDER).await;
+    (wider != json!([])).then(|| format!("{what} is wider than the screen: {wider}"))
+}
 
 /// Where the links of a page lead, on our own site.
 const LINKS: &str = "
@@ -167,16 +181,11 @@ async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone()
         for (name, path) in &pages {
             browser.go(&format!("{}{path}", organisation.house.root)).await;
             if screen == PHONE {
-                let wider = browser.run(WIDER).await;
-                if wider != json!([]) {
-                    found.push(format!("{name} is wider than the screen: {wider}"));
-                }
+                found.extend(wider(&browser, name).await);
             }
             if let Some(rules) = &rules {
-                browser.run(rules).await;
-                let said = browser.run_later(RUN).await;
-                let said = said.as_array().unwrap().iter().filter_map(Value::as_str);
-                found.extend(said.map(|it| format!("{name}, {theme}, {} wide: {it}", screen.width)));
+                let what = format!("{name}, {theme}, {} wide", screen.width);
+                found.extend(findings(&browser, rules, &what).await);
             }
         }
     }

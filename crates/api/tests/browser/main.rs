@@ -14,6 +14,7 @@ mod everywhere;
 mod house;
 mod journeys;
 mod organisation;
+mod practice;
 #[path = "../system/repository.rs"]
 #[allow(
     dead_code,
