@@ -27,6 +27,7 @@ mod m20261121_000010_line;
 mod m20261122_000011_words;
 mod m20261122_000012_stops;
 mod m20261122_000013_status_links;
+mod m20261122_000014_exchanges;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_words::Migration),
             Box::new(m20261122_000012_stops::Migration),
             Box::new(m20261122_000013_status_links::Migration),
+            Box::new(m20261122_000014_exchanges::Migration),
         ]
     }
 }

@@ -19,9 +19,11 @@ use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectKey};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::exchange::{self, Ear};
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{AttemptRecord, Claim, Claimed, Fact, PutBack, RowEnd, Store};
 use delivr_domain::report::{Cause, Class, Outcome, Report};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Failures a row may have before its task fails.
@@ -97,9 +99,11 @@ pub async fn run_with_room(
     limits: CallLimits,
     room: Option<&dyn Room>,
 ) -> (Ran, Vec<Claimed>) {
-    let ended = run_inner(app, &claimed, limits).await;
+    let ear = Arc::new(Ear::default());
+    let working = run_inner(app, &claimed, limits, &ear);
+    let ended = exchange::during(app.registry.listener(), &ear, working).await;
     let trouble = ended.vendor_trouble;
-    let mut line = line(app, &claimed, &ended);
+    let mut line = line(app, &claimed, &ended, &ear);
     // What goes back may be taken up again before anything else is written.
     if matches!(ended.verdict, Verdict::Back(_))
         && let Some(line) = line.take()
@@ -242,7 +246,7 @@ async fn stale(
 }
 
 /// The line about an attempt. A watch that saw nothing new is none.
-fn line(app: &App, claimed: &Claimed, ended: &Ended) -> Option<AttemptRecord> {
+fn line(app: &App, claimed: &Claimed, ended: &Ended, ear: &Ear) -> Option<AttemptRecord> {
     if matches!(ended.verdict, Verdict::Leave) && ended.detail.is_none() {
         return None;
     }
@@ -253,6 +257,7 @@ fn line(app: &App, claimed: &Claimed, ended: &Ended) -> Option<AttemptRecord> {
         reference: ended.reference.clone(),
         detail: ended.detail.clone(),
         at: app.clock.now(),
+        exchanges: ear.heard(),
     })
 }
 
@@ -264,13 +269,13 @@ async fn record(app: &App, claimed: &Claimed, line: &AttemptRecord) {
     }
 }
 
-async fn run_inner(app: &App, claimed: &Claimed, limits: CallLimits) -> Ended {
+async fn run_inner(app: &App, claimed: &Claimed, limits: CallLimits, ear: &Ear) -> Ended {
     match &claimed.row.effect {
         Effect::Perform {
             key,
             integration,
             operation,
-        } => perform::perform(app, claimed, limits, key, *integration, operation).await,
+        } => perform::perform(app, claimed, limits, (key, *integration, operation), ear).await,
         Effect::Resolve {
             key,
             integration,

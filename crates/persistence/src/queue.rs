@@ -12,7 +12,7 @@ use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Stop, StopBy,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy,
 };
 use delivr_domain::time::Timestamp;
 use std::time::Duration;
@@ -158,6 +158,15 @@ impl Queue for SqlStore {
 
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {
         attempts::of_owner(&self.inner.read, owner).await
+    }
+
+    async fn exchanges(
+        &self,
+        tenant: TenantId,
+        effects: &[EffectId],
+        limit: u16,
+    ) -> Result<Vec<Heard>, StoreError> {
+        attempts::exchanges(&self.inner.read, tenant, effects, limit).await
     }
 
     async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {

@@ -306,6 +306,7 @@ async fn kept_for_people(here: Fresh) {
             reference: text("1700000000.000100"),
             detail: None,
             at: samples::instant(),
+            exchanges: None,
         };
         here.store.record_attempt(tenant, &record).await.unwrap();
     }

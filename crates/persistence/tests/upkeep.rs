@@ -135,6 +135,7 @@ async fn done(here: &Fresh, tenant: TenantId, effect: &Effect) {
         reference: Some("7".to_owned()),
         detail: None,
         at: samples::instant(),
+        exchanges: None,
     };
     here.store.record_attempt(tenant, &record).await.unwrap();
     finish(here, RowEnd::Done).await;

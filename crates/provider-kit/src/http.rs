@@ -3,6 +3,7 @@
 
 use crate::address::{AddressPolicy, GuardedResolver, Refusal, refusal_in};
 use crate::classify::{classify, is_html, retry_after, vendor_words};
+use crate::exchange::Noting;
 use crate::redact::Redactor;
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
@@ -226,6 +227,22 @@ impl Call {
 
     fn refused(&self, refusal: &Refusal, certainty: Certainty) -> ProviderError {
         self.fail(ProviderErrorKind::Refused, certainty, refusal.to_string())
+    }
+
+    pub(crate) const fn provider(&self) -> &'static str {
+        self.provider
+    }
+    pub(crate) const fn operation(&self) -> &'static str {
+        self.operation
+    }
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+    pub(crate) const fn what(&self) -> &Body {
+        &self.body
+    }
+    pub(crate) const fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     fn host(&self) -> &str {
@@ -538,6 +555,13 @@ impl HttpClient {
     }
 
     async fn once(&self, call: &Call, url: &Url) -> Result<Answer, ProviderError> {
+        let noting = Noting::begin(call, url, &self.clock);
+        let outcome = self.exchange(call, url).await;
+        noting.ended(&outcome);
+        outcome
+    }
+
+    async fn exchange(&self, call: &Call, url: &Url) -> Result<Answer, ProviderError> {
         self.policy
             .check_url(url)
             .map_err(|refusal| call.refused(&refusal, Certainty::NotDone))?;

@@ -7,7 +7,9 @@
 pub mod address;
 pub mod classify;
 pub mod deps;
+pub mod exchange;
 pub mod http;
+mod mask;
 pub mod paging;
 pub mod redact;
 pub mod schema;

@@ -10,6 +10,7 @@ use crate::side::{Done, HINT, Side, Trouble};
 use crate::spy::{At, Spy};
 use delivr_app::run_effect::Ran;
 use delivr_domain::ports::clock::Clock as _;
+use delivr_domain::ports::exchange::Exchange;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::RowState;
 use delivr_domain::ports::vendor::{ChatMessage, Recognition};
@@ -274,6 +275,12 @@ pub async fn expected<E: Enrolment>(enrolled: &E, write: &Write, case: Case) -> 
 
 const NAMELESS: &str = "nothing tells ours";
 
+/// Of a lost answer, the request is kept, and that none came. A provider that makes no HTTP calls keeps nothing.
+fn shows_what_was_sent(ended: &Ended) -> bool {
+    let lost = |it: &Exchange| it.method != "GET" && it.status.is_none() && it.failure.is_some();
+    ended.exchanges.is_empty() || ended.exchanges.iter().any(lost)
+}
+
 async fn trouble<E: Enrolment>(
     enrolled: &E,
     write: &Write,
@@ -287,6 +294,11 @@ async fn trouble<E: Enrolment>(
         }
         let ended = stage.drive(&stage.engine.worker("one")).await?;
         ensure!(ended.attempts.len() > 1, "{send} did not fail: {ended:?}");
+        ensure!(
+            trouble != Trouble::AnswerLost || shows_what_was_sent(&ended),
+            "{send}: nothing shows what was sent: {:?}",
+            ended.exchanges
+        );
         stage
             .settled(write, &ended)
             .map_err(|why| format!("{send}: {why}"))?;

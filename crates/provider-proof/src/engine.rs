@@ -15,6 +15,7 @@ use delivr_domain::ids::{InstallId, IntegrationId, ReleaseId, ServiceId, TenantI
 use delivr_domain::key::{EffectId, EffectKey, Generation, TaskKey, TaskKind};
 use delivr_domain::plan::{Deadlines, Plan, ScmPlan};
 use delivr_domain::ports::clock::Clock as _;
+use delivr_domain::ports::exchange::Exchange;
 use delivr_domain::ports::provider::{Descriptor, Registry};
 use delivr_domain::ports::store::{
     AggregateRow, ClaimRequest, Claimed, Directory as _, EffectRow, Integration, Queue as _, Rooms, RowState,
@@ -25,6 +26,7 @@ use delivr_domain::release::state::{Draft, Stage};
 use delivr_domain::report::Cause;
 use delivr_domain::time::Timestamp;
 use delivr_domain::version::Bump;
+use delivr_provider_kit::exchange::Ears;
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::memory::MemoryStore;
 use secrecy::SecretString;
@@ -82,6 +84,8 @@ pub struct Ended {
     pub details: Vec<String>,
     /// Why its task failed, where it has one and it did.
     pub cause: Option<Cause>,
+    /// What its attempts exchanged with the vendor, in order.
+    pub exchanges: Vec<Exchange>,
 }
 
 /// Store and clock with one effect in it.
@@ -90,6 +94,9 @@ pub struct Engine {
     pub clock: Arc<FakeClock>,
     store: MemoryStore,
     registry: Arc<Registry>,
+    /// What nothing that is written down may contain.
+    secrets: Vec<String>,
+    tenant: TenantId,
     vault: Arc<Vault>,
     effect: EffectId,
     key: EffectKey,
@@ -162,7 +169,11 @@ impl Engine {
             clock.now(),
         )
         .await;
-        let registry = Arc::new(Registry::new([spy.on(descriptor)]).unwrap());
+        let secrets = secrets_of(&descriptor, side);
+        let registry = Registry::new([spy.on(descriptor)])
+            .unwrap()
+            .heard_by(Arc::new(Ears));
+        let registry = Arc::new(registry);
         let effect = match work {
             Work::Write(operation) => Effect::Perform {
                 key,
@@ -197,6 +208,8 @@ impl Engine {
             store,
             registry,
             vault,
+            secrets,
+            tenant,
             effect: effect.id(),
             key,
         }
@@ -273,13 +286,47 @@ impl Engine {
             Some(TaskState::Failed { cause, .. }) => Some(cause.clone()),
             _ => None,
         };
+        let mut heard = self
+            .store
+            .exchanges(self.tenant, &[self.effect], 1000)
+            .await
+            .unwrap();
+        heard.reverse();
+        let written = format!("{attempts:?} {heard:?}");
+        for secret in &self.secrets {
+            assert!(
+                !written.contains(secret),
+                "a credential is written down: {written}"
+            );
+        }
+        let exchanges = heard.into_iter().flat_map(|it| it.exchanges.list).collect();
         Ended {
+            exchanges,
             row: self.row().await,
             attempts: attempts.iter().map(|it| it.outcome.clone()).collect(),
             details: attempts.into_iter().filter_map(|it| it.detail).collect(),
             cause,
         }
     }
+}
+
+/// What of an integration's credentials is secret: whole, and the lines of those that have several.
+fn secrets_of(descriptor: &Descriptor, side: &dyn Side) -> Vec<String> {
+    let (_, credentials) = side.settings();
+    let fields = &descriptor.credentials_schema["properties"];
+    let secret = |name: &str| fields[name]["writeOnly"] == true;
+    plain(&credentials)
+        .into_iter()
+        .filter(|(name, value)| secret(name) && value.len() >= 4)
+        .flat_map(|(_, value)| {
+            let lines: Vec<String> = value
+                .lines()
+                .filter(|it| it.len() >= 40)
+                .map(str::to_owned)
+                .collect();
+            lines.into_iter().chain([value])
+        })
+        .collect()
 }
 
 async fn furnish(

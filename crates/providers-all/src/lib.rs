@@ -2,8 +2,10 @@
 
 use delivr_domain::ports::provider::{Registry, RegistryError};
 use delivr_provider_kit::Deps;
+use delivr_provider_kit::exchange::Ears;
+use std::sync::Arc;
 
-/// All providers of this build.
+/// All providers of this build, whose calls can be listened to.
 ///
 /// # Errors
 /// When two of them take the same key for one port.
@@ -19,6 +21,7 @@ pub fn registry(deps: &Deps) -> Result<Registry, RegistryError> {
         delivr_store_playstore::descriptor(deps),
         delivr_test_checkmate::descriptor(deps),
     ])
+    .map(|registry| registry.heard_by(Arc::new(Ears)))
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ impl Told {
                 reference: None,
                 detail: Some(words.to_owned()),
                 at: SystemClock.now(),
+                exchanges: None,
             };
             let tenant = self.world.api.tenant.id;
             self.store.record_attempt(tenant, &record).await.unwrap();

@@ -9,6 +9,7 @@ use delivr_domain::effect::{CicdWrite, Operation};
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::ProviderError;
+use secrecy::SecretString;
 
 /// Why a run's parameters cannot be filled.
 pub(super) enum FillError {
@@ -33,6 +34,11 @@ impl Filled {
     /// What is sent, where it differs from what was intended.
     pub(super) const fn operation(&self) -> Option<&Operation> {
         self.operation.as_ref()
+    }
+
+    /// What is secret in it.
+    pub(super) fn secret(&self) -> Option<SecretString> {
+        self.secret.clone().map(SecretString::from)
     }
 
     /// The error without the secret: a vendor may repeat what it was sent.

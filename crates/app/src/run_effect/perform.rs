@@ -14,6 +14,7 @@ use delivr_domain::effect::{Note, Operation, Reference, Topic};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::exchange::Ear;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
 use delivr_domain::ports::vendor::{ChatMessage, Declared, Lookup, Recognition};
@@ -33,6 +34,7 @@ struct Write<'a> {
     integration: IntegrationId,
     operation: &'a Operation,
     declared: Declared,
+    ear: &'a Ear,
 }
 
 /// It exists. Where an earlier send of unknown outcome may still arrive, it is looked for once more.
@@ -125,9 +127,8 @@ pub(super) async fn perform(
     app: &App,
     claimed: &Claimed,
     limits: CallLimits,
-    key: &EffectKey,
-    integration: IntegrationId,
-    operation: &Operation,
+    (key, integration, operation): (&EffectKey, IntegrationId, &Operation),
+    ear: &Ear,
 ) -> Ended {
     let row = &claimed.row;
     let again = match permit_of(app, key).await {
@@ -165,6 +166,7 @@ pub(super) async fn perform(
         integration,
         operation,
         declared,
+        ear,
     };
     if again {
         return once_more(app, claimed, limits, write, &connection).await;
@@ -263,6 +265,7 @@ async fn absent(
         key,
         integration,
         operation,
+        ear,
         ..
     } = write;
     if let Some(quiet) = quiet
@@ -289,6 +292,9 @@ async fn absent(
         Ok(filled) => filled,
         Err(error) => return unfilled(claimed, key, error),
     };
+    if let Some(secret) = filled.secret() {
+        ear.hide(secret);
+    }
     if app.clock.monotonic() >= claim.send_before() {
         return back(Duration::ZERO, "too late to send under this lease");
     }

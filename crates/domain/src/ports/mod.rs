@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod exchange;
 pub mod kept;
 pub mod lease;
 pub mod provider;

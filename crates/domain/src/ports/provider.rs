@@ -1,6 +1,7 @@
 //! Providers: what a provider crate exports, and the registry of those compiled in.
 
 use super::error::ProviderError;
+use super::exchange::Listener;
 use super::vendor::{Chat, Cicd, Scm, Storefront, Testing, Tracker};
 use crate::key::words;
 use secrecy::SecretString;
@@ -185,9 +186,21 @@ impl std::fmt::Debug for Descriptor {
 #[error("provider `{0}` is registered twice for one port")]
 pub struct RegistryError(String);
 
-/// The providers compiled in.
-#[derive(Debug, Clone, Default)]
-pub struct Registry(BTreeMap<(Port, String), Descriptor>);
+/// The providers compiled in, and how what they exchange with their vendors is listened to.
+#[derive(Clone, Default)]
+pub struct Registry {
+    providers: BTreeMap<(Port, String), Descriptor>,
+    listener: Option<Arc<dyn Listener>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("providers", &self.providers)
+            .field("listens", &self.listener.is_some())
+            .finish()
+    }
+}
 
 impl Registry {
     /// From an explicit list.
@@ -202,16 +215,30 @@ impl Registry {
                 return Err(RegistryError(descriptor.key.to_owned()));
             }
         }
-        Ok(Self(map))
+        Ok(Self {
+            providers: map,
+            listener: None,
+        })
+    }
+    /// The same, whose providers' calls can be listened to. Without, nothing is heard.
+    #[must_use]
+    pub fn heard_by(mut self, listener: Arc<dyn Listener>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+    /// Through which its providers' calls are listened to.
+    #[must_use]
+    pub fn listener(&self) -> Option<&dyn Listener> {
+        self.listener.as_deref()
     }
     /// The provider of the key for the port.
     #[must_use]
     pub fn find(&self, port: Port, key: &str) -> Option<&Descriptor> {
-        self.0.get(&(port, key.to_owned()))
+        self.providers.get(&(port, key.to_owned()))
     }
     /// All providers of a port.
     pub fn of(&self, port: Port) -> impl Iterator<Item = &Descriptor> {
-        self.0
+        self.providers
             .iter()
             .filter(move |((of, _), _)| *of == port)
             .map(|(_, descriptor)| descriptor)

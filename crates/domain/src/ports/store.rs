@@ -14,7 +14,8 @@ pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
 pub use links::{StatusLink, StatusLinks, StatusOf};
 pub use work::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Rooms, RowEnd, RowState, Stop, StopBy,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
+    StopBy,
 };
 
 use super::error::StoreError;
@@ -312,8 +313,15 @@ pub trait Queue: Send + Sync {
     async fn now(&self) -> Result<Timestamp, StoreError>;
     /// Live rows of an aggregate (or all ever, with `ended`).
     async fn rows(&self, owner: AggregateId, ended: bool) -> Result<Vec<EffectRow>, StoreError>;
-    /// Attempts at the effects of an aggregate, oldest first.
+    /// Attempts at the effects of an aggregate, oldest first, without what was exchanged in them.
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError>;
+    /// What was exchanged with vendors in attempts at these effects of a tenant: the newest so many, the newest first.
+    async fn exchanges(
+        &self,
+        tenant: TenantId,
+        effects: &[EffectId],
+        limit: u16,
+    ) -> Result<Vec<Heard>, StoreError>;
     /// Stops claiming for a tenant, or (none) for the installation, and says why and by whom; none lets it go on.
     /// Stopped again, it stays stopped since the first time, for the newer reason.
     async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError>;

@@ -31,6 +31,7 @@ pub(crate) fn read_attempt(row: &Row) -> Result<AttemptRecord, StoreError> {
         reference: row.opt_text("reference")?,
         detail: row.opt_text("detail")?,
         at: row.time("at")?,
+        exchanges: None,
     })
 }
 
@@ -123,7 +124,8 @@ impl SqlStore {
             return Ok(found);
         }
         let text = format!(
-            "select * from effect_attempts where effect_id in ({}) order by position",
+            "select effect_id, attempt, outcome, reference, detail, at from effect_attempts
+                where effect_id in ({}) order by position",
             places(1, rows.len())
         );
         let values = rows.iter().map(|row| Value::from(row.id.uuid())).collect();

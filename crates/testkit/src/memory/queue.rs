@@ -7,9 +7,8 @@ use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, RowState, Stop, StopBy,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, RowState, Stop, StopBy,
 };
 use delivr_domain::time::Timestamp;
 use futures_util::future::{self, poll_fn};
@@ -256,8 +255,37 @@ impl Queue for MemoryStore {
             .attempts
             .iter()
             .filter(|record| of_owner(&record.effect))
-            .map(Kept::copy)
+            .map(|record| AttemptRecord {
+                exchanges: None,
+                ..record.copy()
+            })
             .collect())
+    }
+
+    async fn exchanges(
+        &self,
+        tenant: TenantId,
+        effects: &[EffectId],
+        limit: u16,
+    ) -> Result<Vec<Heard>, StoreError> {
+        let state = self.state();
+        let of_tenant = |id: &EffectId| state.effects.get(id).is_some_and(|slot| slot.tenant == tenant);
+        let mut found: Vec<Heard> = state
+            .attempts
+            .iter()
+            .filter(|record| effects.contains(&record.effect) && of_tenant(&record.effect))
+            .filter_map(|record| {
+                Some(Heard {
+                    effect: record.effect,
+                    attempt: record.attempt,
+                    at: record.at,
+                    exchanges: record.exchanges.clone()?,
+                })
+            })
+            .collect();
+        found.reverse();
+        found.truncate(usize::from(limit));
+        Ok(found)
     }
 
     async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {

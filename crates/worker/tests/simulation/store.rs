@@ -11,7 +11,8 @@ use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, PutBack, Queue, Stop, StopBy, Store, UnitOfWork,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy, Store,
+    UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
 use delivr_testkit::conformance::store::samples::stop_by;
@@ -246,6 +247,15 @@ impl Queue for FaultStore {
     }
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {
         self.inner.attempts(owner).await
+    }
+    async fn exchanges(
+        &self,
+        tenant: TenantId,
+        effects: &[EffectId],
+        limit: u16,
+    ) -> Result<Vec<Heard>, StoreError> {
+        self.reach().await?;
+        self.inner.exchanges(tenant, effects, limit).await
     }
     async fn stops(&self, tenant: TenantId) -> Result<Vec<Stop>, StoreError> {
         self.reach().await?;

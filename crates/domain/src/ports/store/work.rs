@@ -4,6 +4,7 @@ use crate::effect::Effect;
 use crate::ids::{IntegrationId, TenantId};
 use crate::key::{EffectId, words};
 use crate::ports::clock::Monotonic;
+use crate::ports::exchange::Exchanges;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -202,6 +203,24 @@ pub struct AttemptRecord {
     pub detail: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// What was exchanged with the vendor. Written with the line, and read by [`Queue::exchanges`] alone.
+    ///
+    /// [`Queue::exchanges`]: super::Queue::exchanges
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<Exchanges>,
+}
+
+/// What was exchanged in an attempt that was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Which effect.
+    pub effect: EffectId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// When its line was written, which tells two lines of one attempt apart.
+    pub at: Timestamp,
+    /// What was exchanged.
+    pub exchanges: Exchanges,
 }
 
 /// Why somebody turns a stop switch on.

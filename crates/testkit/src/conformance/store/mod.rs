@@ -65,7 +65,8 @@ pub async fn all(fixture: &dyn StoreFixture) {
             enqueue_re_arms_ended_rows_only, end_leaves_a_claimed_row_alone, hasten_makes_a_ready_row_due,
             watching_lists_what_an_integration_reads,
             renew_extends_the_lease, an_unreadable_row_is_told_and_blocks_nobody, due_times_are_told,
-            what_is_enqueued_may_be_claimed_with_it, attempts_are_recorded, heartbeats_are_kept,
+            what_is_enqueued_may_be_claimed_with_it, attempts_are_recorded,
+            exchanges_are_kept_with_attempts, heartbeats_are_kept,
         }
         units::{
             a_stale_version_is_a_conflict, two_writers_of_one_version_are_told_apart,

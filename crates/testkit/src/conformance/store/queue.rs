@@ -6,12 +6,14 @@ use super::samples::{
     request, stop_by, tenant, tracker, watch,
 };
 use chrono::TimeDelta;
+use delivr_domain::effect::Effect;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::exchange::{Exchange, Exchanges, Said};
 use delivr_domain::ports::store::{
-    AttemptRecord, Claimed, EffectRow, Finished, PutBack, Rooms, RowEnd, RowState, Stop,
+    AttemptRecord, Claimed, EffectRow, Finished, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
 };
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -575,6 +577,7 @@ pub async fn attempts_are_recorded(subject: &dyn Subject) {
         reference: Some("ts-1".to_owned()),
         detail: None,
         at: instant(),
+        exchanges: None,
     };
     let store = subject.store();
     store.record_attempt(one, &line("UNKNOWN")).await.unwrap();
@@ -609,4 +612,81 @@ pub async fn heartbeats_are_kept(subject: &dyn Subject) {
     subject.advance(10 * SECOND);
     store.beat("one").await.unwrap();
     assert!(store.last_beat().await.unwrap().unwrap() >= before + 10 * SECOND);
+}
+
+/// What was exchanged in an attempt is kept with its line and found by its effect: the newest first, as many as asked for,
+/// by nobody of another tenant, and not where attempts are listed.
+pub async fn exchanges_are_kept_with_attempts(subject: &dyn Subject) {
+    let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let (first, second) = (message(release_id("app"), 0), message(release_id("app"), 1));
+    enqueue(subject, one, &[first.clone(), second.clone()]).await;
+    let said = |text: &str| Said {
+        kind: Some("application/json".to_owned()),
+        text: Some(text.to_owned()),
+        bytes: 9_000,
+        cut: true,
+    };
+    let exchanges = |operation: &str| Exchanges {
+        list: vec![Exchange {
+            provider: "jira".to_owned(),
+            operation: operation.to_owned(),
+            method: "POST".to_owned(),
+            address: "https://vendor.example/issue".to_owned(),
+            sent: Some(said("{\"é\":\"a\\u0000b ' $1 ?\"}")),
+            status: Some(201),
+            failure: None,
+            headers: vec![("x-request-id".to_owned(), "7".to_owned())],
+            received: None,
+            at: instant(),
+            took_ms: 12,
+        }],
+        left_out: 3,
+    };
+    let line = |effect: &Effect, attempt: u32, exchanged: Option<&str>| AttemptRecord {
+        effect: effect.id(),
+        attempt,
+        outcome: "DONE".to_owned(),
+        reference: None,
+        detail: None,
+        at: instant(),
+        exchanges: exchanged.map(exchanges),
+    };
+    let heard = |effect: &Effect, attempt: u32, operation: &str| Heard {
+        effect: effect.id(),
+        attempt,
+        at: instant(),
+        exchanges: exchanges(operation),
+    };
+    let store = subject.store();
+    store
+        .record_attempt(one, &line(&first, 1, Some("a")))
+        .await
+        .unwrap();
+    store.record_attempt(one, &line(&first, 2, None)).await.unwrap();
+    let mut unit = store.begin().await.unwrap();
+    unit.record_attempt(one, &line(&second, 1, Some("b")))
+        .await
+        .unwrap();
+    unit.record_attempt(one, &line(&first, 3, Some("c")))
+        .await
+        .unwrap();
+    unit.commit().await.unwrap();
+
+    let listed = store.attempts(release_id("app")).await.unwrap();
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().all(|it| it.exchanges.is_none()));
+    let of = async |tenant, effects: &[&Effect], limit| {
+        let ids: Vec<EffectId> = effects.iter().map(|it| it.id()).collect();
+        store.exchanges(tenant, &ids, limit).await.unwrap()
+    };
+    assert_eq!(
+        of(one, &[&first], 9).await,
+        [heard(&first, 3, "c"), heard(&first, 1, "a")]
+    );
+    assert_eq!(
+        of(one, &[&first, &second], 2).await,
+        [heard(&first, 3, "c"), heard(&second, 1, "b")]
+    );
+    assert_eq!(of(one, &[], 9).await, []);
+    assert_eq!(of(other, &[&first, &second], 9).await, []);
 }
