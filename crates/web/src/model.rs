@@ -185,6 +185,7 @@ pub(crate) struct Cause {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Effect {
+    pub(crate) id: String,
     pub(crate) effect: String,
     pub(crate) does: String,
     pub(crate) correlation: Option<String>,
@@ -196,12 +197,51 @@ pub(crate) struct Effect {
 
 /// One attempt.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Attempt {
     pub(crate) attempt: u32,
     pub(crate) outcome: String,
     pub(crate) reference: Option<String>,
     pub(crate) detail: Option<String>,
     pub(crate) at: DateTime<Utc>,
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) exchanges_left_out: u32,
+}
+
+/// One request to a vendor and what came of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Exchange {
+    pub(crate) operation: String,
+    pub(crate) method: String,
+    pub(crate) address: String,
+    pub(crate) sent: Option<Said>,
+    pub(crate) status: Option<u16>,
+    pub(crate) failure: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) received: Option<Said>,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) took_ms: u64,
+}
+
+/// A body.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Said {
+    pub(crate) content_type: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) bytes: u64,
+    pub(crate) cut: bool,
+    /// Whether its text is left out of the page, which shows so much and no more.
+    #[serde(skip)]
+    pub(crate) withheld: bool,
+}
+
+/// A header of an answer.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 /// A planned regression round.

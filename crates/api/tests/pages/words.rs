@@ -140,8 +140,14 @@ fn fill(path: &str, body: &mut Value) {
             json!({"detail": "x", "class": "VENDOR", "outcome": "UNKNOWN", "vendor": "x"}),
         );
         members.insert("effects".to_owned(), json!([{
-            "effect": "x", "does": "x", "correlation": "x", "status": "READY", "dueAt": at, "trouble": "x",
-            "attempts": [{"attempt": 1, "outcome": "x", "reference": "x", "detail": "x", "at": at}],
+            "id": "x", "effect": "x", "does": "x", "correlation": "x", "status": "READY", "dueAt": at, "trouble": "x",
+            "attempts": [{"attempt": 1, "outcome": "x", "reference": "x", "detail": "x", "at": at,
+                "exchangesLeftOut": 0, "exchanges": [{
+                    "operation": "x", "method": "post", "address": "x", "status": null, "failure": "x", "at": at,
+                    "headers": [{"name": "x", "value": "x"}], "tookMs": 12,
+                    "sent": {"contentType": "x", "text": "x", "bytes": 1, "cut": true},
+                    "received": {"contentType": null, "text": "{x", "bytes": 1, "cut": false},
+                }]}],
         }]));
     }
 }

@@ -13,6 +13,7 @@ mod profile;
 mod queues;
 mod release;
 mod rounds;
+mod said;
 mod setup;
 mod sign_in;
 mod status;

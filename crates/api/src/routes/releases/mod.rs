@@ -6,6 +6,7 @@ mod builds;
 mod changes;
 mod create;
 mod distribution;
+mod exchanges;
 mod foresee;
 mod gates;
 pub(crate) mod load;

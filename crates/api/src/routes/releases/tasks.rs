@@ -1,5 +1,6 @@
 //! Tasks: the durable steps of a release, with their effects and attempts, and what people do about them.
 
+use super::exchanges::{self, ExchangeView};
 use super::load::{Success, act_on, find};
 use super::view::as_release;
 use crate::answer::{Answer, Answered};
@@ -16,8 +17,8 @@ use delivr_domain::aggregate::Command;
 use delivr_domain::board::{Task, TaskState};
 use delivr_domain::effect::Reference;
 use delivr_domain::ids::TaskId;
-use delivr_domain::key::{AggregateId, TargetKey, TaskKey};
-use delivr_domain::ports::store::{AttemptRecord, EffectRow};
+use delivr_domain::key::{AggregateId, EffectId, TargetKey, TaskKey};
+use delivr_domain::ports::store::{AttemptRecord, EffectRow, Heard};
 use delivr_domain::release::command::Force;
 use delivr_domain::release::{Command as ReleaseCommand, Release, hold};
 use serde::{Deserialize, Serialize};
@@ -207,10 +208,26 @@ pub(crate) struct AttemptView {
     reference: Option<String>,
     detail: Option<String>,
     at: DateTime<Utc>,
+    /// What was said to the vendor and by it, the first five and the last fifteen calls; of the 40 newest attempts.
+    exchanges: Vec<ExchangeView>,
+    /// Calls between the first five and the last fifteen.
+    exchanges_left_out: u32,
 }
 
 /// A row of the queue with its attempts.
-pub(crate) fn effect(row: &EffectRow, attempts: &[AttemptRecord]) -> EffectView {
+fn effect(row: &EffectRow, attempts: &[AttemptRecord], heard: &[Heard]) -> EffectView {
+    let attempt = |it: &AttemptRecord| {
+        let (exchanges, exchanges_left_out) = exchanges::of_attempt(heard, it);
+        AttemptView {
+            attempt: it.attempt,
+            outcome: it.outcome.clone(),
+            reference: it.reference.clone(),
+            detail: it.detail.clone(),
+            at: it.at,
+            exchanges,
+            exchanges_left_out,
+        }
+    };
     EffectView {
         id: row.id.to_string(),
         effect: row.effect.word(),
@@ -225,13 +242,7 @@ pub(crate) fn effect(row: &EffectRow, attempts: &[AttemptRecord]) -> EffectView 
         attempts: attempts
             .iter()
             .filter(|it| it.effect == row.id)
-            .map(|it| AttemptView {
-                attempt: it.attempt,
-                outcome: it.outcome.clone(),
-                reference: it.reference.clone(),
-                detail: it.detail.clone(),
-                at: it.at,
-            })
+            .map(attempt)
             .collect(),
     }
 }
@@ -249,7 +260,14 @@ pub(crate) async fn effects(
             .key()
             .is_some_and(|it| key.is_none_or(|key| it.task == *key))
     };
-    Ok(rows.iter().filter(of).map(|row| effect(row, &attempts)).collect())
+    let rows: Vec<&EffectRow> = rows.iter().filter(of).collect();
+    let ids: Vec<EffectId> = rows.iter().map(|row| row.id).collect();
+    let heard = cx
+        .app
+        .store
+        .exchanges(cx.tenant(), &ids, exchanges::NEWEST)
+        .await?;
+    Ok(rows.iter().map(|row| effect(row, &attempts, &heard)).collect())
 }
 
 /// The task a text names: its id, or its key with `/` sent as `%2F`.
