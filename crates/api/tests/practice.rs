@@ -304,6 +304,28 @@ async fn every_start_begins_anew_and_one_at_a_time() {
 }
 
 #[test]
+fn it_ends_when_it_is_asked_to_even_before_it_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path(), &["--bind", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("making the practice organisation"), "{line}");
+    let asked = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(asked.success());
+    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(text(&stdout), "");
+}
+
+#[test]
 fn nothing_real_can_be_reached_by_it_or_reach_it() {
     let folder = tempfile::tempdir().unwrap();
     for name in [

@@ -1,7 +1,10 @@
 //! The HTTP server around the world: vendor calls, control routes, faults on the wire.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+#[cfg(unix)]
+use std::os::fd::AsFd as _;
+#[cfg(windows)]
+use std::os::windows::io::AsSocket as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -209,10 +212,18 @@ struct Connection(TcpStream);
 
 fn keep_connection(connection: &dyn std::any::Any, extensions: &mut Extensions) {
     if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
-        && let Ok(fd) = stream.as_fd().try_clone_to_owned()
+        && let Ok(second) = second(stream)
     {
-        extensions.insert(Connection(TcpStream::from(fd)));
+        extensions.insert(Connection(second));
     }
+}
+
+fn second(stream: &actix_web::rt::net::TcpStream) -> std::io::Result<TcpStream> {
+    #[cfg(unix)]
+    let handle = stream.as_fd().try_clone_to_owned();
+    #[cfg(windows)]
+    let handle = stream.as_socket().try_clone_to_owned();
+    handle.map(TcpStream::from)
 }
 
 async fn serve(request: HttpRequest, body: Bytes, world: web::Data<Shared>) -> HttpResponse {

@@ -75,19 +75,24 @@ pub(super) async fn practise(args: &Args, files: &[PathBuf]) -> anyhow::Result<(
     telemetry::logs(&settings)?;
     let Installation { app, store } = wire::practise(&settings, clock.clone()).await?;
 
-    let _unheard = writeln!(
-        std::io::stderr().lock(),
-        "making the practice organisation: two weeks in some seconds"
-    );
     let mut asked = pin!(shutdown::asked());
     let shared = serve::shared(&settings, &app, &store)?;
+    let telling = async {
+        let _unheard = writeln!(
+            std::io::stderr().lock(),
+            "making the practice organisation: two weeks in some seconds"
+        );
+        story::tell(&shared, &vendors, &clock).await
+    };
+    // Listened for before anything is said, so that whoever hears of it can end it.
     let told = tokio::select! {
-        told = story::tell(&shared, &vendors, &clock) => told.context("making the practice organisation")?,
+        biased;
         asked = &mut asked => {
             asked.context("listening for signals")?;
             vendors.stop().await;
             return Ok(());
         }
+        told = telling => told.context("making the practice organisation")?,
     };
     live(&vendors)?;
     let shared = shared.practising(told);
