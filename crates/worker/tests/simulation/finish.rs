@@ -232,6 +232,7 @@ fn shipped_what_was_tested(it: &Release, world: &World, wrong: &mut Vec<String>)
 fn exists_once(it: &Release, task: &Task, world: &World, wrong: &mut Vec<String>) {
     let id = task.reference().map(|reference| reference.id.clone());
     let made = id.clone().unwrap_or_default();
+    let skipped = usize::from(task.next_step) < task.steps.len();
     let same = |from: &[crate::world::Marked]| {
         let subject = from.iter().find(|it| it.id == made).map(|it| it.subject.clone());
         subject.map_or(0, |subject| {
@@ -257,7 +258,11 @@ fn exists_once(it: &Release, task: &Task, world: &World, wrong: &mut Vec<String>
         TaskKind::TriggerAutomationRuns => world.runs.iter().filter(|run| run.id == made).count(),
         kind if work::makes_build(kind) => {
             let task = run_of(&task.key, it.aggregate_id());
-            let runs = world.runs.iter().filter(|run| run.task == task && !run.spent());
+            // Whoever skipped it did not wait for how its run ended.
+            let runs = world
+                .runs
+                .iter()
+                .filter(|run| run.task == task && (skipped || !run.spent()));
             runs.count()
         }
         _ => 1,

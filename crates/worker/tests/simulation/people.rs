@@ -5,6 +5,7 @@ use crate::client::{Client, Request};
 use crate::plan::{VENDORS, slot, tenants};
 use crate::shared::{Cry, Shared};
 use crate::store::FaultStore;
+use crate::stores::ANOTHER_BUILD;
 use crate::time::{lock, seconds};
 use crate::weather::Kind;
 use delivr_app::apply::ApplyError;
@@ -529,11 +530,15 @@ impl People {
         if it.status == ReviewWord::Approved && waits {
             say(submission::Command::Release);
         }
-        let conflict = |task: &Task| task.failure().is_some_and(|(cause, _)| cause.code == "conflict");
+        // What the store has under the version is another build: of a release that a backup knows nothing of, say.
+        let taken = |task: &Task| {
+            task.failure()
+                .is_some_and(|(cause, _)| cause.code == "conflict" || cause.sentence.contains(ANOTHER_BUILD))
+        };
         for task in it.board().iter().filter(|task| task.failure().is_some()) {
             say(submission::Command::Retry { task: task.key });
         }
-        if it.board().iter().any(conflict) {
+        if it.board().iter().any(taken) {
             acts.push(Act::TakeOff(it.start.target, it.start.version.clone()));
             return acts;
         }

@@ -10,6 +10,9 @@ use delivr_domain::report::{Exposure, ExposureWord, ReviewState, ReviewWord, Sto
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What the App Store says of a version that is under review with another build.
+pub const ANOTHER_BUILD: &str = "another build of the version is in review";
+
 /// One review, decided when it was asked for, told when its time comes.
 #[derive(Debug, Clone)]
 struct Review {
@@ -309,7 +312,7 @@ impl Stores {
             StoreWrite::AttachBuild { version } => {
                 let open = it.review.as_ref().is_some_and(|review| review.open(at));
                 if open && it.build.as_ref() != Some(&version.build_number) {
-                    return refuse("another build of the version is in review");
+                    return refuse(ANOTHER_BUILD);
                 }
                 it.build = Some(version.build_number.clone());
             }
