@@ -9,7 +9,6 @@
 
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
-use crate::error::unavailable;
 use crate::sql::{Row, after, all, micros, places, run, span, values};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::EffectId;
@@ -210,7 +209,7 @@ async fn in_transaction(
     last: Option<Uuid>,
 ) -> Result<(Taken, Option<Uuid>), StoreError> {
     let unit = store.transaction().await?;
-    let now = store.time(&unit).await?;
+    let now = store.time(&*unit).await?;
     let candidates = candidates(&unit, request, now).await?;
     let (chosen, served) = in_turn(candidates, last, usize::from(request.limit));
     let mut taken = Taken::default();
@@ -223,16 +222,16 @@ async fn in_transaction(
     let sets = claimed_sets("$1", "$2", "$3");
     let text = format!("update effects set {sets} where id in ({list}) returning *");
     let mut rows = BTreeMap::new();
-    for row in all(&unit, EFFECT, &text, values).await? {
+    for row in all(&*unit, EFFECT, &text, values).await? {
         rows.insert(row.uuid("id")?, row);
     }
     for row in chosen.iter().filter_map(|id| rows.get(id)) {
         taken.add(row, request, now)?;
     }
     for (id, error) in &taken.unreadable {
-        leave_to_others(&unit, *id, now, error).await?;
+        leave_to_others(&*unit, *id, now, error).await?;
     }
-    unit.commit().await.map_err(unavailable)?;
+    unit.commit().await?;
     Ok((taken, served))
 }
 

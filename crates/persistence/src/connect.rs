@@ -1,6 +1,7 @@
 //! Opening a database, and the store that stands on it.
 
 use crate::error::{meaning, unavailable};
+use crate::group::{Group, Transaction};
 use crate::schema;
 use crate::sql::{micros, one};
 use crate::unit::SqlUnit;
@@ -12,8 +13,8 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Store, UnitOfWork};
 use delivr_domain::time::Timestamp;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait, Value,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -98,6 +99,8 @@ pub(crate) struct Inner {
     pub(crate) read: DatabaseConnection,
     clock: Arc<dyn Clock>,
     pub(crate) offset: Arc<AtomicI64>,
+    /// SQLite's writer is shared by units that commit together.
+    pub(crate) group: Option<Group>,
     pub(crate) wake: Wake,
     /// When the server was last found to be gone.
     gone: Arc<Gone>,
@@ -164,7 +167,19 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             .test_before_acquire(false)
     };
     // The writer first: it creates the file and puts it into WAL mode.
-    let write = pool(1).connect_with(file.clone()).await.map_err(unavailable)?;
+    let write = pool(1)
+        // A transaction that the database has ended by itself (a full disk) leaves the driver counting: what it would take
+        // for a savepoint's begin is none. Such a connection is closed.
+        .after_release(|connection, _used| {
+            Box::pin(async move {
+                // Behind a rollback that is still to be done.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+        .connect_with(file.clone())
+        .await
+        .map_err(unavailable)?;
     let reader = file.pragma("query_only", "on");
     let read = pool(options.max_connections.max(1)).connect_lazy_with(reader.clone());
     // `data_version` counts what other connections committed, as seen by this one: it must stay the same connection.
@@ -179,6 +194,7 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
             clock: options.clock,
             offset: options.clock_offset,
+            group: Some(Group::new(options.acquire_timeout)),
             wake: Wake::of_file(SqlxSqliteConnector::from_sqlx_sqlite_pool(watch)),
             gone: Arc::default(),
             served: Mutex::new(None),
@@ -228,6 +244,7 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             read: pool,
             clock: options.clock,
             offset: options.clock_offset,
+            group: None,
             wake: Wake::of_server(listening).await,
             gone,
             served: Mutex::new(None),
@@ -244,8 +261,27 @@ impl SqlStore {
         schema::migrate(self).await
     }
 
-    /// Begins a transaction that may write.
-    pub(crate) async fn transaction(&self) -> Result<DatabaseTransaction, StoreError> {
+    /// Begins a transaction that may write. On SQLite it may be committed together with others'.
+    pub(crate) async fn transaction(&self) -> Result<Transaction, StoreError> {
+        let begun = match &self.inner.group {
+            Some(group) => group.begin(self.begin_alone()).await,
+            None => self
+                .begin_alone()
+                .await
+                .map(Transaction::alone)
+                .map_err(|error| meaning(error, "transaction")),
+        };
+        begun.map_err(|error| self.troubled(error))
+    }
+
+    /// Begins a transaction that is no others', for what changes the schema.
+    pub(crate) async fn transaction_alone(&self) -> Result<DatabaseTransaction, StoreError> {
+        self.begin_alone()
+            .await
+            .map_err(|error| self.troubled(meaning(error, "transaction")))
+    }
+
+    async fn begin_alone(&self) -> Result<DatabaseTransaction, DbErr> {
         let how = TransactionOptions {
             isolation_level: None,
             access_mode: None,
@@ -255,11 +291,7 @@ impl SqlStore {
                 Dialect::Postgres => None,
             },
         };
-        self.inner
-            .write
-            .begin_with_options(how)
-            .await
-            .map_err(|error| self.troubled(meaning(error, "transaction")))
+        self.inner.write.begin_with_options(how).await
     }
 
     /// Remembers that the server was not there, if that is what it was.

@@ -3,7 +3,7 @@
 //! One set of statements serves both databases; where they differ (locks, the clock, the wake-up) the difference is a
 //! `match` on `connect::Dialect` in one place. Nothing of the database library is public.
 //!
-//! * SQLite: one writer connection (the pool of one is a fair asynchronous mutex) that begins with BEGIN IMMEDIATE, and
+//! * SQLite: one writer connection that begins with BEGIN IMMEDIATE, commits for several units at once (`group`), and has
 //!   a pool of readers beside it; WAL with synchronous = FULL, because an effect's intent must be on disk before the
 //!   vendor is called. **A task that holds a unit of work must not call another writing method of the store before it
 //!   has committed or dropped it**: the writer is taken.
@@ -18,6 +18,7 @@ mod connect;
 mod directory;
 mod effects;
 mod error;
+mod group;
 mod history;
 mod inbox;
 mod integrations;

@@ -4,7 +4,6 @@ use crate::attempts;
 use crate::claim::{self, EVERYBODY};
 use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
-use crate::error::unavailable;
 use crate::sql::{after, all, micros, one, run, span, values};
 use crate::wake::CHANNEL;
 use async_trait::async_trait;
@@ -88,8 +87,8 @@ impl Queue for SqlStore {
 
     async fn record_attempt(&self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
         let unit = self.transaction().await?;
-        attempts::record(&unit, tenant, record).await?;
-        unit.commit().await.map_err(unavailable)
+        attempts::record(&*unit, tenant, record).await?;
+        unit.commit().await
     }
 
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {

@@ -58,7 +58,7 @@ enum Tried {
 
 async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<Tried, StoreError> {
     // On SQLite BEGIN IMMEDIATE is the lock.
-    let unit = store.transaction().await?;
+    let unit = store.transaction_alone().await?;
     match store.inner.dialect {
         Dialect::Sqlite => {}
         Dialect::Postgres => {

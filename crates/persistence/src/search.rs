@@ -5,7 +5,6 @@
 use crate::aggregates::projection;
 use crate::batch::{self, Write};
 use crate::connect::{Dialect, SqlStore};
-use crate::error::unavailable;
 use crate::parts::{self, At, Part};
 use crate::sql::{Row, all, one, run, values};
 use delivr_domain::ids::TenantId;
@@ -184,7 +183,7 @@ impl SqlStore {
             where {UNWORDED}
                 and (tenant_id, number) > ($1, $2) and (tenant_id, number) <= ($3, $4){lock}"
         );
-        let rows = all(&unit, WHAT, &text, values![after.0, after.1, end.0, end.1]).await?;
+        let rows = all(&*unit, WHAT, &text, values![after.0, after.1, end.0, end.1]).await?;
         for row in &rows {
             let (release, tenant) = (row.uuid("id")?, row.uuid("tenant_id")?);
             // A state that this build cannot read still has its columns.
@@ -204,14 +203,14 @@ impl SqlStore {
                 writes: &mut writes,
             };
             let wanted = words(&of);
-            parts::sync(&unit, at, None, &wanted).await?;
+            parts::sync(&*unit, at, None, &wanted).await?;
             for write in writes {
-                batch::make(&unit, vec![write]).await?;
+                batch::make(&*unit, vec![write]).await?;
             }
             let text = "update releases set worded = version where id = $1";
-            run(&unit, WHAT, text, values![release]).await?;
+            run(&*unit, WHAT, text, values![release]).await?;
         }
-        unit.commit().await.map_err(unavailable)?;
+        unit.commit().await?;
         Ok(u64::try_from(rows.len()).unwrap_or_default())
     }
 }

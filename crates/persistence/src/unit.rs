@@ -6,7 +6,7 @@ use crate::batch;
 use crate::claim;
 use crate::connect::{CLOCK, Dialect, SqlStore};
 use crate::effects::{self, Enqueued};
-use crate::error::meaning;
+use crate::group::Transaction;
 use crate::history;
 use crate::inbox;
 use crate::line;
@@ -21,14 +21,13 @@ use delivr_domain::ports::store::{
     StoredAnswer, StoredEvent, UnitOfWork,
 };
 use delivr_domain::time::Timestamp;
-use sea_orm::DatabaseTransaction;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A transaction with what is kept for its end.
 pub(crate) struct SqlUnit<'a> {
     store: &'a SqlStore,
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     /// Written with the effects, at the latest at the commit.
     events: Vec<(TenantId, StoredEvent)>,
     /// Effects to be enqueued, in one statement, before anything that could touch their rows.
@@ -46,7 +45,7 @@ pub(crate) struct SqlUnit<'a> {
 }
 
 impl<'a> SqlUnit<'a> {
-    pub(crate) fn new(store: &'a SqlStore, transaction: DatabaseTransaction) -> Self {
+    pub(crate) fn new(store: &'a SqlStore, transaction: Transaction) -> Self {
         Self {
             store,
             transaction,
@@ -65,7 +64,7 @@ impl<'a> SqlUnit<'a> {
         if let Some(now) = self.now {
             return Ok(now);
         }
-        let now = self.store.time(&self.transaction).await?;
+        let now = self.store.time(&*self.transaction).await?;
         self.now = Some(now);
         Ok(now)
     }
@@ -79,12 +78,12 @@ impl<'a> SqlUnit<'a> {
         }
         if !self.events.is_empty() {
             if !self.announced {
-                history::announce(&self.transaction, self.store.inner.dialect).await?;
+                history::announce(&*self.transaction, self.store.inner.dialect).await?;
                 self.announced = true;
             }
             writes.extend(history::append(&std::mem::take(&mut self.events)));
         }
-        batch::make(&self.transaction, writes).await
+        batch::make(&*self.transaction, writes).await
     }
 
     /// What a query beside its own columns answers about the transaction itself; on PostgreSQL, where asking for it alone
@@ -119,7 +118,7 @@ impl UnitOfWork for SqlUnit<'_> {
             // Excludes other writers; rows that merely refer to this one (a submission being born) do not wait.
             Dialect::Postgres => "for no key update",
         };
-        let Some(found) = aggregates::find(&self.transaction, id, None, &self.aside(), lock).await? else {
+        let Some(found) = aggregates::find(&*self.transaction, id, None, &self.aside(), lock).await? else {
             return Ok(None);
         };
         self.heard(&found)?;
@@ -131,7 +130,7 @@ impl UnitOfWork for SqlUnit<'_> {
         let stored = self.loaded.remove(&row.id);
         let before = stored.as_ref().and_then(Stored::wake_at);
         self.agenda |= row.wake_at.is_some() && row.wake_at != before;
-        aggregates::save(&self.transaction, row, expected, stored).await
+        aggregates::save(&*self.transaction, row, expected, stored).await
     }
     async fn append(&mut self, tenant: TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
         self.events
@@ -140,10 +139,10 @@ impl UnitOfWork for SqlUnit<'_> {
     }
     async fn finish(&mut self, claim: &Claim, end: RowEnd) -> Result<Finished, StoreError> {
         self.write_kept().await?;
-        effects::finish(&self.transaction, claim, end).await
+        effects::finish(&*self.transaction, claim, end).await
     }
     async fn record_attempt(&mut self, tenant: TenantId, record: &AttemptRecord) -> Result<(), StoreError> {
-        attempts::record(&self.transaction, tenant, record).await
+        attempts::record(&*self.transaction, tenant, record).await
     }
     async fn enqueue(
         &mut self,
@@ -172,7 +171,7 @@ impl UnitOfWork for SqlUnit<'_> {
         self.write_kept().await?;
         let now = self.time().await?;
         let dialect = self.store.inner.dialect;
-        let claimed = claim::enqueued(&self.transaction, dialect, effects, request, now).await?;
+        let claimed = claim::enqueued(&*self.transaction, dialect, effects, request, now).await?;
         // A watch is ready again later: whoever sleeps until something is due must learn of it.
         for one in claimed.iter().filter(|one| one.claim.is_some()) {
             self.open.remove(&one.row.id);
@@ -181,10 +180,10 @@ impl UnitOfWork for SqlUnit<'_> {
     }
     async fn end(&mut self, effect: EffectId) -> Result<(), StoreError> {
         self.write_kept().await?;
-        effects::end(&self.transaction, effect).await
+        effects::end(&*self.transaction, effect).await
     }
     async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
-        history::facts(&self.transaction, owner).await
+        history::facts(&*self.transaction, owner).await
     }
     async fn put_fact(
         &mut self,
@@ -192,7 +191,7 @@ impl UnitOfWork for SqlUnit<'_> {
         kind: FactKind,
         fact: &Fact,
     ) -> Result<bool, StoreError> {
-        history::put_fact(&self.transaction, owner, kind, fact).await
+        history::put_fact(&*self.transaction, owner, kind, fact).await
     }
     async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
         let text = "insert into counters (tenant_id, name, value) values ($1, $2, 1)
@@ -202,7 +201,7 @@ impl UnitOfWork for SqlUnit<'_> {
             Dialect::Postgres => format!("with taken as ({text}) select value{} from taken", self.aside()),
         };
         let values = values![tenant.uuid(), counter];
-        let row = one(&self.transaction, "tenant of a counter", &text, values).await?;
+        let row = one(&*self.transaction, "tenant of a counter", &text, values).await?;
         let row = row.ok_or(StoreError::Conflict)?;
         self.heard(&row)?;
         row.long("value")
@@ -213,7 +212,7 @@ impl UnitOfWork for SqlUnit<'_> {
         service: ServiceId,
         sought: &[Sought],
     ) -> Result<Vec<Standing>, StoreError> {
-        line::standing(&self.transaction, tenant, service, sought).await
+        line::standing(&*self.transaction, tenant, service, sought).await
     }
     async fn put_answer(
         &mut self,
@@ -222,10 +221,10 @@ impl UnitOfWork for SqlUnit<'_> {
         answer: &StoredAnswer,
     ) -> Result<(), StoreError> {
         let now = self.time().await?;
-        inbox::put_answer(&self.transaction, tenant, key, answer, now).await
+        inbox::put_answer(&*self.transaction, tenant, key, answer, now).await
     }
     async fn finish_delivery(&mut self, id: DeliveryId) -> Result<(), StoreError> {
-        inbox::finish(&self.transaction, id).await
+        inbox::finish(&*self.transaction, id).await
     }
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
         self.time().await
@@ -243,7 +242,7 @@ impl UnitOfWork for SqlUnit<'_> {
         transaction
             .commit()
             .await
-            .map_err(|error| store.troubled(meaning(error, "transaction")))?;
+            .map_err(|error| store.troubled(error))?;
         if wakes {
             store.inner.wake.committed();
         }

@@ -195,7 +195,7 @@ pub(super) async fn restore(
     marks: impl FnOnce(Timestamp) -> Vec<Mark> + Send,
 ) -> Result<(), BackupError> {
     let store = connect(url, options).await?;
-    let unit = store.transaction().await?;
+    let unit = store.transaction_alone().await?;
     let text = "select count(*) as many from information_schema.tables where table_schema = current_schema()";
     let there = one(&unit, "table", text, Vec::new()).await?;
     if there.map(|row| row.long("many")).transpose()? != Some(0) {

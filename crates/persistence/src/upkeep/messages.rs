@@ -150,7 +150,7 @@ impl SqlStore {
         give_up_after: Duration,
     ) -> Result<bool, StoreError> {
         let unit = self.transaction().await?;
-        let now = self.time(&unit).await?;
+        let now = self.time(&*unit).await?;
         let text = "update effects set state = 'READY', due_at = $3, give_up_at = $4, failures = 0,
                 unknown_since = null, trouble = null, lease_until = null, worker = null
             where tenant_id = $1 and id = $2 and kind = 'MESSAGE' and state = 'DEAD' returning attempt";
@@ -160,7 +160,7 @@ impl SqlStore {
             micros(now),
             after(now, give_up_after),
         ];
-        let Some(row) = one(&unit, WHAT, text, values).await? else {
+        let Some(row) = one(&*unit, WHAT, text, values).await? else {
             return Ok(false);
         };
         let text =
@@ -173,8 +173,8 @@ impl SqlStore {
             format!("asked for by {by}"),
             micros(now),
         ];
-        run(&unit, "effect attempt", text, values).await?;
-        unit.commit().await.map_err(crate::error::unavailable)?;
+        run(&*unit, "effect attempt", text, values).await?;
+        unit.commit().await?;
         self.announce().await;
         Ok(true)
     }

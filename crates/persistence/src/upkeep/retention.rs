@@ -8,7 +8,6 @@
 //! release later finds what was made in its state and its history, which are kept, and looks before it writes.
 
 use crate::connect::{Dialect, SqlStore};
-use crate::error::unavailable;
 use crate::sql::{all, micros, one, run, span, values};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::time::Timestamp;
@@ -134,17 +133,17 @@ impl SqlStore {
                     "select id from submissions where parent_id = $1 order by id for no key update",
                     "select id from rollouts where parent_id = $1 order by id for no key update",
                 ] {
-                    all(&unit, "release", text, values![release]).await?;
+                    all(&*unit, "release", text, values![release]).await?;
                 }
             }
         }
-        if !is_over(&unit, release, before).await? {
+        if !is_over(&*unit, release, before).await? {
             return Ok(0);
         }
         let text = format!(
             "select e.id from effects e join ({FAMILY}) f on e.owner_kind = f.kind and e.owner_id = f.id limit $2"
         );
-        let rows = all(&unit, "effect", &text, values![release, BATCH]).await?;
+        let rows = all(&*unit, "effect", &text, values![release, BATCH]).await?;
         let ids: Result<Vec<Value>, StoreError> =
             rows.iter().map(|row| row.uuid("id").map(Value::from)).collect();
         let ids = ids?;
@@ -158,9 +157,9 @@ impl SqlStore {
             ("effects", "id"),
         ] {
             let text = format!("delete from {table} where {column} in ({list})");
-            run(&unit, "old effect", &text, ids.clone()).await?;
+            run(&*unit, "old effect", &text, ids.clone()).await?;
         }
-        unit.commit().await.map_err(unavailable)?;
+        unit.commit().await?;
         Ok(u64::try_from(ids.len()).unwrap_or_default())
     }
 }
