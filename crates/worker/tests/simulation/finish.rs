@@ -259,11 +259,10 @@ fn exists_once(it: &Release, task: &Task, world: &World, wrong: &mut Vec<String>
         kind if work::makes_build(kind) => {
             let task = run_of(&task.key, it.aggregate_id());
             // Whoever skipped it did not wait for how its run ended.
-            let runs = world
-                .runs
-                .iter()
-                .filter(|run| run.task == task && (skipped || !run.spent()));
-            runs.count()
+            let ours = |run: &&crate::world::Run| {
+                run.task == task && if skipped { run.id == made } else { !run.spent() }
+            };
+            world.runs.iter().filter(ours).count()
         }
         _ => 1,
     };
