@@ -299,11 +299,13 @@ impl Submission {
         };
         let mut events = Vec::new();
         match status {
-            ReviewWord::Live => events.extend(
-                board::step_done(self, task, task.next_step, StepResult::Seen, self.updated_at)
-                    .into_iter()
-                    .map(|event| Event::Task { event }),
-            ),
+            ReviewWord::Live => {
+                let done = board::step_done(self, task, task.next_step, StepResult::Seen, self.updated_at);
+                // Whatever else was still wanted of it, a withdrawal too, comes too late.
+                let late = child::cancel_open(&self.board)
+                    .filter(|event| !matches!(event, TaskEvent::Cancelled { task: it } if *it == task.key));
+                events.extend(done.into_iter().chain(late).map(|event| Event::Task { event }));
+            }
             ReviewWord::Rejected | ReviewWord::Cancelled | ReviewWord::Suspended => {
                 events.extend(self.open_tasks());
             }
@@ -386,11 +388,18 @@ impl Submission {
             .iter()
             .filter(|it| {
                 matches!(it.state, TaskState::Pending)
-                    && self.board.unblocked_by_order(it)
+                    && (self.board.unblocked_by_order(it) || self.is_looked_at_anyway(it))
                     && !self.is_blocked(it)
             })
             .find_map(|it| self.start(it, now))
             .and_then(task)
+    }
+
+    /// The review is looked at without knowing of a hand-in where a withdrawal has failed: one of unknown outcome may have
+    /// arrived, and a version that went live meanwhile refuses every withdrawal, so that trying again never ends.
+    fn is_looked_at_anyway(&self, task: &Task) -> bool {
+        let withdrawal = || self.board.find(&TaskKey::once(TaskKind::WithdrawSubmission));
+        task.key.kind == TaskKind::AwaitReview && withdrawal().is_some_and(|it| it.failure().is_some())
     }
 
     /// An approved version is released by us only where the store waits for us.

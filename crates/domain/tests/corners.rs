@@ -13,7 +13,7 @@ mod common;
 
 use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
-use delivr_domain::board::{StepResult, TaskEvent, TaskState, step_done};
+use delivr_domain::board::{Owner as _, StepResult, TaskEvent, TaskState, step_done};
 use delivr_domain::effect::{Effect, Reference, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
@@ -239,6 +239,58 @@ fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
     // It had arrived: it is adopted, and then withdrawn.
     run_row(&mut world, submit.id());
     assert!(waits_for(&world, of(TaskKind::WithdrawSubmission)));
+}
+
+#[test]
+fn a_withdrawal_that_comes_too_late_ends_with_the_version_live() {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(&mut world, of(TaskKind::SubmitForReview), |world| {
+        waits_for(world, of(TaskKind::SubmitForReview))
+    }));
+    let submit = world
+        .live
+        .values()
+        .find(|effect| of(TaskKind::SubmitForReview)(effect))
+        .cloned()
+        .unwrap();
+    let owner = submit.owner();
+    assert!(child(
+        &mut world,
+        owner,
+        &AnyCommand::Submission(submission::Command::Cancel)
+    ));
+    // It had arrived, but nobody could say so; the store does not let go of what is live.
+    fail(&mut world, TaskKind::SubmitForReview, Outcome::Unknown);
+    assert!(
+        !waits_for(&world, of(TaskKind::AwaitReview)),
+        "the withdrawal may still succeed"
+    );
+    fail(&mut world, TaskKind::WithdrawSubmission, Outcome::NotDone);
+    let review = world
+        .live
+        .values()
+        .find(|effect| of(TaskKind::AwaitReview)(effect))
+        .cloned()
+        .expect("the store is asked how it stands");
+    let state = ReviewState {
+        word: ReviewWord::Live,
+        store_word: "READY_FOR_SALE".to_owned(),
+        explanation: None,
+    };
+    let seen = Report::Seen {
+        key: *review.key().unwrap(),
+        sighting: Sighting::Review { state },
+    };
+    world.input(owner, Input::Report(&seen), Some(review.id()));
+    let Aggregate::Submission(it) = &world.aggregates[&owner] else {
+        panic!("it is a submission");
+    };
+    assert_eq!(it.status, ReviewWord::Live);
+    assert!(
+        it.board().iter().all(|task| task.state.over()),
+        "{:?}",
+        it.board()
+    );
 }
 
 #[test]
