@@ -52,6 +52,7 @@ async function refresh() {
       }
     }
     age();
+    seize();
     connected(true);
   } catch {
     connected(false);
@@ -144,6 +145,43 @@ function sent(event) {
   }
   button.setAttribute("aria-busy", "true");
 }
+
+// The board: a card can be carried to a column. What that comes to is asked of the server, which says why not as well.
+let carried = null;
+function carry(event) {
+  const card = event.target.closest?.("[data-move]");
+  if (!card) return;
+  carried = card;
+  card.classList.add("carried");
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setData("text/plain", card.dataset.move);
+}
+function over(event) {
+  const column = carried && event.target.closest?.("[data-status]");
+  for (const other of document.querySelectorAll(".column.under")) if (other !== column) other.classList.remove("under");
+  if (!column || column.contains(carried)) return;
+  event.preventDefault();
+  column.classList.add("under");
+}
+function drop(event) {
+  const column = carried && event.target.closest?.("[data-status]");
+  if (!column || column.contains(carried)) return;
+  event.preventDefault();
+  location.assign(`${carried.dataset.move}?to=${column.dataset.status}`);
+}
+function lay() {
+  carried?.classList.remove("carried");
+  carried = null;
+  for (const column of document.querySelectorAll(".column.under")) column.classList.remove("under");
+}
+const seize = () => {
+  for (const card of document.querySelectorAll("[data-move]:not([draggable])")) card.draggable = true;
+};
+document.addEventListener("dragstart", carry);
+document.addEventListener("dragover", over);
+document.addEventListener("drop", drop);
+document.addEventListener("dragend", lay);
+seize();
 
 document.addEventListener("keydown", key);
 document.addEventListener("submit", sent);

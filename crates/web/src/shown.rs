@@ -110,8 +110,8 @@ pub(crate) fn told(sentence: &str) -> String {
     }
     let mut letters = text.chars();
     match letters.next() {
-        Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),
-        None => text,
+        Some(first) if !text.starts_with("iOS") => format!("{}{}", first.to_uppercase(), letters.as_str()),
+        Some(_) | None => text,
     }
 }
 
@@ -289,6 +289,10 @@ mod tests {
             (
                 "TRIGGER_REGRESSION_BUILDS/ANDROID_PLAY_STORE/1 failed: the run 7 ended as FAILED; look at https://ci/7/",
                 "Trigger regression builds for Android, round 1 failed: the run 7 ended as FAILED; look at https://ci/7/",
+            ),
+            (
+                "IOS_APP_STORE is live, for 20 % of users",
+                "iOS is live, for 20 % of users",
             ),
             (
                 "CREATE_RELEASE_NOTES/-/1: step 2 done",

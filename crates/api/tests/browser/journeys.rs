@@ -351,6 +351,36 @@ async fn two_who_look_at_a_release_see_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_card_is_carried_to_a_column() {
+    let journey = Journey::begin(ANDROID, &json!({})).await;
+    let Some(browser) = journey.visitor(Script::On, DESK).await else {
+        return;
+    };
+    let later = json!({"kickoffAt": journey.house.at(TimeDelta::days(2)), "slots": []});
+    let release = journey.release(&later).await;
+    let root = &journey.house.root;
+    let carry = |to: &str| {
+        format!(
+            "const card = document.querySelector('[data-move]'); const data = new DataTransfer();
+            const say = (name, to) => to.dispatchEvent(
+                new DragEvent(name, {{bubbles: true, cancelable: true, dataTransfer: data}}));
+            const column = document.querySelector('[data-status={to}]');
+            say('dragstart', card); say('dragover', column);
+            const lit = column.classList.contains('under'); say('drop', column); return lit && card.draggable;"
+        )
+    };
+    for (to, place) in [
+        ("IN_DEVELOPMENT", format!("{root}/releases/{release}/do/start")),
+        ("DEPLOYED", format!("{root}/releases/{release}/move?to=DEPLOYED")),
+    ] {
+        browser.go(&format!("{root}/board")).await;
+        assert_eq!(browser.run(&carry(to)).await, json!(true));
+        browser.until(to, async || browser.address().await == place).await;
+    }
+    browser.reads("cannot be moved to Deployed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_lead_to_places_and_the_focus_is_seen() {
     let journey = Journey::begin(ANDROID, &json!({})).await;
     let Some(browser) = journey.visitor(Script::On, DESK).await else {

@@ -404,6 +404,9 @@ impl Organisation {
         vec![
             ("dashboard", "/".to_owned()),
             ("board", "/board".to_owned()),
+            ("board-grouped", "/board?group=service".to_owned()),
+            ("board-none", "/board?q=no+such+release".to_owned()),
+            ("move", format!("/releases/{}/move?to=DEPLOYED", self.gated)),
             ("queues", "/queues".to_owned()),
             ("timeline", "/timeline".to_owned()),
             ("timeline-empty", "/timeline?weeks=-52".to_owned()),

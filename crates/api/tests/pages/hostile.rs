@@ -32,6 +32,8 @@ async fn no_text_becomes_a_part_of_a_page() {
             "/releases".to_owned(),
             format!("/releases/{key}"),
             format!("/releases/{key}/do/resume"),
+            format!("/releases/{key}/move?to=DEPLOYED"),
+            "/board?group=service".to_owned(),
         ] {
             let reply = browser.get(&path).await;
             assert_eq!(reply.status, 200, "{path}: {}", reply.text);

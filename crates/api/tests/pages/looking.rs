@@ -105,6 +105,100 @@ async fn queues_tell_whose_it_is_and_what_keeps_it() {
 }
 
 #[tokio::test]
+async fn the_board_is_narrowed_and_grouped() {
+    let world = World::new().await;
+    for (version, title) in [("1.0.0", "Wish lists"), ("2.0.0", "Faster checkout")] {
+        let mut body = world.later(version);
+        body["title"] = json!(title);
+        world.made(&body).await;
+    }
+    let browser = Browser::signed_in(&world.api, "VIEWER").await;
+    let whole = browser.page("/board").await;
+    assert!(whole.contains("Wish lists") && whole.contains("Faster checkout"));
+    let some = browser.page("/board?q=wish").await;
+    assert!(
+        some.contains("Wish lists") && !some.contains("Faster checkout"),
+        "{some}"
+    );
+    assert!(
+        browser
+            .page("/board?q=nothing+is+called+so")
+            .await
+            .contains("No release fits")
+    );
+    let grouped = browser.page("/board?group=service").await;
+    assert_eq!(grouped.matches("<p class=\"group\">").count(), 1, "{grouped}");
+    let service = whole
+        .split_once("<option value=\"\">Any</option><option value=\"")
+        .unwrap()
+        .1;
+    let service = service.split('"').next().unwrap();
+    assert!(
+        browser
+            .page(&format!("/board?service={service}"))
+            .await
+            .contains("Wish lists")
+    );
+    let none = uuid::Uuid::nil();
+    assert!(
+        browser
+            .page(&format!("/board?service=svc_{none}"))
+            .await
+            .contains("No release fits")
+    );
+}
+
+#[tokio::test]
+async fn a_card_is_moved_by_what_makes_its_release_go_there() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let key = made["key"].as_str().unwrap();
+    let place = format!("/releases/{key}/move");
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    assert!(
+        member
+            .page("/board")
+            .await
+            .contains(&format!("data-move=\"{place}\""))
+    );
+    let page = member.page(&place).await;
+    assert!(
+        page.contains(&format!("href=\"/releases/{key}/do/start\"")),
+        "{page}"
+    );
+    let goes = member.get(&format!("{place}?to=IN_DEVELOPMENT")).await;
+    assert_eq!(goes.status, 303, "{}", goes.text);
+    assert_eq!(goes.headers["location"], format!("/releases/{key}/do/start"));
+    // Where nothing brings it, the page says why; nobody is sent anywhere.
+    for (to, why) in [
+        ("DEPLOYED", "It cannot be moved to Deployed."),
+        ("DEPLOYED", "It starts at its kickoff time"),
+        ("PLANNING", "It is here."),
+    ] {
+        let reply = member.get(&format!("{place}?to={to}")).await;
+        assert_eq!(reply.status, 200, "{to}: {}", reply.text);
+        sound(&reply, to);
+        assert!(reply.text.contains(why), "{to}: {}", reply.text);
+    }
+    for wrong in ["CANCELLED", "%3Cscript%3E", "..%2F..%2Fprofile"] {
+        assert_eq!(
+            member.get(&format!("{place}?to={wrong}")).await.status,
+            404,
+            "{wrong}"
+        );
+    }
+    assert_eq!(member.get("/releases/REL-999/move").await.status, 404);
+    let viewer = Browser::signed_in(&world.api, "VIEWER").await;
+    let reply = viewer.get(&format!("{place}?to=IN_DEVELOPMENT")).await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        reply.text.contains("This needs the role MEMBER"),
+        "{}",
+        reply.text
+    );
+}
+
+#[tokio::test]
 async fn a_calendar_is_subscribed_to_and_the_link_revoked() {
     let world = World::new().await;
     let mut body = world.later("1.0.0");

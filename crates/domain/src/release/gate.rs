@@ -119,7 +119,10 @@ pub fn blockers(release: &Release, stage: GatedStage, cx: &Context<'_>) -> Vec<B
     if missing > 0 {
         found.push(Blocker::new(
             "approval_missing",
-            format!("{missing} more approval(s) are needed to enter {stage}"),
+            match missing {
+                1 => format!("one more approval is needed to enter {stage}"),
+                _ => format!("{missing} more approvals are needed to enter {stage}"),
+            },
             "MEMBER",
         ));
     }

@@ -1,6 +1,6 @@
 //! The first page: what waits for somebody, what is on its way, what happened.
 
-use super::board::{CARDS, Column, under_way};
+use super::board::{CARDS, Column, Narrowed, under_way};
 use crate::frame::{Frame, page};
 use crate::model::{Activity, Hold, List, Release};
 use crate::visit::{Paged, Visit};
@@ -90,7 +90,7 @@ fn waiting(columns: &[Column], actor: &str) -> Vec<Waiting> {
 
 /// The first page.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let columns = under_way(&visit, CARDS).await?;
+    let columns = under_way(&visit, CARDS, &Narrowed::default()).await?;
     let recent: List<Activity> = visit.look("/activities?limit=15").await?;
     let waiting = waiting(&columns, visit.who.actor());
     let more = columns.iter().any(|column| column.more);

@@ -9,6 +9,7 @@ mod controls;
 mod dashboard;
 mod links;
 mod list;
+mod moves;
 mod profile;
 mod queues;
 mod release;
@@ -55,6 +56,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/releases/{key}", web::get().to(release::show))
         .route("/releases/{key}/live", web::post().to(release::live))
         .route("/releases/{key}/changes", web::get().to(changes::show))
+        .route("/releases/{key}/move", web::get().to(moves::show))
         .route("/releases/{key}/check", web::post().to(release::check))
         .route("/releases/{key}/tasks/{task}", web::get().to(task::show))
         .service(

@@ -1,6 +1,6 @@
 //! Queues: what the visitor pilots, what is ready to go on, what is blocked.
 
-use super::board::{Column, under_way};
+use super::board::{Column, Narrowed, under_way};
 use crate::frame::{Frame, page};
 use crate::model::{Hold, Release};
 use crate::visit::{Paged, Visit};
@@ -124,7 +124,7 @@ fn queues(columns: Vec<Column>, actor: &str) -> Vec<Queue> {
 
 /// The queues.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let columns = under_way(&visit, LOOKED_AT).await?;
+    let columns = under_way(&visit, LOOKED_AT, &Narrowed::default()).await?;
     let more = columns.iter().any(|column| column.more);
     let template = Queues {
         queues: queues(columns, visit.who.actor()),

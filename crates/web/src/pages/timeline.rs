@@ -119,7 +119,7 @@ pub(crate) fn timeline(release: &Release, now: DateTime<Utc>) -> Option<Timeline
     marks.push(mark(now, "now", "Now"));
     spaced(&mut marks);
     let summary = format!(
-        "{} regression round(s) so far, {} slot(s) still planned",
+        "Regression rounds so far: {}. Slots still planned: {}.",
         bars.len(),
         release.slots.len()
     );

@@ -59,7 +59,12 @@ fn held_line(held: &Held) -> String {
 }
 
 fn percent(bps: u16) -> String {
-    format!("{}.{:02} %", bps / 100, bps % 100)
+    let hundredths = bps % 100;
+    match (hundredths, hundredths % 10) {
+        (0, _) => format!("{} %", bps / 100),
+        (_, 0) => format!("{}.{} %", bps / 100, hundredths / 10),
+        _ => format!("{}.{hundredths:02} %", bps / 100),
+    }
 }
 
 fn observed(exposure: &Exposure, drift: Option<&str>) -> String {
@@ -87,11 +92,18 @@ fn release(event: &ReleaseEvent) -> String {
             verdict,
             note,
         } => with(
-            format!("regression cycle {cycle} is {state}, verdict {verdict}"),
+            format!(
+                "regression cycle {cycle} is {}: {}",
+                plain(&state.to_string()),
+                plain(&verdict.to_string())
+            ),
             note.as_deref(),
         ),
         ReleaseEvent::VerdictRecorded { cycle, verdict, note } => {
-            format!("regression cycle {cycle} judged {verdict}: {note}")
+            format!(
+                "regression cycle {cycle} judged {}: {note}",
+                plain(&verdict.to_string())
+            )
         }
         ReleaseEvent::SlotAdded { slot } => format!("slot planned for {}", slot.at.to_rfc3339()),
         ReleaseEvent::SlotChanged { slot } => format!("slot is now {}", slot.at.to_rfc3339()),
@@ -125,10 +137,10 @@ fn release(event: &ReleaseEvent) -> String {
         ReleaseEvent::Edited { edit } => format!("edited {}", fields(edit).join(", ")),
         ReleaseEvent::BuildModeChanged { target, mode } => format!("builds of {target} come by {mode}"),
         ReleaseEvent::ShipmentChanged { target, shipment } => with(
-            format!(
-                "{target} is {} at {}",
-                shipment.state.status,
-                percent(shipment.state.exposure)
+            shipped(
+                &target.to_string(),
+                &shipment.state.status.to_string(),
+                shipment.state.exposure,
             ),
             shipment.state.blocker.as_deref(),
         ),
@@ -139,6 +151,21 @@ fn release(event: &ReleaseEvent) -> String {
         ReleaseEvent::RunCancelled { run, .. } => {
             format!("run {} of `{}` was asked to stop", run.id, run.job)
         }
+    }
+}
+
+/// A state's word inside a sentence.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace('_', " ")
+}
+
+/// Where the store has a target, and for how many.
+fn shipped(target: &str, status: &str, bps: u16) -> String {
+    let status = plain(status);
+    if bps == 0 {
+        format!("{target} is {status}")
+    } else {
+        format!("{target} is {status}, for {} of users", percent(bps))
     }
 }
 
@@ -156,7 +183,7 @@ fn hold_line(word: &str, hold: &Hold) -> String {
         Hold::TaskFailed { task } => format!("{task} failed"),
         Hold::IntegrationInvalid { integration } => format!("integration {integration} does not work"),
         Hold::AwaitingApproval { stage } => format!("{stage} waits for a person"),
-        Hold::AwaitingCycle => "no regression round is planned".to_owned(),
+        Hold::AwaitingCycle => "no regression cycle is planned".to_owned(),
         Hold::Drift { sentence, .. } => sentence.clone(),
         Hold::Quarantine { reason } => format!("quarantined: {reason}"),
     };
@@ -181,7 +208,10 @@ fn fields(edit: &Edit) -> Vec<&'static str> {
 
 fn task(event: &TaskEvent) -> String {
     match event {
-        TaskEvent::Planned { tasks } => format!("{} task(s) planned", tasks.len()),
+        TaskEvent::Planned { tasks } => match tasks.len() {
+            1 => "1 task planned".to_owned(),
+            many => format!("{many} tasks planned"),
+        },
         TaskEvent::Started { task, .. } => format!("{task} started"),
         TaskEvent::StepDone { task, step, .. } => format!("{task}: step {} done", step.saturating_add(1)),
         TaskEvent::Parked { task } => format!("{task} waits: a hold came first"),
@@ -208,6 +238,23 @@ fn task(event: &TaskEvent) -> String {
         TaskEvent::DoubtDue { key } => format!("{} is looked for once more", key.task),
         TaskEvent::DoubtSettled { key, found } => {
             format!("{} was looked for once more: {} found", key.task, found.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_store_has_a_target_is_said_as_people_say_it() {
+        for (status, bps, said) in [
+            ("IN_REVIEW", 0, "X is in review"),
+            ("LIVE", 100, "X is live, for 1 % of users"),
+            ("LIVE", 50, "X is live, for 0.5 % of users"),
+            ("LIVE", 1_225, "X is live, for 12.25 % of users"),
+        ] {
+            assert_eq!(shipped("X", status, bps), said);
         }
     }
 }
