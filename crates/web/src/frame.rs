@@ -3,7 +3,7 @@
 use crate::api::Reply;
 use crate::assets;
 use crate::model::Problem;
-use crate::shown::{brief, face, initials, person, short, told, tone, words};
+use crate::shown::{brief, face, initials, known, person, short, told, tone, words};
 use crate::when::{Instant, When};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -95,6 +95,10 @@ impl Frame {
     /// A word of the API as people write it.
     pub(crate) fn words(&self, word: impl AsRef<str>) -> String {
         words(word.as_ref())
+    }
+    /// What is known of the object of a failed attempt, as a sentence.
+    pub(crate) fn known(&self, outcome: impl AsRef<str>) -> String {
+        known(outcome.as_ref())
     }
     /// A target in one word.
     pub(crate) fn brief(&self, target: impl AsRef<str>) -> String {

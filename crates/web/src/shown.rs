@@ -13,6 +13,7 @@ pub(crate) fn words(word: &str) -> String {
         "TRIGGER_TEST_FLIGHT_BUILD" => "Trigger the TestFlight build",
         "CREATE_RC_TAG" => "Create the release candidate's tag",
         "DISTRIBUTION" => "Distribution",
+        "NEEDS_HUMAN" => "A person is needed",
         _ => "",
     };
     if !named.is_empty() {
@@ -27,6 +28,16 @@ pub(crate) fn words(word: &str) -> String {
         }
     }
     text
+}
+
+/// What is known of the object of a failed attempt, as a sentence.
+pub(crate) fn known(outcome: &str) -> String {
+    match outcome {
+        "NOT_DONE" => "Nothing was made.".to_owned(),
+        "UNKNOWN" => "It may have been made: it is looked for before anything is sent again.".to_owned(),
+        "SPENT" => "It was made, and is of no more use.".to_owned(),
+        other => format!("{}.", words(other)),
+    }
 }
 
 /// A target in one word.
