@@ -50,6 +50,8 @@ struct Version {
 pub struct Stores {
     versions: BTreeMap<(Option<TargetKey>, String), Version>,
     builds: Vec<(Option<TargetKey>, String, Duration)>,
+    /// The database was put back to an older one.
+    restored: bool,
 }
 
 const PHASES: [u16; 7] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000];
@@ -189,6 +191,7 @@ impl Stores {
     }
     /// What was handed in and is decided against, by now or later, may be handed in again by who has forgotten it.
     pub fn restored(&mut self, now: Duration) {
+        self.restored = true;
         for it in self.versions.values_mut() {
             if it.review.as_ref().is_none_or(|review| !review.open(now)) {
                 it.submitted_by.clear();
@@ -306,6 +309,7 @@ impl Stores {
         let name = name_of(target, version);
         let reference = Reference::id(format!("version-{}", version.version));
         let is_ios = ios(target);
+        let restored = self.restored;
         let it = self.versions.entry((target, name.clone())).or_default();
         match write {
             StoreWrite::EnsureVersion { .. } => {}
@@ -359,6 +363,10 @@ impl Stores {
                 }
                 if let Some(review) = &mut it.review {
                     review.withdrawn = true;
+                }
+                if restored {
+                    // It may be that of a submission the database has forgotten, which is made and handed in anew.
+                    it.submitted_by.clear();
                 }
             }
             StoreWrite::ReleaseToUsers { .. } => match &mut it.review {
