@@ -1,6 +1,7 @@
 //! Pictures of every page: made when `DELIVR_SCREENS` names a folder, which `cargo xtask screens` does.
 
 use crate::driver::{DESK, PHONE, Script};
+use crate::everywhere::all;
 use crate::organisation::Organisation;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ async fn every_page_is_drawn() {
         };
         for theme in ["light", "dark"] {
             browser.prefer(theme).await;
-            for (name, path) in organisation.pages() {
+            for (name, path) in all(&organisation) {
                 if !name.contains(&wanted) {
                     continue;
                 }
@@ -43,7 +44,7 @@ async fn keep(organisation: &Organisation, folder: &std::path::Path) {
     let Some(browser) = organisation.visitor(Script::On, DESK).await else {
         return;
     };
-    for (name, path) in organisation.pages() {
+    for (name, path) in all(organisation) {
         browser.go(&format!("{}{path}", organisation.house.root)).await;
         let text = browser
             .run_later(
