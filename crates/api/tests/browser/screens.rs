@@ -28,6 +28,13 @@ async fn every_page_is_drawn() {
                     continue;
                 }
                 browser.go(&format!("{}{path}", house.root)).await;
+                // A page whose stream is being opened anew says so; that is no picture of it.
+                let connected = "return document.getElementById('offline')?.hidden ?? true";
+                browser
+                    .until("the page is connected", async || {
+                        browser.run(connected).await == true
+                    })
+                    .await;
                 let picture = browser.picture(screen, HIGHEST).await;
                 std::fs::write(folder.join(format!("{name}-{size}-{theme}.png")), picture).unwrap();
             }
