@@ -201,6 +201,37 @@ fn what_was_adopted_after_a_lost_answer_is_looked_for_once_more() {
 }
 
 #[test]
+fn what_is_over_is_taken_for_ones_own_by_whoever_may_have_sent_it_and_made_by_who_has_not() {
+    let bench = |then: Option<Then>| {
+        let mut plan = plan();
+        plan.pre_regression_builds = false;
+        let bench = Bench::new(plan, connections::cache());
+        bench.vendor.0.lock().unwrap().next.extend(then);
+        bench
+    };
+    // Nobody knows whether it was made, and when it is looked for, one is there that a review has refused.
+    let lost = bench(Some(Then::MadeUnsaid));
+    lost.work();
+    assert!(lost.write_of(TICKET).unknown_since.is_some());
+    let asked = lost.vendor.0.lock().unwrap().asked.len();
+    lost.vendor.0.lock().unwrap().over = true;
+    lost.later(60);
+    lost.work();
+    let task = lost.task(TICKET);
+    assert!(lost.state().board.find(&task).unwrap().state.settled());
+    assert_eq!(
+        lost.vendor.0.lock().unwrap().asked.len(),
+        asked,
+        "nothing is sent again"
+    );
+    // The one that is over was somebody else's: this one has sent nothing yet.
+    let fresh = bench(None);
+    fresh.vendor.0.lock().unwrap().over = true;
+    fresh.work();
+    assert!(!fresh.vendor.0.lock().unwrap().asked.is_empty());
+}
+
+#[test]
 fn what_was_made_without_doubt_is_not_looked_for_again() {
     let mut plan = plan();
     plan.pre_regression_builds = false;

@@ -84,6 +84,7 @@ async fn once_more(
     };
     match guarded(app, limits, find(connection, write.key, write.operation)).await {
         Ok(Lookup::Found(found)) => looked(found),
+        Ok(Lookup::Over(found)) => looked(vec![found]),
         // Another thing under the name is no second one of ours.
         Ok(Lookup::Foreign(_)) => looked(Vec::new()),
         Ok(Lookup::Unsure) => unsure(claimed, write.key, write.declared),
@@ -179,19 +180,12 @@ pub(super) async fn perform(
         Err(error) => close_failure(app, claimed, key, &error, integration, false),
         Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
         Ok(Lookup::Unsure) => unsure(claimed, key, declared),
+        Ok(Lookup::Over(reference)) if row.unknown_since.is_some() => {
+            done(claimed, write, reference, "adopted")
+        }
+        Ok(Lookup::Over(_)) => nothing(app, claimed, limits, write, &connection, floor).await,
         Ok(Lookup::Found(found)) => match (found.len(), found.into_iter().next()) {
-            (0, _) | (_, None) => {
-                let quiet = quiet_until(row.unknown_since, declared, floor);
-                // Asked again: connecting and looking up took their time, and a person may have said stop meanwhile.
-                let permit = match permit_of(app, key).await {
-                    Ok(Permit::Stale | Permit::LookAgain) => {
-                        return Ended::new(Verdict::Stale(*key), "stale");
-                    }
-                    Ok(permit @ (Permit::Write | Permit::LookUpOnly)) => permit,
-                    Err(error) => return store_trouble(&error),
-                };
-                absent(app, claimed, limits, write, &connection, permit, quiet).await
-            }
+            (0, _) | (_, None) => nothing(app, claimed, limits, write, &connection, floor).await,
             (1, Some(reference)) => done(claimed, write, reference, "adopted"),
             (count, Some(reference)) => {
                 let sentence = format!(
@@ -202,6 +196,27 @@ pub(super) async fn perform(
             }
         },
     }
+}
+
+/// Nothing of it is there. Made, where that may be done now.
+async fn nothing(
+    app: &App,
+    claimed: &Claimed,
+    limits: CallLimits,
+    write: Write<'_>,
+    connection: &Connection,
+    floor: Option<Timestamp>,
+) -> Ended {
+    let quiet = quiet_until(claimed.row.unknown_since, write.declared, floor);
+    // Asked again: connecting and looking up took their time, and a person may have said stop meanwhile.
+    let permit = match permit_of(app, write.key).await {
+        Ok(Permit::Stale | Permit::LookAgain) => {
+            return Ended::new(Verdict::Stale(*write.key), "stale");
+        }
+        Ok(permit @ (Permit::Write | Permit::LookUpOnly)) => permit,
+        Err(error) => return store_trouble(&error),
+    };
+    absent(app, claimed, limits, write, connection, permit, quiet).await
 }
 
 /// The instant before which nothing is sent that is recognised by its mark only, after a restore.
@@ -350,7 +365,7 @@ async fn after_conflict(
             None => close_failure(app, claimed, key, error, integration, false),
         },
         Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
-        Ok(Lookup::Found(_) | Lookup::Unsure) | Err(_) => {
+        Ok(Lookup::Found(_) | Lookup::Over(_) | Lookup::Unsure) | Err(_) => {
             close_failure(app, claimed, key, error, integration, false)
         }
     }
@@ -490,7 +505,7 @@ pub(super) async fn message(
             Ok(Lookup::Found(found)) if !found.is_empty() => {
                 return posted(found.into_iter().next(), "adopted");
             }
-            Ok(Lookup::Found(_)) => {}
+            Ok(Lookup::Found(_) | Lookup::Over(_)) => {}
             Ok(Lookup::Unsure) => return message_unsure(claimed.now, since, row.give_up_at),
             Ok(Lookup::Foreign(sentence)) => return given_up(sentence),
             Err(error) => return message_failure(app, claimed, &error, integration, false),

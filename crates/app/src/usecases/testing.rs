@@ -96,6 +96,10 @@ pub async fn reset(app: &App, tenant: TenantId, run: &str) -> Result<(bool, Stri
 async fn once(testing: &dyn Testing, key: &EffectKey, run: &str) -> Result<bool, ProviderError> {
     let write = TestingWrite::ResetRun { run: run.to_owned() };
     match testing.find(key, &write).await? {
+        Lookup::Over(_) => {
+            testing.create(key, &write).await?;
+            Ok(true)
+        }
         Lookup::Found(found) if found.is_empty() => {
             testing.create(key, &write).await?;
             Ok(true)

@@ -104,6 +104,8 @@ pub struct Shelf {
     pub next: VecDeque<Then>,
     /// Look-ups see nothing that was made while this is set.
     pub blind: bool,
+    /// One that is over stands under every name; nobody says whose it was.
+    pub over: bool,
     /// Calls take their time: each gives way once.
     pub slow: bool,
     /// Calls under way, now and at most.
@@ -136,6 +138,9 @@ impl Vendor {
     fn find(&self, key: &EffectKey) -> Lookup {
         let shelf = self.0.lock().unwrap();
         let short = key.short();
+        if shelf.over {
+            return Lookup::Over(Reference::id("refused"));
+        }
         let of_key = shelf.made.iter().filter(|(of, _)| *of == short && !shelf.blind);
         Lookup::Found(of_key.map(|(_, reference)| reference.clone()).collect())
     }

@@ -59,6 +59,10 @@ pub enum Lookup {
     Found(Vec<Reference>),
     /// A different thing stands under the name; the sentence says which.
     Foreign(String),
+    /// One that is over stands under the name: refused by a review, say. It is ours of before or an earlier one's, and the
+    /// vendor does not tell which. Whoever may have sent before takes it for his own, so that nothing refused is handed in
+    /// again by itself; whoever has not makes his.
+    Over(Reference),
     /// It cannot be said now; ask again after the lag.
     Unsure,
 }

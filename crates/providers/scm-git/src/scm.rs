@@ -149,7 +149,7 @@ impl GitScm {
                 }
             },
             Lookup::Foreign(sentence) => Err(fail(operation, ProviderErrorKind::Conflict, sentence)),
-            Lookup::Unsure => Err(fail(
+            Lookup::Unsure | Lookup::Over(_) => Err(fail(
                 operation,
                 ProviderErrorKind::Unavailable,
                 format!("it cannot be said whether {name} is at {}", sha.brief()),

@@ -97,7 +97,7 @@ impl GitHubScm {
                     )
                 }),
                 Lookup::Foreign(sentence) => Err(fail(OPERATION, ProviderErrorKind::Conflict, sentence)),
-                Lookup::Unsure => Err(answer.error(
+                Lookup::Unsure | Lookup::Over(_) => Err(answer.error(
                     ProviderErrorKind::Unavailable,
                     "it cannot be said now which pull request exists",
                 )),

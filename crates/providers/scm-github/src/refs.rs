@@ -330,7 +330,7 @@ pub(crate) fn settled(
             )
         }),
         Lookup::Foreign(sentence) => Err(fail(operation, ProviderErrorKind::Conflict, sentence)),
-        Lookup::Unsure => Err(fail(
+        Lookup::Unsure | Lookup::Over(_) => Err(fail(
             operation,
             ProviderErrorKind::Unavailable,
             format!("it cannot be said now what {name} is"),

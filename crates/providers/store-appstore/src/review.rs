@@ -93,12 +93,20 @@ impl App {
         }
         let open = self.submissions("find_submission").await?;
         if let Some(ours) = open.iter().find(|it| it.holds(&found.id)) {
-            return Ok(ours_state(ours, &found));
+            let state = ours_state(ours, &found);
+            let over = refused(&found.word) || ours.state == "UNRESOLVED_ISSUES";
+            if over && matches!(state, State::Open) {
+                return Ok(State::Over(found.reference().with("submission", &ours.id)));
+            }
+            return Ok(state);
         }
         for other in &open {
             if let Some(sentence) = in_the_way(other) {
                 return Ok(State::Foreign(sentence));
             }
+        }
+        if refused(&found.word) {
+            return Ok(State::Over(found.reference()));
         }
         Ok(State::Open)
     }
@@ -246,6 +254,11 @@ fn ours_state(ours: &Submission, found: &Version) -> State {
         )),
         _ => State::Open,
     }
+}
+
+/// Whether App Review has refused a version, which can be handed in again then.
+fn refused(word: &str) -> bool {
+    matches!(word, "REJECTED" | "METADATA_REJECTED")
 }
 
 /// Why a submission without our version keeps ours from being submitted, if it does.

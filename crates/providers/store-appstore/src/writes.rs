@@ -22,6 +22,8 @@ pub(crate) enum State {
     Done(Reference),
     /// It is not so, and can be made so.
     Open,
+    /// It was so, and the review has refused it; it can be made so again.
+    Over(Reference),
     /// Something stands in the way that is not ours to change.
     Foreign(String),
     /// It cannot be so now, but later.
@@ -32,6 +34,7 @@ impl From<State> for Lookup {
     fn from(state: State) -> Self {
         match state {
             State::Done(reference) => Self::Found(vec![reference]),
+            State::Over(reference) => Self::Over(reference),
             State::Open | State::NotYet(_) => Self::Found(Vec::new()),
             State::Foreign(sentence) => Self::Foreign(sentence),
         }
@@ -100,7 +103,7 @@ impl App {
             State::Done(reference) => return Ok(reference),
             State::Foreign(sentence) => return Err(error(NAME, ProviderErrorKind::Conflict, sentence)),
             State::NotYet(sentence) => return Err(error(NAME, ProviderErrorKind::Precondition, sentence)),
-            State::Open => {}
+            State::Open | State::Over(_) => {}
         }
         match write {
             StoreWrite::EnsureVersion { version, timing } => self.make_version(version, timing).await,

@@ -15,6 +15,7 @@ use common::*;
 use delivr_domain::effect::RolloutChange;
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::{Credentials, Delivery};
+use delivr_domain::ports::vendor::Lookup;
 use delivr_domain::report::{ExposureWord, ReviewWord};
 use delivr_provider_kit::Deps;
 use secrecy::SecretString;
@@ -71,6 +72,9 @@ async fn a_rejected_version_is_submitted_anew() {
     );
     assert!(review.explanation.unwrap().contains("App Review"));
     assert!(bench.foreign(&release()).await.contains("must pass the review"));
+    // It was handed in, which whoever does not know whether he did takes for his own.
+    let looked = bench.store.find(&key(), &submit()).await.unwrap();
+    assert!(matches!(looked, Lookup::Over(_)), "{looked:?}");
     bench.perform(&submit()).await.unwrap();
     assert_eq!(bench.review().await.word, ReviewWord::Submitted);
     assert_eq!(

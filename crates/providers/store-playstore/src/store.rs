@@ -159,7 +159,9 @@ impl Writes<StoreWrite> for App {
                 .next()
                 .ok_or_else(|| error("write", ProviderErrorKind::Precondition, sentence)),
             Lookup::Foreign(why) => Err(error("write", ProviderErrorKind::Conflict, why)),
-            Lookup::Unsure => Err(error("write", ProviderErrorKind::Precondition, sentence)),
+            Lookup::Unsure | Lookup::Over(_) => {
+                Err(error("write", ProviderErrorKind::Precondition, sentence))
+            }
         }
     }
 }

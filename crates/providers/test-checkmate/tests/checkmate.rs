@@ -42,7 +42,7 @@ fn ids(found: Lookup) -> Vec<String> {
     match found {
         Lookup::Found(all) => all.into_iter().map(|one| one.id).collect(),
         Lookup::Foreign(why) => panic!("{why}"),
-        Lookup::Unsure => panic!("unsure"),
+        Lookup::Unsure | Lookup::Over(_) => panic!("unsure"),
     }
 }
 

@@ -261,6 +261,15 @@ impl Stores {
                 {
                     return Lookup::Foreign(format!("{} is there with build {build}", version.version));
                 }
+                let ours = it.build.as_ref() == Some(&version.build_number);
+                if ours
+                    && it
+                        .review
+                        .as_ref()
+                        .is_some_and(|it| it.word(now) == ReviewWord::Rejected)
+                {
+                    return Lookup::Over(Reference::id(format!("version-{}", version.version)));
+                }
                 (open, version)
             }
             StoreWrite::Withdraw { version } => (

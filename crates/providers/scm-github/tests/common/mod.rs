@@ -199,7 +199,7 @@ pub(crate) fn ids(found: Lookup) -> Vec<String> {
     match found {
         Lookup::Found(all) => all.into_iter().map(|one| one.id).collect(),
         Lookup::Foreign(why) => panic!("foreign: {why}"),
-        Lookup::Unsure => panic!("unsure"),
+        Lookup::Unsure | Lookup::Over(_) => panic!("unsure"),
     }
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn foreign(found: Lookup) -> String {
     match found {
         Lookup::Foreign(why) => why,
         Lookup::Found(all) => panic!("found {all:?}"),
-        Lookup::Unsure => panic!("unsure"),
+        Lookup::Unsure | Lookup::Over(_) => panic!("unsure"),
     }
 }
 

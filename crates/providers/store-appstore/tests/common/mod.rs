@@ -76,6 +76,7 @@ impl Bench {
     /// As the engine does: look, make if it is not there.
     pub(crate) async fn perform(&self, write: &StoreWrite) -> Result<Reference, ProviderError> {
         match self.store.find(&key(), write).await? {
+            Lookup::Over(_) => self.store.create(&key(), write).await,
             Lookup::Found(found) if found.is_empty() => self.store.create(&key(), write).await,
             Lookup::Found(found) => Ok(found[0].clone()),
             other => panic!("{other:?}"),
