@@ -212,8 +212,8 @@ fn a_trigger_does_not_outlive_what_it_was_given_for() {
     assert_eq!(world.release().stage, Stage::AwaitingPreRelease);
 }
 
-#[test]
-fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
+/// A submission is to be withdrawn while it is handed in, and the hand-in.
+fn withdrawn_while_handed_in() -> (World, Effect) {
     let mut world = World::new(plan(&[ANDROID]));
     assert!(run_until(&mut world, of(TaskKind::SubmitForReview), |world| {
         waits_for(world, of(TaskKind::SubmitForReview))
@@ -226,6 +226,12 @@ fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
         .unwrap();
     let cancel = AnyCommand::Submission(submission::Command::Cancel);
     assert!(child(&mut world, submit.owner(), &cancel));
+    (world, submit)
+}
+
+#[test]
+fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
+    let (mut world, submit) = withdrawn_while_handed_in();
     assert!(
         !waits_for(&world, of(TaskKind::WithdrawSubmission)),
         "the submission may still arrive"
@@ -243,22 +249,8 @@ fn a_withdrawal_waits_until_it_is_known_what_was_submitted() {
 
 #[test]
 fn a_withdrawal_that_comes_too_late_ends_with_the_version_live() {
-    let mut world = World::new(plan(&[ANDROID]));
-    assert!(run_until(&mut world, of(TaskKind::SubmitForReview), |world| {
-        waits_for(world, of(TaskKind::SubmitForReview))
-    }));
-    let submit = world
-        .live
-        .values()
-        .find(|effect| of(TaskKind::SubmitForReview)(effect))
-        .cloned()
-        .unwrap();
+    let (mut world, submit) = withdrawn_while_handed_in();
     let owner = submit.owner();
-    assert!(child(
-        &mut world,
-        owner,
-        &AnyCommand::Submission(submission::Command::Cancel)
-    ));
     // It had arrived, but nobody could say so; the store does not let go of what is live.
     fail(&mut world, TaskKind::SubmitForReview, Outcome::Unknown);
     assert!(
