@@ -28,6 +28,7 @@ mod m20261122_000011_words;
 mod m20261122_000012_stops;
 mod m20261122_000013_status_links;
 mod m20261122_000014_exchanges;
+mod m20261122_000015_listing;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000012_stops::Migration),
             Box::new(m20261122_000013_status_links::Migration),
             Box::new(m20261122_000014_exchanges::Migration),
+            Box::new(m20261122_000015_listing::Migration),
         ]
     }
 }

@@ -13,6 +13,8 @@ use crate::vendor::Calls;
 use crate::world::{Providers, World, both};
 use anyhow::{Context as _, Result, ensure};
 use chrono::SecondsFormat;
+use delivr_domain::ports::store::listing::Place;
+use delivr_domain::ports::store::{After, ReleaseFilter};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,16 +33,20 @@ enum Ask {
     Read,
     List,
     Deep,
+    Sorted,
+    Narrowed,
     Search,
     Rare,
     Create,
 }
 
 impl Ask {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Read,
         Self::List,
         Self::Deep,
+        Self::Sorted,
+        Self::Narrowed,
         Self::Search,
         Self::Rare,
         Self::Create,
@@ -50,6 +56,8 @@ impl Ask {
             Self::Read => "read",
             Self::List => "list, first page of 50",
             Self::Deep => "list, a page in the middle",
+            Self::Sorted => "list, what changed last first",
+            Self::Narrowed => "list, of a status that all have, by kickoff",
             Self::Search => "search, one found by its key",
             Self::Rare => "search, nothing found",
             Self::Create => "create",
@@ -59,7 +67,7 @@ impl Ask {
     const fn goal(self) -> Option<f64> {
         match self {
             Self::Read => Some(5.0),
-            Self::List | Self::Deep | Self::Search | Self::Rare => Some(20.0),
+            Self::List | Self::Deep | Self::Sorted | Self::Narrowed | Self::Search | Self::Rare => Some(20.0),
             Self::Create => None,
         }
     }
@@ -93,8 +101,16 @@ impl Asked {
             Ask::List => client.get("/releases").await?,
             Ask::Deep => {
                 let before = 51 + wrap(u64::from(self.stored.saturating_sub(50)));
-                client.get(&format!("/releases?cursor={before}")).await?
+                let number = i64::try_from(before)?;
+                let after = After {
+                    place: Some(Place::Number(number)),
+                    number,
+                };
+                let cursor = after.cursor(&ReleaseFilter::default());
+                client.get(&format!("/releases?cursor={cursor}")).await?
             }
+            Ask::Sorted => client.get("/releases?sort=-updatedAt").await?,
+            Ask::Narrowed => client.get("/releases?status=PLANNING&sort=kickoffAt").await?,
             Ask::Search => {
                 let one = 1 + wrap(u64::from(self.stored));
                 client.get(&format!("/releases?q=REL-{one}")).await?

@@ -70,10 +70,11 @@ async fn copy(database: &Database, count: u32) -> Result<()> {
     let text = |document: &str| replaced(database.kind, document);
     let releases = format!(
         "insert into releases (id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id,
-            version_text, terminal, created_at, kickoff_at, target_date, integrations, search, lined, worded)
+            version_text, terminal, created_at, kickoff_at, target_date, integrations, search, lined, worded,
+            listed, service_slug, pilot, attention, changed_at, turn)
         select m.id, r.tenant_id, r.version, r.wake_at, {state}, 'REL-' || m.n, m.n, {title}, r.status, r.phase,
             r.parent_id, {version}, r.terminal, r.created_at, r.kickoff_at, r.target_date, r.integrations, {search}, r.lined,
-            r.worded
+            r.worded, r.listed, r.service_slug, r.pilot, r.attention, r.changed_at, r.turn
         from bench_map m join releases r on r.number = m.original",
         state = document(database.kind, "r.state"),
         title = text("r.title"),

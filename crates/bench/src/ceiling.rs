@@ -15,7 +15,8 @@ use uuid::Uuid;
 /// Columns of a release that a copy has as they are.
 const SAME: &str =
     "tenant_id, version, wake_at, state, title, status, phase, parent_id, version_text, terminal,
-    created_at, kickoff_at, target_date, integrations, search, lined, worded";
+    created_at, kickoff_at, target_date, integrations, search, lined, worded,
+    listed, service_slug, pilot, attention, changed_at, turn";
 
 /// Releases stored each second so, on PostgreSQL. Copies have numbers below zero: nobody lists them before the others.
 ///

@@ -65,7 +65,7 @@ pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop:
     }
 }
 
-/// Releases that an older version has saved are found by their words again.
+/// Releases that an older version has saved are found by their words again, and stand where they belong in a sort.
 async fn word(store: &SqlStore) {
     match store.word_releases().await {
         Ok(0) => {}
@@ -75,6 +75,16 @@ async fn word(store: &SqlStore) {
         ),
         Err(error) => {
             tracing::warn!(%error, "writing the words of releases did not succeed; trying again later");
+        }
+    }
+    match store.list_releases().await {
+        Ok(0) => {}
+        Ok(done) => tracing::info!(
+            done,
+            "wrote what releases of an older version are sorted and found by"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "writing what releases are sorted by did not succeed; trying again later");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::sql::{Row, all, document, one, opt_micros, places, rows_of_places, st
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{AggregateRow, Listed, Page, Projection, ReleaseFilter};
+use delivr_domain::ports::store::{AggregateRow, Attention, Listing, Projection};
 use delivr_domain::release::Release;
 use delivr_domain::time::Timestamp;
 use sea_orm::{ConnectionTrait, Value};
@@ -17,9 +17,6 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const WHAT: &str = "aggregate";
-/// Most releases of one page, so that a page stays one statement of reasonable size.
-const MOST: u16 = 200;
-
 const fn table(kind: AggregateKind) -> &'static str {
     match kind {
         AggregateKind::Release => "releases",
@@ -38,11 +35,32 @@ const fn duplicate(kind: AggregateKind) -> &'static str {
 }
 
 /// The columns that [`read`] reads: all but the text that is only searched.
-const READ: &str =
+pub(crate) const READ: &str =
     "id, tenant_id, version, wake_at, state, key, number, title, status, phase, parent_id, version_text,
     terminal, created_at, kickoff_at, target_date, integrations";
 
-fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
+/// The same of a kind: a release has what it is listed by beside them.
+pub(crate) const fn aside(kind: AggregateKind) -> &'static str {
+    match kind {
+        AggregateKind::Release => ", lined, worded, listed, service_slug, pilot, attention, changed_at, turn",
+        AggregateKind::Submission | AggregateKind::Rollout => "",
+    }
+}
+
+fn listing(row: &Row, kind: AggregateKind) -> Result<Listing, StoreError> {
+    match kind {
+        AggregateKind::Release => Ok(Listing {
+            service: row.opt_text("service_slug")?.unwrap_or_default(),
+            pilot: row.opt_text("pilot")?,
+            attention: Attention::of_rank(row.opt_long("attention")?.unwrap_or_default()),
+            changed_at: row.opt_time("changed_at")?,
+            turn: row.opt_long("turn")?,
+        }),
+        AggregateKind::Submission | AggregateKind::Rollout => Ok(Listing::default()),
+    }
+}
+
+pub(crate) fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
     Ok(AggregateRow {
         id: AggregateId {
             kind,
@@ -70,6 +88,7 @@ fn read(row: &Row, kind: AggregateKind) -> Result<AggregateRow, StoreError> {
             builds: Vec::new(),
             targets: Vec::new(),
             line: Vec::new(),
+            listing: listing(row, kind)?,
         }
         .into(),
     })
@@ -129,12 +148,9 @@ pub(crate) async fn find<C: ConnectionTrait>(
         scope = " and tenant_id = $2";
         values.push(Value::from(tenant.uuid()));
     }
-    let lined = match id.kind {
-        AggregateKind::Release => ", lined, worded",
-        AggregateKind::Submission | AggregateKind::Rollout => "",
-    };
+    let listed = self::aside(id.kind);
     let text = format!(
-        "select {READ}{lined}{aside} from {} where id = $1{scope} {lock}",
+        "select {READ}{listed}{aside} from {} where id = $1{scope} {lock}",
         table(id.kind)
     );
     one(on, WHAT, &text, values).await
@@ -147,7 +163,9 @@ pub(crate) fn found(row: &Row, kind: AggregateKind) -> Result<(AggregateRow, boo
     let current = match kind {
         AggregateKind::Release => {
             let version = Some(count(read.version));
-            row.opt_long("lined")? == version && row.opt_long("worded")? == version
+            row.opt_long("lined")? == version
+                && row.opt_long("worded")? == version
+                && row.opt_long("listed")? == version
         }
         AggregateKind::Submission | AggregateKind::Rollout => true,
     };
@@ -299,14 +317,29 @@ fn write(row: &AggregateRow, expected: Option<u64>) -> Result<Write, StoreError>
         search_text(it),
         opt_micros(it.created_at),
     ];
-    // At which version the places on the line and the words were written: see the migrations.
-    let (lined, is_lined, set_lined) = match row.id.kind {
-        AggregateKind::Release => (", lined, worded", ", $3, $3", ", lined = $3, worded = $3"),
+    // At which version the places on the line, the words and what it is listed by were written: see the migrations.
+    let (more, of_more, set_more) = match row.id.kind {
+        AggregateKind::Release => {
+            let all = &it.listing;
+            values.extend(values![
+                all.service.as_str(),
+                all.pilot.clone(),
+                all.attention.rank(),
+                opt_micros(all.changed_at),
+                all.turn,
+            ]);
+            (
+                ", lined, worded, listed, service_slug, pilot, attention, changed_at, turn",
+                ", $3, $3, $3, $19, $20, $21, $22, $23",
+                ", lined = $3, worded = $3, listed = $3, service_slug = $19, pilot = $20, attention = $21,
+                    changed_at = $22, turn = $23",
+            )
+        }
         AggregateKind::Submission | AggregateKind::Rollout => ("", "", ""),
     };
     let text = match expected {
         None => format!(
-            "insert into {name} ({}, created_at{lined}) values ({}{is_lined}) on conflict (id) do nothing",
+            "insert into {name} ({}, created_at{more}) values ({}{of_more}) on conflict (id) do nothing",
             COLUMNS.join(", "),
             places(1, COLUMNS.len() + 1)
         ),
@@ -319,8 +352,9 @@ fn write(row: &AggregateRow, expected: Option<u64>) -> Result<Write, StoreError>
                 .collect();
             values.push(Value::from(count(expected)));
             format!(
-                "update {name} set {}, created_at = $18{set_lined} where id = $1 and tenant_id = $2 and version = $19",
-                sets.join(", ")
+                "update {name} set {}, created_at = $18{set_more} where id = $1 and tenant_id = $2 and version = ${}",
+                sets.join(", "),
+                values.len()
             )
         }
     };
@@ -428,73 +462,6 @@ async fn hold<C: ConnectionTrait>(
 /// What the text filter looks into where a release's words are still to be written. Lower-cased here, because SQLite's `lower` knows ASCII only.
 fn search_text(it: &Projection) -> String {
     format!("{}\n{}\n{}", it.key, it.title, it.version).to_lowercase()
-}
-
-/// Releases of a tenant, newest first; the cursor is the last number of the page before.
-pub(crate) async fn list<C: ConnectionTrait>(
-    on: &C,
-    tenant: TenantId,
-    filter: &ReleaseFilter,
-    page: &Page,
-) -> Result<Listed<AggregateRow>, StoreError> {
-    let mut values = values![tenant.uuid()];
-    // A service's list has an index of its own; whether the service is the tenant's is asked of the rows themselves.
-    let (mut conditions, mut of_rows) = (String::from("tenant_id = $1"), "");
-    if let Some(service) = filter.service {
-        values.push(Value::from(service.uuid()));
-        conditions = String::from("parent_id = $2");
-        of_rows = " and parent_id = $2";
-    }
-    let mut narrow = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push_str(&condition.replace('?', &format!("${}", values.len())));
-    };
-    if let Some(status) = &filter.status {
-        narrow(" and status = ?", Value::from(status.as_str()));
-    }
-    if let Some(phase) = &filter.phase {
-        narrow(" and phase = ?", Value::from(phase.as_str()));
-    }
-    if let Some(cursor) = &page.cursor {
-        // A text that no page gave out names nothing, and nothing comes after it.
-        let Ok(before) = cursor.parse::<i64>() else {
-            return Ok(Listed {
-                items: Vec::new(),
-                next: None,
-            });
-        };
-        narrow(" and number < ?", Value::from(before));
-    }
-    if let Some(wanted) = &filter.text
-        && !search::narrow(on, tenant, wanted, &mut values, &mut conditions).await?
-    {
-        return Ok(Listed {
-            items: Vec::new(),
-            next: None,
-        });
-    }
-    let limit = page.limit.clamp(1, MOST);
-    // Said and not given as a value: how much is read follows from it, and a plan that is kept must know it.
-    conditions.push_str(&format!(" order by number desc limit {}", u32::from(limit) + 1));
-    // What fits is found in the index of lists alone; states are read for this page only.
-    let text = format!(
-        "select {READ} from releases where tenant_id = $1
-            and number in (select number from releases where {conditions}){of_rows}
-        order by number desc"
-    );
-    let rows = all(on, WHAT, &text, values).await?;
-    let more = rows.len() > usize::from(limit);
-    let items: Result<Vec<AggregateRow>, StoreError> = rows
-        .iter()
-        .take(usize::from(limit))
-        .map(|row| read(row, AggregateKind::Release))
-        .collect();
-    let items = items?;
-    let next = items
-        .last()
-        .filter(|_last| more)
-        .map(|last| last.projection.number.to_string());
-    Ok(Listed { items, next })
 }
 
 /// The release of a key, found by its number.

@@ -2,7 +2,7 @@
 
 use crate::aggregates::Parts;
 use crate::connect::SqlStore;
-use crate::{aggregates, effects, history, inbox, integrations, line, services, tenants};
+use crate::{aggregates, effects, history, inbox, integrations, line, listing, services, tenants};
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
@@ -188,7 +188,18 @@ impl Directory for SqlStore {
         filter: &ReleaseFilter,
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError> {
-        aggregates::list(&self.inner.read, tenant, filter, page).await
+        listing::list(&self.inner.read, tenant, filter, page).await
+    }
+    async fn count_releases(
+        &self,
+        tenant: TenantId,
+        filter: &ReleaseFilter,
+        most: u32,
+    ) -> Result<u32, StoreError> {
+        listing::count(&self.inner.read, tenant, filter, most).await
+    }
+    async fn unlisted(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        listing::unlisted(&self.inner.read, tenant).await
     }
     async fn standing(
         &self,

@@ -25,6 +25,7 @@ mod integrations;
 mod leases;
 mod line;
 mod links;
+mod listing;
 mod parts;
 mod queue;
 mod schema;

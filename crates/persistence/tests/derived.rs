@@ -19,7 +19,9 @@ use delivr_domain::plan::{
 };
 use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{AggregateRow, Directory as _, Page, ReleaseFilter, Sought, Store};
+use delivr_domain::ports::store::{
+    AggregateRow, Attention, Directory as _, Page, ReleaseFilter, Sought, Store,
+};
 use delivr_domain::release::Command as ReleaseCommand;
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::state::Draft;
@@ -319,6 +321,43 @@ async fn an_older_version_wrote(here: Here, url: &str) {
         assert_eq!(found("shop rel-1 release/1.2.0").await, 1);
         assert_eq!(found("hop").await, 0);
     }
+    // And of what it is listed by.
+    let stopped = ReleaseFilter {
+        open: true,
+        attention: vec![Attention::Stopped],
+        ..ReleaseFilter::default()
+    };
+    let wrong =
+        "update releases set service_slug = null, attention = 2, pilot = 'x', changed_at = 1, turn = null";
+    for older in [
+        "update releases set listed = null",
+        "update releases set listed = version - 1",
+    ] {
+        for stale in [wrong, older] {
+            database.execute_unprepared(stale).await.unwrap();
+        }
+        assert!(here.0.unlisted(tenant).await.unwrap());
+        assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 1);
+        assert_eq!(here.0.list_releases().await.unwrap(), 1);
+        assert_eq!(
+            here.0.list_releases().await.unwrap(),
+            0,
+            "nothing is left to be written"
+        );
+        assert!(!here.0.unlisted(tenant).await.unwrap());
+        assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 0);
+        let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();
+        assert_eq!(stored.projection, state.projection());
+    }
+    // A state that this build cannot read is somebody's to look at.
+    for broken in [
+        "update releases set listed = null",
+        "update releases set state = '{}'",
+    ] {
+        database.execute_unprepared(broken).await.unwrap();
+    }
+    assert_eq!(here.0.list_releases().await.unwrap(), 1);
+    assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 1);
     database.close().await.unwrap();
 }
 

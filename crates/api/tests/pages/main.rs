@@ -20,6 +20,7 @@ mod changes;
 mod headers;
 mod hostile;
 mod integrations;
+mod listing;
 mod looking;
 mod planning;
 mod practice;

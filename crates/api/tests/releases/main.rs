@@ -20,6 +20,7 @@ mod exchanges;
 mod explain;
 mod feed;
 mod flow;
+mod listing;
 mod messages;
 mod operations;
 mod people;

@@ -7,12 +7,14 @@
 mod kept;
 pub mod line;
 mod links;
+pub mod listing;
 pub mod search;
 mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
 pub use links::{StatusLink, StatusLinks, StatusOf};
+pub use listing::{After, Attention, Listing, ReleaseFilter, Sort, SortBy};
 pub use work::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
     StopBy,
@@ -85,6 +87,8 @@ pub struct Projection {
     pub targets: Vec<TargetRow>,
     /// Rows of `release_line`.
     pub line: Vec<LineRow>,
+    /// What a release is listed by.
+    pub listing: Listing,
 }
 
 /// A row of `release_tasks`.
@@ -204,19 +208,6 @@ pub struct Listed<T> {
     pub items: Vec<T>,
     /// Where the next page begins; none at the end.
     pub next: Option<String>,
-}
-
-/// What a list of releases is narrowed to.
-#[derive(Debug, Clone, Default)]
-pub struct ReleaseFilter {
-    /// Board status word.
-    pub status: Option<String>,
-    /// Phase word.
-    pub phase: Option<String>,
-    /// Service.
-    pub service: Option<ServiceId>,
-    /// Beginnings of words of key, title, version, branch or tag: see [`search`].
-    pub text: Option<String>,
 }
 
 /// One transaction. Dropping it rolls back.
@@ -657,13 +648,41 @@ pub trait Directory: Send + Sync {
     }
     /// Reads an aggregate for the machine itself (worker, Tell), whose tenant is not known yet; without derived rows.
     async fn peek(&self, id: AggregateId) -> Result<Option<AggregateRow>, StoreError>;
-    /// Releases of a tenant, newest first; without derived rows.
+    /// Releases of a tenant, in the order of the filter; without derived rows. A cursor that no page of this very list gave
+    /// out names nothing, and nothing comes after it.
     async fn releases(
         &self,
         tenant: TenantId,
         filter: &ReleaseFilter,
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError>;
+    /// How many releases there are of a list, counted up to so many and no further.
+    async fn count_releases(
+        &self,
+        tenant: TenantId,
+        filter: &ReleaseFilter,
+        most: u32,
+    ) -> Result<u32, StoreError> {
+        let mut count: u32 = 0;
+        let mut page = Page {
+            limit: 200,
+            cursor: None,
+        };
+        loop {
+            let listed = self.releases(tenant, filter, &page).await?;
+            count = count.saturating_add(u32::try_from(listed.items.len()).unwrap_or(u32::MAX));
+            match listed.next {
+                Some(next) if count < most => page.cursor = Some(next),
+                Some(_) | None => return Ok(count.min(most)),
+            }
+        }
+    }
+    /// Whether a version of the program that knows nothing of lists has saved some of the tenant's releases last: until the
+    /// upkeep has taken them up, they stand at the end of a sort, and are missing where somebody is needed.
+    async fn unlisted(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        let _every_release_is_listed_where_rows_are_kept_as_they_are = tenant;
+        Ok(false)
+    }
     /// Of each mark sought, what stands highest on the line of the service; see [`line::highest`]. A store without an
     /// index looks through all releases of the service.
     async fn standing(

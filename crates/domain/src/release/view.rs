@@ -1,11 +1,13 @@
 //! How a release is seen: board status and phase as pure functions of its state, and the rows it is found by.
 
+use super::hold::{self, Hold};
 use super::state::{Phase, Release, Stage};
 use crate::ids::TaskId;
 use crate::key::{TargetKey, words};
 use crate::names::RefName;
 use crate::plan::ShaOrigin;
-use crate::ports::store::{BuildRow, CycleRow, LineRow, Projection, TargetRow, TaskRow};
+use crate::ports::store::listing::turn;
+use crate::ports::store::{Attention, BuildRow, CycleRow, LineRow, Listing, Projection, TargetRow, TaskRow};
 use serde_json::json;
 
 words! {
@@ -124,7 +126,30 @@ impl Release {
             builds: self.build_rows(),
             targets: self.target_rows(),
             line: self.line_rows(),
+            listing: Listing {
+                service: self.draft.service_slug.clone(),
+                pilot: self.draft.pilot.as_deref().map(str::to_lowercase),
+                attention: self.attention(),
+                changed_at: Some(self.updated_at),
+                turn: Some(turn(&self.draft.priority, self.updated_at)),
+            },
         }
+    }
+
+    /// Whether somebody is needed for it to go on.
+    #[must_use]
+    pub fn attention(&self) -> Attention {
+        let of = |hold: &Hold| match hold {
+            Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => Attention::Waiting,
+            Hold::UserPaused { .. }
+            | Hold::Blocked { .. }
+            | Hold::TaskFailed { .. }
+            | Hold::IntegrationInvalid { .. }
+            | Hold::Drift { .. }
+            | Hold::Quarantine { .. } => Attention::Stopped,
+        };
+        let holds = hold::holds(self);
+        holds.iter().map(of).max().unwrap_or(Attention::Nobody)
     }
 
     /// Whether nothing is to come any more. Clean-up that an integration has stopped is still to come: the release is

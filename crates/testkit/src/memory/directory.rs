@@ -10,8 +10,8 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, search,
+    After, AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile,
+    ReleaseFilter, Service, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, listing, search,
 };
 use delivr_domain::time::Timestamp;
 use std::cmp::Reverse;
@@ -36,15 +36,8 @@ fn uses(row: &AggregateRow, id: IntegrationId) -> bool {
 
 fn matches(row: &AggregateRow, filter: &ReleaseFilter) -> bool {
     let it = &row.projection;
-    filter.status.as_ref().is_none_or(|status| it.status == *status)
-        && filter.phase.as_ref().is_none_or(|phase| it.phase == *phase)
-        && filter
-            .service
-            .is_none_or(|service| it.parent == Some(service.uuid()))
-        && filter
-            .text
-            .as_ref()
-            .is_none_or(|wanted| search::finds(&search::asked(wanted), &search::words(it)))
+    let found = |wanted: &String| search::finds(&search::asked(wanted), &search::words(it));
+    filter.fits(it) && filter.text.as_ref().is_none_or(found)
 }
 
 impl State {
@@ -476,10 +469,10 @@ impl Directory for MemoryStore {
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError> {
         let state = self.state();
-        let before = match page.cursor.as_deref().map(str::parse::<i64>) {
-            None => i64::MAX,
-            Some(Ok(number)) => number,
-            Some(Err(_not_ours)) => {
+        let after = match page.cursor.as_deref().map(|cursor| After::read(cursor, filter)) {
+            None => None,
+            Some(Some(after)) => Some(after),
+            Some(None) => {
                 return Ok(Listed {
                     items: Vec::new(),
                     next: None,
@@ -492,17 +485,20 @@ impl Directory for MemoryStore {
             .filter(|row| {
                 row.tenant == tenant && row.id.kind == AggregateKind::Release && matches(row, filter)
             })
-            .filter(|row| page.cursor.is_none() || row.projection.number < before)
+            .filter(|row| {
+                let goes_on = |after: &After| after.precedes(&row.projection, filter.sort);
+                after.as_ref().is_none_or(goes_on)
+            })
             .map(Kept::copy)
             .collect();
-        found.sort_by_key(|row| Reverse(row.projection.number));
+        listing::arrange(&mut found, filter.sort, |row| &row.projection);
         let limit = usize::from(page.limit.clamp(1, 200));
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found
             .last()
             .filter(|_last| more)
-            .map(|last| last.projection.number.to_string());
+            .map(|last| After::of(&last.projection, filter.sort).cursor(filter));
         Ok(Listed { items: found, next })
     }
     async fn children(&self, tenant: TenantId, release: Uuid) -> Result<Vec<AggregateRow>, StoreError> {

@@ -150,9 +150,7 @@ async fn gathered(app: &App, tenant: TenantId) -> Result<Gathered, Problem> {
     for status in Status::ALL.iter().filter(|status| **status != Status::Cancelled) {
         let filter = ReleaseFilter {
             status: Some(status.word().to_owned()),
-            phase: None,
-            service: None,
-            text: None,
+            ..ReleaseFilter::default()
         };
         let page = Page {
             limit: EACH,

@@ -9,6 +9,7 @@ mod distribution;
 mod exchanges;
 mod foresee;
 mod gates;
+pub(crate) mod list;
 pub(crate) mod load;
 mod parts;
 mod plan;
@@ -26,7 +27,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
-        .service(read::list)
+        .service(list::list)
         .service(create::make)
         .service(foresee::foresee)
         .service(read::read)

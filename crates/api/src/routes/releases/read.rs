@@ -1,98 +1,25 @@
 //! Reading, editing and deleting releases.
 
 use super::create::check_texts;
-use super::load::{Success, act, act_on, find, last_sweep, limit};
+use super::load::{Success, act, act_on, find, last_sweep};
 use super::view::{Include, ReleaseView, Wanted, release};
 use crate::answer::{Answer, Answered};
 use crate::body::Body;
-use crate::check::{Checks, micros, reference, syntax};
+use crate::check::{Checks, micros, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::query::Query;
 use actix_web::{delete, get, patch};
 use chrono::{DateTime, Utc};
-use delivr_app::stored::show_state;
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
-use delivr_domain::aggregate::{Aggregate, Command};
+use delivr_domain::aggregate::Command;
 use delivr_domain::plan::{BuildMode, GatedStage};
-use delivr_domain::ports::store::{Page, ReleaseFilter};
 use delivr_domain::release::event::Edit;
 use delivr_domain::release::gate::{self, Blocker};
-use delivr_domain::release::{Command as ReleaseCommand, Phase, Release, Stage, view::Status};
-use serde::{Deserialize, Serialize};
+use delivr_domain::release::{Command as ReleaseCommand, Release, Stage};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-
-/// Releases.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ReleaseList {
-    items: Vec<ReleaseView>,
-    next_cursor: Option<String>,
-}
-
-/// What a list is narrowed to.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListQuery {
-    /// Board status.
-    status: Option<String>,
-    /// Phase.
-    phase: Option<String>,
-    /// Service.
-    service_id: Option<String>,
-    /// Words: releases that have, for each of them, a word that begins so in key, title, version, branch or tag.
-    /// Upper and lower case are the same; a number alone is also the one of the key.
-    q: Option<String>,
-    /// At most so many items, 1 to 200; 50 unless said.
-    limit: Option<u16>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// Releases, the newest first.
-#[utoipa::path(tag = "Releases", params(ListQuery), responses((status = 200, description = "Releases", body = ReleaseList)))]
-#[get("/releases")]
-pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
-    let Query(asked) = asked;
-    let mut checks = Checks::new();
-    checks
-        .text_if("/q", asked.q.as_deref(), 1, 200)
-        .text_if("/cursor", asked.cursor.as_deref(), 1, 500);
-    checks.done()?;
-    let filter = ReleaseFilter {
-        status: asked
-            .status
-            .map(|text| syntax::<Status>("/status", &text).map(|it| it.word().to_owned()))
-            .transpose()?,
-        phase: asked
-            .phase
-            .map(|text| syntax::<Phase>("/phase", &text).map(|it| it.word().to_owned()))
-            .transpose()?,
-        service: asked
-            .service_id
-            .map(|text| reference("/serviceId", &text, "service"))
-            .transpose()?,
-        text: asked.q,
-    };
-    let page = Page {
-        limit: limit(asked.limit)?,
-        cursor: asked.cursor,
-    };
-    let sweep = last_sweep(&cx).await?;
-    let listed = cx.app.store.releases(cx.tenant(), &filter, &page).await?;
-    let mut items = Vec::with_capacity(listed.items.len());
-    for row in &listed.items {
-        if let Aggregate::Release(it) = show_state(row)? {
-            items.push(release(&it, Include::default(), sweep, &[]));
-        }
-    }
-    Ok(Answer::ok(&ReleaseList {
-        items,
-        next_cursor: listed.next,
-    }))
-}
 
 /// What is read beside the release.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -390,9 +390,12 @@ pub async fn releases_are_listed_and_narrowed(subject: &dyn Subject) {
         [5],
         "a number alone is also the key's"
     );
-    assert_eq!(
-        list(text("rel"), 2, None).await,
-        (vec![5, 4], Some("4".to_owned()))
+    let (found, next) = list(text("rel"), 2, None).await;
+    assert_eq!(found, [5, 4]);
+    assert_eq!(list(text("rel"), 9, next.clone()).await.0, [3, 2, 1]);
+    assert!(
+        list(everything(), 9, next).await.0.is_empty(),
+        "a cursor of another list"
     );
     for nothing in ["_e_", "el-4", "%", "über 101"] {
         assert!(list(text(nothing), 9, None).await.0.is_empty(), "{nothing}");

@@ -9,6 +9,7 @@
 
 pub mod directory;
 pub mod links;
+pub mod listing;
 pub mod queue;
 pub mod samples;
 pub mod units;
@@ -86,5 +87,6 @@ pub async fn all(fixture: &dyn StoreFixture) {
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
         }
         links::{ status_links_are_found_listed_and_revoked }
+        listing::{ releases_stand_in_every_order, a_page_goes_on_while_releases_move }
     }
 }
