@@ -29,6 +29,7 @@ mod m20261122_000012_stops;
 mod m20261122_000013_status_links;
 mod m20261122_000014_exchanges;
 mod m20261122_000015_listing;
+mod m20261122_000016_views;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000013_status_links::Migration),
             Box::new(m20261122_000014_exchanges::Migration),
             Box::new(m20261122_000015_listing::Migration),
+            Box::new(m20261122_000016_views::Migration),
         ]
     }
 }

@@ -102,6 +102,8 @@ typed_id! {
     TokenId = "tok";
     /// A link to a status page that needs no sign-in.
     StatusLinkId = "lnk";
+    /// A saved view of releases.
+    ViewId = "vie";
     /// A stored inbound delivery.
     DeliveryId = "dlv";
     /// A task as the API shows it; derived from release and task key.

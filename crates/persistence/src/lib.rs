@@ -35,6 +35,7 @@ mod sql;
 mod tenants;
 mod unit;
 mod upkeep;
+mod views;
 mod wake;
 
 pub use backup::{Backup, BackupError, BackupInfo, Kind, Mark};

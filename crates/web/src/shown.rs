@@ -197,6 +197,11 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "theme" => "Your theme is set.",
         "revoked" => "The token is revoked.",
         "unlinked" => "The link is revoked.",
+        "view-saved" => "The view is saved.",
+        "view-changed" => "The view is changed.",
+        "view-deleted" => "The view is deleted.",
+        "view-default" => "You begin with this view from now on.",
+        "view-no-default" => "You begin with all releases again.",
         "checked" => "The gate's facts were read again.",
         _ => return crate::setup::done(word).or_else(|| Some(crate::verb::Verb::named(word)?.done)),
     };

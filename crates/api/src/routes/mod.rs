@@ -29,6 +29,7 @@ pub(crate) mod system;
 pub(crate) mod team;
 pub(crate) mod test_runs;
 pub(crate) mod tokens;
+pub(crate) mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -43,6 +44,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     activities::routes(config);
     calendar::routes(config);
     status::routes(config);
+    views::routes(config);
     services::routes(config);
     profiles::routes(config);
     pipelines::routes(config);

@@ -162,6 +162,11 @@ async fn answers_look_as_described() {
             pipeline,
         ),
         (
+            "/views",
+            "/views/{viewId}",
+            json!({"name": "v", "filter": {"open": true, "sort": "-updatedAt"}, "columns": ["status"]}),
+        ),
+        (
             "/tokens",
             "/tokens/{tokenId}",
             json!({"name": "t", "role": "VIEWER", "expiresAt": "2100-01-01T00:00:00Z"}),
@@ -262,12 +267,15 @@ async fn nothing_of_another_tenant_is_found_by_any_operation() {
         .post("/tokens", &json!({"name": "mine", "role": "VIEWER"}))
         .await
         .is(201);
+    let view = json!({"name": "mine", "shared": true});
+    let view = api.post("/views", &view).await.is(201);
     let ids = [
         service.as_str(),
         jenkins.as_str(),
         pipeline["id"].as_str().unwrap(),
         profile["id"].as_str().unwrap(),
         token["id"].as_str().unwrap(),
+        view["id"].as_str().unwrap(),
     ];
     let all = |api: &Api| {
         let paths = [
@@ -276,6 +284,7 @@ async fn nothing_of_another_tenant_is_found_by_any_operation() {
             "/integrations/pipelines",
             "/profiles",
             "/tokens",
+            "/views",
         ];
         let asks: Vec<_> = paths
             .iter()

@@ -21,3 +21,4 @@ mod services;
 mod team;
 mod tokens;
 mod verifying;
+mod views;

@@ -38,6 +38,8 @@ pub(crate) struct Organisation {
     token: String,
     /// A link to a status page: its id, and its address.
     link: (String, String),
+    /// A view that was saved of the table.
+    view: String,
     service: String,
     profile: String,
     pipeline: String,
@@ -376,10 +378,16 @@ impl Organisation {
                 &json!({"name": "Marketing", "releaseId": shipping}),
             )
             .await;
+        let view = json!({
+            "name": "Due soon", "shared": true, "filter": {"open": true, "sort": "targetDate"},
+            "columns": ["serviceSlug", "version", "status", "targetDate"],
+        });
+        let view = house.post("/views", &view).await;
         house.flow();
         house.app.store.beat("worker").await.unwrap();
         Self {
             link: (text(&link, "/id"), text(&link, "/url")),
+            view: text(&view, "/id"),
             shipping,
             rejected,
             testing,
@@ -414,6 +422,13 @@ impl Organisation {
             ("activity", "/activity?q=release".to_owned()),
             ("activity-none", "/activity?q=no+such+thing".to_owned()),
             ("releases", "/releases".to_owned()),
+            (
+                "releases-view",
+                format!("/releases?view={}&q=1&sort=targetDate", self.view),
+            ),
+            ("views", "/releases/views".to_owned()),
+            ("view", format!("/releases/views/{}", self.view)),
+            ("view-delete", format!("/releases/views/{}/delete", self.view)),
             ("releases-none", "/releases?q=no+such+release".to_owned()),
             ("release-shipping", release(&self.shipping)),
             ("release-testing", release(&self.testing)),

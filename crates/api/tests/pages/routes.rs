@@ -74,6 +74,7 @@ pub(crate) struct Examples {
     /// The word of the link.
     word: String,
     profile: String,
+    view: String,
 }
 
 fn id(value: &Value) -> String {
@@ -107,6 +108,7 @@ impl Examples {
                 .to_owned(),
             link: id(&link),
             profile: id(&profile),
+            view: id(&api.post("/views", &json!({"name": "v"})).await.is(201)),
             key,
         }
     }
@@ -119,6 +121,7 @@ impl Examples {
             "/status/{link}" => route.replace("{link}", &self.word),
             _ if route.starts_with("/settings/links/") => route.replace("{link}", &self.link),
             _ if route.starts_with("/timeline/links/") => route.replace("{link}", &self.token),
+            _ if route.starts_with("/releases/views/") => route.replace("{view}", &self.view),
             _ if route.starts_with("/releases/{key}") => route
                 .replace("{key}", &self.key)
                 .replace("{task}", &self.task)
@@ -154,6 +157,7 @@ pub(crate) async fn everything(world: &World) -> Vec<String> {
         "/integrations/communication",
         "/tokens",
         "/status-links",
+        "/views",
         "/line/stop",
     ] {
         all.push(api.get(path).await.text);

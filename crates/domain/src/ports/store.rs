@@ -9,12 +9,14 @@ pub mod line;
 mod links;
 pub mod listing;
 pub mod search;
+mod views;
 mod work;
 
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
 pub use links::{StatusLink, StatusLinks, StatusOf};
 pub use listing::{After, Attention, Listing, ReleaseFilter, Sort, SortBy};
+pub use views::{View, Views};
 pub use work::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
     StopBy,
@@ -769,7 +771,7 @@ pub trait Directory: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory + StatusLinks {
+pub trait Store: Queue + Directory + StatusLinks + Views {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

@@ -13,6 +13,7 @@ mod queue;
 mod rows;
 mod state;
 mod unit;
+mod views;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;

@@ -4,13 +4,15 @@
 use super::log::Log;
 use super::rows::Rows;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId};
+use delivr_domain::ids::{
+    IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId, ViewId,
+};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, EffectRow, Fact, Finished, Integration, Pipeline, Profile, RowEnd, RowState,
-    Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View,
 };
 use delivr_domain::time::Timestamp;
 use serde::Deserialize as _;
@@ -77,6 +79,9 @@ pub(super) struct State {
     pub(super) tenants: Kept<BTreeMap<TenantId, Tenant>>,
     pub(super) tokens: Kept<BTreeMap<TokenId, Token>>,
     pub(super) links: Kept<BTreeMap<StatusLinkId, StatusLink>>,
+    pub(super) views: Kept<BTreeMap<ViewId, View>>,
+    /// The view that an account begins with.
+    pub(super) first_views: Kept<BTreeMap<(TenantId, String), ViewId>>,
     pub(super) integrations: Kept<BTreeMap<IntegrationId, Integration>>,
     pub(super) pipelines: Kept<BTreeMap<PipelineId, Pipeline>>,
     pub(super) services: Kept<BTreeMap<ServiceId, Service>>,

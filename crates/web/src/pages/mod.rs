@@ -2,6 +2,7 @@
 
 mod act;
 mod activity;
+mod asked;
 mod board;
 mod calendar;
 mod changes;
@@ -20,6 +21,7 @@ mod sign_in;
 mod status;
 mod task;
 mod timeline;
+mod views;
 
 use crate::assets;
 use crate::frame::refused;
@@ -53,6 +55,22 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/activity", web::get().to(activity::show))
         .route("/activity/export", web::get().to(activity::export))
         .route("/releases", web::get().to(list::show))
+        .service(
+            web::resource("/releases/views")
+                .route(web::get().to(views::list))
+                .route(web::post().to(views::save)),
+        )
+        .service(
+            web::resource("/releases/views/{view}")
+                .route(web::get().to(views::ask))
+                .route(web::post().to(views::change)),
+        )
+        .route("/releases/views/{view}/default", web::post().to(views::begin))
+        .service(
+            web::resource("/releases/views/{view}/delete")
+                .route(web::get().to(views::ask_delete))
+                .route(web::post().to(views::delete)),
+        )
         .route("/releases/{key}", web::get().to(release::show))
         .route("/releases/{key}/live", web::post().to(release::live))
         .route("/releases/{key}/changes", web::get().to(changes::show))

@@ -5,14 +5,14 @@ use crate::store::FaultStore;
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{
-    InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId,
+    InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, StatusLinkId, TenantId, TokenId, ViewId,
 };
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -111,5 +111,47 @@ impl StatusLinks for FaultStore {
     ) -> Result<bool, StoreError> {
         self.reach().await?;
         self.inner.revoke_status_link(tenant, id, at).await
+    }
+}
+
+#[async_trait]
+impl Views for FaultStore {
+    async fn insert_view(&self, view: &View) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.insert_view(view).await
+    }
+    async fn views(&self, tenant: TenantId, owner: &str) -> Result<Vec<View>, StoreError> {
+        self.reach().await?;
+        self.inner.views(tenant, owner).await
+    }
+    async fn view(&self, tenant: TenantId, id: ViewId) -> Result<Option<View>, StoreError> {
+        self.reach().await?;
+        self.inner.view(tenant, id).await
+    }
+    async fn update_view(&self, view: &View) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.update_view(view).await
+    }
+    async fn delete_view(
+        &self,
+        tenant: TenantId,
+        id: ViewId,
+        expected: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        self.reach().await?;
+        self.inner.delete_view(tenant, id, expected).await
+    }
+    async fn default_view(&self, tenant: TenantId, owner: &str) -> Result<Option<ViewId>, StoreError> {
+        self.reach().await?;
+        self.inner.default_view(tenant, owner).await
+    }
+    async fn set_default_view(
+        &self,
+        tenant: TenantId,
+        owner: &str,
+        view: Option<ViewId>,
+    ) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.set_default_view(tenant, owner, view).await
     }
 }

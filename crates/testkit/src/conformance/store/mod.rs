@@ -13,6 +13,7 @@ pub mod listing;
 pub mod queue;
 pub mod samples;
 pub mod units;
+pub mod views;
 
 use async_trait::async_trait;
 use delivr_domain::key::EffectId;
@@ -88,5 +89,6 @@ pub async fn all(fixture: &dyn StoreFixture) {
         }
         links::{ status_links_are_found_listed_and_revoked }
         listing::{ releases_stand_in_every_order, a_page_goes_on_while_releases_move }
+        views::{ views_belong_to_accounts_and_may_be_shared, an_account_begins_with_a_view }
     }
 }
