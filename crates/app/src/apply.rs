@@ -193,7 +193,6 @@ pub async fn create_where_free(
     places: &[Sought],
 ) -> Result<Created, ApplyError> {
     let mut unit = store.begin().await?;
-    draft.number = unit.next_number(draft.tenant, "release").await?;
     if !places.is_empty()
         && let Some(other) = unit
             .standing(draft.tenant, draft.service, places)
@@ -203,6 +202,8 @@ pub async fn create_where_free(
     {
         return Ok(Created::Taken(other));
     }
+    // Last, so that who is refused uses up no number.
+    draft.number = unit.next_number(draft.tenant, "release").await?;
     let tenant = draft.tenant;
     let facts = std::collections::BTreeMap::new();
     let cx = Context {

@@ -97,6 +97,9 @@ pub(crate) struct Inner {
     pub(crate) write: DatabaseConnection,
     /// The readers on SQLite; the same pool on PostgreSQL.
     pub(crate) read: DatabaseConnection,
+    /// Draws numbers beside the transactions that want them, on PostgreSQL. Who waits for a connection of the pool while
+    /// holding one of it may wait for ever; these are nobody's to hold.
+    pub(crate) numbers: Option<DatabaseConnection>,
     clock: Arc<dyn Clock>,
     pub(crate) offset: Arc<AtomicI64>,
     /// SQLite's writer is shared by units that commit together.
@@ -192,6 +195,7 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             dialect: Dialect::Sqlite,
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+            numbers: None,
             clock: options.clock,
             offset: options.clock_offset,
             group: Some(Group::new(options.acquire_timeout)),
@@ -210,23 +214,27 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         // A process that stalls inside a transaction must not keep a release locked for ever.
         .options([("idle_in_transaction_session_timeout", "60s")]);
     let gone = Arc::new(Gone::default());
-    let known = Arc::clone(&gone);
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections.max(2))
-        .acquire_timeout(options.acquire_timeout)
-        // Asked each time, a connection costs each statement a second round trip. One that has just been used is taken
-        // as it is; a server that went away since is an error like one that goes away a moment later. After one such error
-        // the others are asked too: what is repeated then must not meet them one after the other.
-        .test_before_acquire(false)
-        .before_acquire(move |connection, used| {
-            let ask = used.idle_for > RESTED || known.may_have_taken(used.idle_for);
-            Box::pin(async move {
-                if ask {
-                    connection.ping().await?;
-                }
-                Ok(true)
+    let pool = |connections: u32| {
+        let known = Arc::clone(&gone);
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.acquire_timeout)
+            // Asked each time, a connection costs each statement a second round trip. One that has just been used is
+            // taken as it is; a server that went away since is an error like one that goes away a moment later. After one
+            // such error the others are asked too: what is repeated then must not meet them one after the other.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, used| {
+                let ask = used.idle_for > RESTED || known.may_have_taken(used.idle_for);
+                Box::pin(async move {
+                    if ask {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
             })
-        })
+    };
+    let numbers = pool(1).connect_lazy_with(server.clone());
+    let pool = pool(options.max_connections.max(2))
         .connect_with(server.clone())
         .await
         .map_err(unavailable)?;
@@ -242,6 +250,7 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             dialect: Dialect::Postgres,
             write: pool.clone(),
             read: pool,
+            numbers: Some(SqlxPostgresConnector::from_sqlx_postgres_pool(numbers)),
             clock: options.clock,
             offset: options.clock_offset,
             group: None,

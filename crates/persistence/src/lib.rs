@@ -26,6 +26,7 @@ mod leases;
 mod line;
 mod links;
 mod listing;
+mod number;
 mod parts;
 mod queue;
 mod schema;

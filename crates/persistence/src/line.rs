@@ -2,13 +2,29 @@
 
 use crate::aggregates::projection;
 use crate::parts::Part as _;
-use crate::sql::{all, values};
+use crate::sql::{Row, all, one, values};
 use delivr_domain::ids::{ServiceId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{LineRow, Sought, Standing, line};
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 const WHAT: &str = "line of a service";
+
+/// Holds the line of a service until the transaction is over: nobody else asks for it meanwhile in order to write. On
+/// SQLite whoever writes has it anyway. `aside` is selected too.
+pub(crate) async fn hold<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    service: ServiceId,
+    aside: &str,
+) -> Result<Option<Row>, StoreError> {
+    if on.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    // A release that is born refers to its service, which does not wait for this lock.
+    let text = format!("select id{aside} from services where tenant_id = $1 and id = $2 for no key update");
+    one(on, WHAT, &text, values![tenant.uuid(), service.uuid()]).await
+}
 
 /// See the port's `standing`.
 pub(crate) async fn standing<C: ConnectionTrait>(

@@ -10,7 +10,8 @@ use crate::group::Transaction;
 use crate::history;
 use crate::inbox;
 use crate::line;
-use crate::sql::{Row, one, values};
+use crate::number;
+use crate::sql::Row;
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
@@ -194,17 +195,13 @@ impl UnitOfWork for SqlUnit<'_> {
         history::put_fact(&*self.transaction, owner, kind, fact).await
     }
     async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
-        let text = "insert into counters (tenant_id, name, value) values ($1, $2, 1)
-            on conflict (tenant_id, name) do update set value = counters.value + 1 returning value";
-        let text = match self.store.inner.dialect {
-            Dialect::Sqlite => text.to_owned(),
-            Dialect::Postgres => format!("with taken as ({text}) select value{} from taken", self.aside()),
+        let row = match &self.store.inner.numbers {
+            None => number::draw(&*self.transaction, tenant, counter).await?,
+            Some(numbers) => number::draw_alone(numbers, tenant, counter)
+                .await
+                .map_err(|error| self.store.troubled(error))?,
         };
-        let values = values![tenant.uuid(), counter];
-        let row = one(&*self.transaction, "tenant of a counter", &text, values).await?;
-        let row = row.ok_or(StoreError::Conflict)?;
-        self.heard(&row)?;
-        row.long("value")
+        row.ok_or(StoreError::Conflict)
     }
     async fn standing(
         &mut self,
@@ -212,6 +209,10 @@ impl UnitOfWork for SqlUnit<'_> {
         service: ServiceId,
         sought: &[Sought],
     ) -> Result<Vec<Standing>, StoreError> {
+        let aside = self.aside();
+        if let Some(row) = line::hold(&*self.transaction, tenant, service, &aside).await? {
+            self.heard(&row)?;
+        }
         line::standing(&*self.transaction, tenant, service, sought).await
     }
     async fn put_answer(

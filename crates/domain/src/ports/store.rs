@@ -249,11 +249,11 @@ pub trait UnitOfWork: Send {
     /// nothing: readers answer in any order.
     async fn put_fact(&mut self, owner: AggregateId, kind: FactKind, fact: &Fact)
     -> Result<bool, StoreError>;
-    /// The next number of a tenant's counter (`release`), starting at 1. Whoever asks for the next one after this waits,
-    /// or loses a race, until this transaction is over: what it reads then is what this one left.
+    /// The next number of a tenant's counter (`release`), starting at 1. It is given to nobody else; the number of a unit
+    /// that is not committed may be left out.
     async fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError>;
-    /// As [`Directory::standing`], in this transaction: after [`UnitOfWork::next_number`] nobody creates another release of
-    /// the tenant until it is over.
+    /// As [`Directory::standing`], in this transaction. Whoever asks for the same service after this waits, or loses a race,
+    /// until this transaction is over: what it finds then is what this one left.
     async fn standing(
         &mut self,
         tenant: TenantId,

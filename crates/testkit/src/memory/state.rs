@@ -304,6 +304,19 @@ impl State {
         Ok(before.is_none_or(|before| before.value != fact.value))
     }
 
+    /// The releases of a service.
+    pub(super) fn releases_of(
+        &self,
+        tenant: TenantId,
+        service: ServiceId,
+    ) -> impl Iterator<Item = &Kept<AggregateRow>> {
+        self.aggregates.values().filter(move |row| {
+            row.id.kind == AggregateKind::Release
+                && row.tenant == tenant
+                && row.projection.parent == Some(service.uuid())
+        })
+    }
+
     pub(super) fn next_number(&mut self, tenant: TenantId, counter: &str) -> Result<i64, StoreError> {
         self.known(tenant, "tenant of a counter")?;
         let value = self.counters.entry((tenant, counter.to_owned())).or_default();

@@ -5,7 +5,7 @@ use super::{MemoryStore, after};
 use async_trait::async_trait;
 use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::ids::{DeliveryId, ServiceId, TenantId};
-use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
+use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
@@ -23,6 +23,7 @@ enum Answer {
     Nothing,
     Version(Option<u64>),
     Number(i64),
+    Count(usize),
     Flag(bool),
     Finished(Finished),
     /// The rows as they stand after their claim.
@@ -90,6 +91,7 @@ impl UnitOfWork for MemoryUnit<'_> {
             Answer::Finished(finished) => Ok(finished),
             Answer::Nothing
             | Answer::Version(_)
+            | Answer::Count(_)
             | Answer::Number(_)
             | Answer::Flag(_)
             | Answer::Claimed(_) => Err(StoreError::Conflict),
@@ -134,6 +136,7 @@ impl UnitOfWork for MemoryUnit<'_> {
             Answer::Claimed(rows) => rows,
             Answer::Nothing
             | Answer::Version(_)
+            | Answer::Count(_)
             | Answer::Number(_)
             | Answer::Finished(_)
             | Answer::Flag(_) => return Err(StoreError::Conflict),
@@ -172,6 +175,7 @@ impl UnitOfWork for MemoryUnit<'_> {
             Answer::Number(number) => Ok(number),
             Answer::Nothing
             | Answer::Version(_)
+            | Answer::Count(_)
             | Answer::Finished(_)
             | Answer::Flag(_)
             | Answer::Claimed(_) => Err(StoreError::Conflict),
@@ -183,13 +187,13 @@ impl UnitOfWork for MemoryUnit<'_> {
         service: ServiceId,
         sought: &[Sought],
     ) -> Result<Vec<Standing>, StoreError> {
-        // A number taken before must still be the next one at commit: that stands for what was read here too.
-        let of_service = self.copy.aggregates.values().filter(|row| {
-            row.id.kind == AggregateKind::Release
-                && row.tenant == tenant
-                && row.projection.parent == Some(service.uuid())
-        });
-        let given = of_service.flat_map(|row| {
+        // In place of a lock: at commit the service must still have as many releases.
+        let many = self.copy.releases_of(tenant, service).count();
+        self.changes.push((
+            Box::new(move |state| Ok(Answer::Count(state.releases_of(tenant, service).count()))),
+            Answer::Count(many),
+        ));
+        let given = self.copy.releases_of(tenant, service).flat_map(|row| {
             let it = &row.projection;
             it.line.iter().map(|line| Standing {
                 number: it.number,

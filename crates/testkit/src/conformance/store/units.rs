@@ -98,7 +98,9 @@ pub async fn a_dropped_unit_leaves_nothing(subject: &dyn Subject) {
     assert!(rows.len() == 1 && rows[0].state == RowState::Claimed);
     let mut unit = store.begin().await.unwrap();
     assert_eq!(unit.finish(&claim, RowEnd::Done).await.unwrap(), Finished::Now);
-    assert_eq!(unit.next_number(tenant, "release").await.unwrap(), 1);
+    // But a number may be left out: drawing it must not make anybody wait for the rest.
+    let next = unit.next_number(tenant, "release").await.unwrap();
+    assert!((1..=2).contains(&next), "{next}");
     unit.commit().await.unwrap();
 }
 
@@ -343,7 +345,8 @@ pub async fn events_are_without_gap_and_the_feed_in_order(subject: &dyn Subject)
     assert_eq!(before, [all[1].clone(), all[0].clone()]);
 }
 
-/// Numbers of a tenant's counter are 1, 2, 3, ... whoever asks, each tenant and counter for itself.
+/// Numbers of a tenant's counter are 1, 2, 3, ... whoever asks, each tenant and counter for itself. (A database may leave
+/// one out that was drawn by a unit that came to nothing.)
 pub async fn counters_never_give_a_number_twice(subject: &dyn Subject) {
     let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
     let draw = async |tenant: TenantId, counter: &str| {
@@ -366,8 +369,8 @@ pub async fn counters_never_give_a_number_twice(subject: &dyn Subject) {
     assert_eq!(draw(other, "release").await, 1);
 }
 
-/// Of creations of one tenant at the same time each sees what the one before it left: of those that want the same place on
-/// the line of a service, one gets it.
+/// Of creations for one service at the same time each sees what the one before it left: of those that want the same place
+/// on its line, one gets it.
 pub async fn of_two_creations_one_finds_the_other(subject: &dyn Subject) {
     let tenant = tenant(subject, "one").await;
     let shop = samples::service(tenant, "shop");
@@ -383,10 +386,10 @@ pub async fn of_two_creations_one_finds_the_other(subject: &dyn Subject) {
         loop {
             let attempt = async {
                 let mut unit = subject.store().begin().await?;
-                let number = unit.next_number(tenant, "release").await?;
                 if !unit.standing(tenant, shop.id, &sought).await?.is_empty() {
                     return Ok(false);
                 }
+                let number = unit.next_number(tenant, "release").await?;
                 let mut row = release(tenant, &name, number);
                 row.projection.parent = Some(shop.id.uuid());
                 row.projection.line = vec![place.clone()];
@@ -404,7 +407,6 @@ pub async fn of_two_creations_one_finds_the_other(subject: &dyn Subject) {
     assert_eq!(created.into_iter().filter(|created| *created).count(), 1);
     let standing = subject.store().standing(tenant, shop.id, &sought).await.unwrap();
     assert_eq!(standing.len(), 1);
-    assert_eq!(standing[0].number, 1, "who finds another one uses up no number");
 }
 
 /// Readers answer in any order: what was observed earlier changes nothing, whatever it says. A fact needs an owner.
