@@ -14,14 +14,18 @@ mod common;
 use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
 use delivr_domain::board::{Owner as _, StepResult, TaskEvent, TaskState, step_done};
-use delivr_domain::effect::{Effect, Reference, Watched};
+use delivr_domain::effect::{Effect, Reference, Topic, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
-use delivr_domain::plan::{GatedStage, Purpose};
+use delivr_domain::plan::{ChatPlan, GatedStage, Purpose};
 use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::gate::{self, Context};
+use delivr_domain::release::left::{LeftKind, left_behind};
 use delivr_domain::release::state::{Phase, Stage, Verdict};
-use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, Sighting};
+use delivr_domain::report::{
+    Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, RunProduct, RunResult, RunState,
+    Sighting,
+};
 use delivr_domain::rollout::{self, Rollout};
 use delivr_domain::submission;
 
@@ -442,4 +446,69 @@ fn what_a_skip_finds_done_does_not_make_the_rest_of_its_task_done() {
     };
     assert!(matches!(found(0).last(), Some(TaskEvent::Skipped { reason, .. }) if reason == "not needed"));
     assert!(matches!(found(1).last(), Some(TaskEvent::Completed { .. })));
+}
+
+#[test]
+fn what_an_archive_leaves_at_vendors_is_listed() {
+    for clean in [true, false] {
+        let mut settings = plan(&[TargetKey::AndroidPlayStore]);
+        settings.auto_start.remove(&GatedStage::Distribution);
+        let mut world = World::new(settings);
+        run_until(
+            &mut world,
+            |_| false,
+            |it| it.release().stage == Stage::AwaitingDistribution,
+        );
+        assert_eq!(left_behind(world.release()), [], "it is not given up");
+        assert!(world.command(Command::Archive {
+            reason: "not now".to_owned(),
+            close_tickets: clean,
+            delete_branch: clean,
+        }));
+        run_until(&mut world, |_| false, |_| false);
+        let left = left_behind(world.release());
+        let mut kinds: Vec<LeftKind> = left.iter().map(|it| it.kind).collect();
+        kinds.dedup();
+        let mut expected = vec![LeftKind::Tag, LeftKind::TestRun, LeftKind::StoreBuild];
+        if !clean {
+            expected.extend([LeftKind::Branch, LeftKind::Ticket]);
+        }
+        expected.sort_unstable();
+        assert_eq!(kinds, expected);
+        let tags = left.iter().filter(|it| it.kind == LeftKind::Tag);
+        assert_eq!(tags.count(), 3, "of two rounds and of the release: {left:?}");
+    }
+}
+
+#[test]
+fn a_build_that_came_without_a_file_is_told_as_one() {
+    for file in [None, Some("https://ci.example/app.apk".to_owned())] {
+        let mut settings = plan(&[ANDROID]);
+        settings.chat = Some(ChatPlan {
+            integration: IntegrationId::from_uuid(uuid::Uuid::from_u128(6)),
+            topics: [Topic::Builds].into(),
+        });
+        let mut world = World::new(settings);
+        let run =
+            |it: &Effect| of(TaskKind::TriggerRegressionBuilds)(it) && matches!(it, Effect::Watch { .. });
+        assert!(run_until(&mut world, run, |it| waits_for(it, run)));
+        let key = *world.live.values().find(|it| run(it)).unwrap().key().unwrap();
+        let state = RunState::Ended {
+            result: RunResult::Succeeded,
+            product: RunProduct {
+                url: Some("https://ci.example/12".to_owned()),
+                artifact_url: file.clone(),
+                ..RunProduct::default()
+            },
+        };
+        let sighting = Sighting::Run { state };
+        world.input(key.owner, Input::Report(&Report::Seen { key, sighting }), None);
+        let build = world.release().builds.last().unwrap();
+        assert_eq!(build.lacks_file(), file.is_none());
+        let told = world.live.values().any(|it| {
+            matches!(it, Effect::Message { note, .. } if note.kind == "REGRESSION_BUILDS"
+                && note.lines.iter().any(|line| line == "no file came with it"))
+        });
+        assert_eq!(told, file.is_none());
+    }
 }

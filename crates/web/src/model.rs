@@ -102,6 +102,8 @@ pub(crate) struct Release {
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) targets: Vec<Target>,
     pub(crate) holds: Vec<Hold>,
+    #[serde(default)]
+    pub(crate) left_behind: Vec<Left>,
     pub(crate) orchestration: Orchestration,
     #[serde(default)]
     pub(crate) tasks: Vec<Task>,
@@ -115,6 +117,17 @@ pub(crate) struct Release {
     pub(crate) approvals: Vec<Approval>,
     #[serde(default)]
     pub(crate) blockers: Vec<Blocker>,
+}
+
+/// What a release that was given up has left at a vendor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Left {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    #[serde(deserialize_with = "address", default)]
+    pub(crate) url: Option<String>,
+    pub(crate) target: Option<String>,
 }
 
 /// How the machine stands.
@@ -286,6 +299,8 @@ pub(crate) struct Build {
     pub(crate) build_number: Option<String>,
     #[serde(deserialize_with = "address", default)]
     pub(crate) build_url: Option<String>,
+    #[serde(default)]
+    pub(crate) lacks_file: bool,
     pub(crate) build_status: String,
     pub(crate) sha: Option<String>,
     pub(crate) sha_origin: String,

@@ -8,6 +8,7 @@ mod tasks;
 use super::event::{Edit, Event};
 use super::gate::{self, Blocker, Context};
 use super::hold::{Hold, Scope};
+use super::remind;
 use super::settle;
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
 use crate::board::{self, Task, TaskEvent};
@@ -574,7 +575,7 @@ fn slots_open(release: &Release) -> Result<(), Rejection> {
 
 /// A round planned at shorter notice than its reminder's lead: the reminder is left out, and that is said.
 fn passed_reminder(slot: &Slot, now: Timestamp) -> Option<Event> {
-    let (reminder, at) = settle::slot_reminder(slot);
+    let (reminder, at) = remind::slot_reminder(slot);
     (at <= now).then_some(Event::ReminderSkipped { reminder })
 }
 

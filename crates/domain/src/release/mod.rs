@@ -1,7 +1,7 @@
 //! The release: one coordinated version bump of one service, from kickoff into the stores.
 //!
 //! `state` holds what it is, `event` what can happen to it, `command` what people may ask, `settle` what follows by
-//! itself, `react` what the world must now do. One file tells each story.
+//! itself (`remind` what people are told again), `react` what the world must now do. One file tells each story.
 
 pub mod catalogue;
 pub mod children;
@@ -9,8 +9,10 @@ pub mod command;
 pub mod event;
 pub mod gate;
 pub mod hold;
+pub mod left;
 pub mod notes;
 pub mod react;
+pub mod remind;
 pub mod report;
 pub mod settle;
 pub mod state;

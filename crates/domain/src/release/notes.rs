@@ -2,11 +2,13 @@
 
 use super::event::Event;
 use super::hold::Hold;
+use super::remind;
 use super::state::{Decision, Release, Stage, Verdict};
 use crate::board::{Begin, TaskEvent};
 use crate::effect::{Effect, Note, Topic};
 use crate::key::{Generation, TargetKey, TaskKey, TaskKind};
 use crate::report::Finding;
+use crate::time::Span;
 
 /// Messages of an event, from the states around it.
 #[must_use]
@@ -136,6 +138,7 @@ fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
             &[Topic::Releases, Topic::Regression],
             format!("kickoff is at {}", release.draft.kickoff_at),
         ),
+        Event::ReminderFired { reminder } if remind::of_waits(reminder) => Some(wait_news(release, reminder)),
         Event::ReminderFired { .. } => plain(
             "REGRESSION_KICKOFF_REMINDER",
             &[Topic::Regression],
@@ -179,6 +182,26 @@ fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
         | Event::FactChanged { .. }
         | Event::RunCancelled { .. } => None,
     }
+}
+
+/// What waits for people, and since when.
+fn wait_news(release: &Release, reminder: &str) -> News {
+    let waits = remind::waits(release);
+    let long = remind::of_waits_at(reminder).is_some_and(|now| {
+        let longest = waits.first().map(|wait| now - wait.since);
+        longest.is_some_and(|span| span >= Span::days(remind::WAIT_CRITICAL_DAYS))
+    });
+    let topics: &'static [Topic] = if long {
+        &[Topic::Releases, Topic::Critical]
+    } else {
+        &[Topic::Releases]
+    };
+    let since = |wait: &remind::Wait| wait.since.format("%Y-%m-%d %H:%M UTC");
+    let lines = waits
+        .iter()
+        .map(|wait| format!("{} (since {})", wait.sentence, since(wait)))
+        .collect();
+    ("WAIT_REMINDER", topics, "waits for people".to_owned(), lines)
 }
 
 fn stage_news(release: &Release, stage: Stage) -> Option<News> {
@@ -255,6 +278,7 @@ fn build_news(build: &super::state::Build) -> Option<News> {
         .iter()
         .chain(build.artifact_url.iter())
         .cloned()
+        .chain(build.lacks_file().then(|| "no file came with it".to_owned()))
         .collect();
     Some((
         kind,

@@ -7,6 +7,7 @@ use super::catalogue;
 use super::event::Event;
 use super::gate::{self, Context};
 use super::hold::{self, Scope};
+use super::remind;
 use super::state::{AutomationWanted, BuildsWanted, Cycle, CycleState, Release, Slot, Stage, Verdict};
 use super::work;
 use crate::board::{
@@ -18,9 +19,6 @@ use crate::plan::{GatedStage, MissedSlot};
 use crate::report::{Cause, Class, Outcome};
 use crate::time::Timestamp;
 
-/// How long before a slot people are reminded of it.
-pub const SLOT_REMINDER_MINUTES: i64 = 60;
-
 /// The next consequence of the state, if it has one.
 #[must_use]
 pub fn settle(release: &Release, cx: &Context<'_>) -> Option<Event> {
@@ -30,63 +28,13 @@ pub fn settle(release: &Release, cx: &Context<'_>) -> Option<Event> {
             .or_else(|| next_start(release, cx.now))
             .map(task);
     }
-    reminder(release, cx.now)
+    remind::reminder(release, cx.now)
         .or_else(|| board::doubt_due(&release.board, cx.now).map(task))
         .or_else(|| board::overdue(&release.board, cx.now).map(task))
         .or_else(|| verdict(release).map(task))
         .or_else(|| unformed(release).map(task))
         .or_else(|| next_start(release, cx.now).map(task))
         .or_else(|| stage(release, cx))
-}
-
-fn reminder(release: &Release, now: Timestamp) -> Option<Event> {
-    due_reminders(release)
-        .into_iter()
-        .find(|(_, at)| *at <= now)
-        .map(|(reminder, _)| Event::ReminderFired { reminder })
-}
-
-/// Reminders still to come, with the key that contains the date each is for.
-#[must_use]
-pub fn due_reminders(release: &Release) -> Vec<(String, Timestamp)> {
-    let mut all = Vec::new();
-    if release.stage == Stage::NotStarted
-        && let Some(at) = release.draft.kickoff_reminder_at
-    {
-        all.push((kickoff_reminder(release.draft.kickoff_at, at), at));
-    }
-    if matches!(
-        release.stage,
-        Stage::Kickoff | Stage::AwaitingRegression | Stage::Regression
-    ) {
-        for slot in release.slots.values() {
-            let (reminder, at) = slot_reminder(slot);
-            // A slot planned at shorter notice than the reminder's lead has nothing left to remind of.
-            if at > release.created_at {
-                all.push((reminder, at));
-            }
-        }
-    }
-    all.retain(|(key, _)| !release.reminders.contains(key));
-    all
-}
-
-/// The key of the kickoff's reminder: for which kickoff, and when. An edit of either makes another reminder.
-#[must_use]
-pub fn kickoff_reminder(kickoff_at: Timestamp, at: Timestamp) -> String {
-    format!(
-        "PRE_KICKOFF_REMINDER/{}/{}",
-        kickoff_at.to_rfc3339(),
-        at.to_rfc3339()
-    )
-}
-
-/// The key of a slot's reminder, with the date it is for, and when it is due.
-#[must_use]
-pub fn slot_reminder(slot: &Slot) -> (String, Timestamp) {
-    let at = slot.at - crate::time::Span::minutes(SLOT_REMINDER_MINUTES);
-    let key = format!("REGRESSION_KICKOFF_REMINDER/{}/{}", slot.id, slot.at.to_rfc3339());
-    (key, at)
 }
 
 /// Automation whose totals have been read comes to its verdict.
@@ -486,7 +434,7 @@ pub fn agenda(release: &Release) -> Vec<Timestamp> {
     if release.terminal() || release.stage == Stage::Completed {
         return all;
     }
-    all.extend(due_reminders(release).into_iter().map(|(_, at)| at));
+    all.extend(remind::due_reminders(release).into_iter().map(|(_, at)| at));
     all.extend(release.board.iter().filter_map(|task| match &task.state {
         TaskState::AwaitingCallback { deadline, .. } => Some(*deadline),
         TaskState::Pending

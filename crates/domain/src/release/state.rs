@@ -190,6 +190,15 @@ pub struct Build {
     pub at: Timestamp,
 }
 
+impl Build {
+    /// Whether it is of a run that should have left a file and did not. What TestFlight has is not handed on.
+    #[must_use]
+    pub fn lacks_file(&self) -> bool {
+        let of_a_run = self.url.is_some();
+        of_a_run && self.artifact_url.is_none() && self.task.kind != TaskKind::TriggerTestFlightBuild
+    }
+}
+
 /// A recorded decision at a gate, bound to the commit it was taken on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -323,6 +332,12 @@ pub struct Release {
     /// The event at which the holds that reach a target's child last changed: a child that knows less is told again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<TargetKey, u64>,
+    /// When it came to its stage; none in states of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_since: Option<Timestamp>,
+    /// Since when children say of themselves what they say now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lanes_since: BTreeMap<TargetKey, Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the last event happened.
@@ -353,6 +368,8 @@ impl Release {
             reminders: BTreeSet::new(),
             rework: Rework::default(),
             told: BTreeMap::new(),
+            stage_since: Some(at),
+            lanes_since: BTreeMap::new(),
             created_at: at,
             updated_at: at,
         }
@@ -470,6 +487,7 @@ impl Release {
             Event::Task { event } => self.evolve_task(event, at),
             Event::StageEntered { stage } => {
                 self.stage = *stage;
+                self.stage_since = Some(at);
                 match stage {
                     Stage::Regression => {
                         // A trigger was given for what had been tested then.
@@ -533,7 +551,7 @@ impl Release {
                 self.released.insert(*stage);
             }
             Event::ReminderFired { reminder } | Event::ReminderSkipped { reminder } => {
-                self.reminders.insert(reminder.clone());
+                super::remind::note(self, reminder);
             }
             Event::Edited { edit } => edit.apply(&mut self.draft),
             Event::BuildModeChanged { target, mode } => {
@@ -542,7 +560,12 @@ impl Release {
                 }
             }
             Event::ShipmentChanged { target, shipment } => {
-                self.shipments.insert(*target, shipment.clone());
+                let before = self.shipments.insert(*target, shipment.clone());
+                let says = |it: &Shipment| (it.submission, it.state.status.clone(), it.state.blocker.clone());
+                let same = before.is_some_and(|before| says(&before) == says(shipment));
+                if !same {
+                    self.lanes_since.insert(*target, at);
+                }
             }
             Event::Reworked { to, .. } => self.note_rework(*to),
             Event::Replanned { plan, .. } => self.draft.plan = plan.as_ref().clone(),

@@ -11,7 +11,9 @@ use delivr_domain::plan::{Deadlines, GatedStage, Plan, StoreSettings};
 use delivr_domain::release::command::PAST_TOLERANCE_SECONDS;
 use delivr_domain::release::gate::FACT_LIFETIME_SECONDS;
 use delivr_domain::release::hold::{Hold, Scope, blocks, is_stopped};
-use delivr_domain::release::settle::SLOT_REMINDER_MINUTES;
+use delivr_domain::release::remind::{
+    SLOT_REMINDER_MINUTES, WAIT_CRITICAL_DAYS, WAIT_GIVEN_UP_DAYS, WAIT_REMINDER_HOURS,
+};
 use delivr_domain::release::state::{AutomationWanted, BuildsWanted, Release};
 use delivr_domain::release::{catalogue, work};
 use std::collections::{BTreeMap, BTreeSet};
@@ -498,6 +500,21 @@ pub(crate) fn waits() -> String {
         (
             "People are reminded before a slot",
             format!("{SLOT_REMINDER_MINUTES} minutes"),
+            "fixed",
+        ),
+        (
+            "People are reminded of what waits for them, on working days, each",
+            format!("{WAIT_REMINDER_HOURS} hours"),
+            "fixed",
+        ),
+        (
+            "Such a reminder is critical when the wait has lasted",
+            format!("{WAIT_CRITICAL_DAYS} days"),
+            "fixed",
+        ),
+        (
+            "Nobody is reminded any more after",
+            format!("{WAIT_GIVEN_UP_DAYS} days"),
             "fixed",
         ),
         (

@@ -16,7 +16,7 @@ use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue
 use delivr_domain::release::gate::{self, Context};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::state::{Phase, Release, Shipment, Stage};
-use delivr_domain::release::{Event as ReleaseEvent, settle};
+use delivr_domain::release::{Event as ReleaseEvent, remind};
 use delivr_domain::report::Outcome;
 use delivr_domain::time::{Span, Timestamp};
 use delivr_testkit::memory::MemoryStore;
@@ -416,9 +416,12 @@ fn in_time(shared: &Shared, id: AggregateId, before: &Aggregate, event: &Event) 
             .iter()
             .filter_map(|slot| release.slots.get(slot))
             .any(|slot| early(slot.at)),
-        Event::Release(ReleaseEvent::ReminderFired { reminder }) => settle::due_reminders(release)
-            .iter()
-            .any(|(key, at)| key == reminder && early(*at)),
+        Event::Release(ReleaseEvent::ReminderFired { reminder }) => {
+            remind::due_reminders(release).iter().any(|(key, at)| {
+                let same = key == reminder || (remind::of_waits(key) && remind::of_waits(reminder));
+                same && early(*at)
+            })
+        }
         Event::Release(_) | Event::Submission(_) | Event::Rollout(_) => false,
     };
     if too_early {

@@ -4,6 +4,7 @@ use delivr_domain::aggregate::Event;
 use delivr_domain::board::TaskEvent;
 use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
+use delivr_domain::release::remind;
 use delivr_domain::report::{Exposure, Held};
 use delivr_domain::rollout::Event as RolloutEvent;
 use delivr_domain::submission::Event as SubmissionEvent;
@@ -132,8 +133,12 @@ fn release(event: &ReleaseEvent) -> String {
             };
             with(said, reason.as_deref())
         }
-        ReleaseEvent::ReminderFired { reminder } => format!("reminded: {reminder}"),
-        ReleaseEvent::ReminderSkipped { reminder } => format!("reminder passed by: {reminder}"),
+        ReleaseEvent::ReminderFired { reminder } => {
+            format!("people were reminded of {}", reminded_of(reminder))
+        }
+        ReleaseEvent::ReminderSkipped { reminder } => {
+            format!("too late to remind people of {}", reminded_of(reminder))
+        }
         ReleaseEvent::Edited { edit } => format!("edited {}", fields(edit).join(", ")),
         ReleaseEvent::BuildModeChanged { target, mode } => format!("builds of {target} come by {mode}"),
         ReleaseEvent::ShipmentChanged { target, shipment } => with(
@@ -239,6 +244,17 @@ fn task(event: &TaskEvent) -> String {
         TaskEvent::DoubtSettled { key, found } => {
             format!("{} was looked for once more: {} found", key.task, found.len())
         }
+    }
+}
+
+/// What a reminder is of, by its key.
+fn reminded_of(reminder: &str) -> &'static str {
+    if remind::of_waits(reminder) {
+        "what waits for them"
+    } else if reminder.starts_with("PRE_KICKOFF") {
+        "the kickoff"
+    } else {
+        "a regression round"
     }
 }
 

@@ -141,6 +141,8 @@ pub(crate) struct BuildView {
     /// AVAILABLE, or COMMIT_UNKNOWN where nobody says which commit it is of.
     build_status: &'static str,
     artifact_url: Option<String>,
+    /// Whether its run should have left a file and did not.
+    lacks_file: bool,
     sha: Option<String>,
     /// How the commit is known: OBSERVED, DECLARED or ABSENT.
     sha_origin: &'static str,
@@ -167,6 +169,7 @@ pub(crate) fn build(release: &Release, build: &Build) -> BuildView {
             "COMMIT_UNKNOWN"
         },
         artifact_url: build.artifact_url.clone(),
+        lacks_file: build.lacks_file(),
         sha: build.sha.as_ref().map(ToString::to_string),
         sha_origin: build.origin.word(),
         at: build.at,

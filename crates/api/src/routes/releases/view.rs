@@ -13,6 +13,7 @@ use delivr_domain::key::TargetKey;
 use delivr_domain::plan::{GatedStage, TargetPlan};
 use delivr_domain::release::gate::Blocker;
 use delivr_domain::release::hold::{self, Hold};
+use delivr_domain::release::left;
 use delivr_domain::release::{Release, settle};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -105,6 +106,9 @@ pub(crate) struct ReleaseView {
     targets: Vec<TargetView>,
     /// Why it does not advance; a release without holds goes on by itself.
     holds: Vec<HoldView>,
+    /// What a release that was given up has left at vendors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_behind: Vec<LeftView>,
     orchestration: OrchestrationView,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -121,6 +125,20 @@ pub(crate) struct ReleaseView {
     /// What keeps the next gate closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     blockers: Option<Vec<BlockerView>>,
+}
+
+/// Something that a release which was given up has left at a vendor.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LeftView {
+    /// BRANCH, TAG, TICKET, TEST_RUN, STORE_BUILD or STORE_VERSION.
+    kind: &'static str,
+    /// What the vendor calls it.
+    id: String,
+    /// Where a person can look at it.
+    url: Option<String>,
+    /// The target it belongs to, if it is one's.
+    target: Option<&'static str>,
 }
 
 /// How the machine stands.
@@ -246,6 +264,15 @@ pub(crate) fn release(
             .map(|(key, plan)| target(release, *key, plan))
             .collect(),
         holds: holds(release),
+        left_behind: left::left_behind(release)
+            .into_iter()
+            .map(|left| LeftView {
+                kind: left.kind.word(),
+                id: left.id,
+                url: left.url,
+                target: left.target.map(TargetKey::word),
+            })
+            .collect(),
         orchestration: OrchestrationView {
             last_sweep_at,
             next_wake_at: settle::agenda(release).into_iter().min(),

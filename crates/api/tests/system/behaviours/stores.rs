@@ -111,7 +111,15 @@ async fn an_archived_release_cleans_up_and_reports_it() {
                 .then_some(())
         })
         .await;
-    assert_eq!(release.read(&stage).await["phase"], "ARCHIVED");
+    let read = release.read(&stage).await;
+    assert_eq!(read["phase"], "ARCHIVED");
+    let left: Vec<&str> = read["leftBehind"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(left, ["TAG", "TEST_RUN"], "branch and ticket are gone: {read}");
     assert_eq!(stage.performed("jira", "transition"), 1);
     stage
         .http

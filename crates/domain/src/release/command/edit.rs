@@ -4,7 +4,7 @@ use super::{PAST_TOLERANCE_SECONDS, Rejection, cancel_open, illegal};
 use crate::board::{TaskEvent, TaskState};
 use crate::release::event::{Edit, Event};
 use crate::release::state::{CycleState, Release, Stage};
-use crate::release::{catalogue, settle};
+use crate::release::{catalogue, remind};
 use crate::time::{Span, Timestamp};
 
 pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -54,7 +54,7 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
         && at <= now
     {
         events.push(Event::ReminderSkipped {
-            reminder: settle::kickoff_reminder(draft.kickoff_at, at),
+            reminder: remind::kickoff_reminder(draft.kickoff_at, at),
         });
     }
     Ok(events)
