@@ -10,7 +10,7 @@ use delivr_app::stored::{STATE_FORMAT, read_event, read_state};
 use delivr_domain::aggregate::{Aggregate, Event};
 use delivr_domain::board::{StepResult, TaskEvent, TaskState};
 use delivr_domain::effect::Effect;
-use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey};
+use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey, TaskKey};
 use delivr_domain::plan::GatedStage;
 use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
 use delivr_domain::release::gate::{self, Context};
@@ -288,16 +288,26 @@ fn learn(shared: &Shared, checker: &mut Checker, id: AggregateId, event: &Event)
             {
                 shared.cry(id, Cry::Again(*task));
             }
-            let mut poison = lock(&shared.poison);
-            if *poison == Some(*task) {
-                *poison = None;
-            }
+            wears_off(shared, *task);
+            None
+        }
+        // What a store has refused is taken for what was sent: only a person hands it in anew, and not for ever.
+        Some(TaskEvent::Completed { task, .. }) => {
+            wears_off(shared, *task);
             None
         }
         Some(_) | None => None,
     };
     if let Some(reference) = reference {
         checker.known.entry(id).or_default().insert(reference.id.clone());
+    }
+}
+
+/// A write that kills whoever sends it does so until its task is over.
+fn wears_off(shared: &Shared, task: TaskKey) {
+    let mut poison = lock(&shared.poison);
+    if *poison == Some(task) {
+        *poison = None;
     }
 }
 
