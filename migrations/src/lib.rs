@@ -30,6 +30,7 @@ mod m20261122_000013_status_links;
 mod m20261122_000014_exchanges;
 mod m20261122_000015_listing;
 mod m20261122_000016_views;
+mod m20261122_000017_health;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000014_exchanges::Migration),
             Box::new(m20261122_000015_listing::Migration),
             Box::new(m20261122_000016_views::Migration),
+            Box::new(m20261122_000017_health::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! Open vendor connections, made from stored integrations and kept until the integration changes.
 
+use crate::health::Gathered;
 use crate::vault::Vault;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
@@ -25,6 +26,7 @@ pub enum ConnectError {
 pub struct Connections {
     open: Mutex<BTreeMap<IntegrationId, (u64, Connection)>>,
     reached_at: Option<Url>,
+    health: Arc<Gathered>,
 }
 
 impl Connections {
@@ -59,9 +61,41 @@ impl Connections {
         {
             return Ok(connection.clone());
         }
-        let connection = connect(registry, vault, &integration)?;
+        let connection = self.connect(registry, vault, &integration)?;
         self.lock().insert(id, (integration.version, connection.clone()));
         Ok(connection)
+    }
+
+    /// A new connection of an integration, whose calls are told of in [`Connections::health`].
+    ///
+    /// # Errors
+    /// [`ProviderError`] of kind `Misconfigured`, saying what to change.
+    pub fn connect(
+        &self,
+        registry: &Registry,
+        vault: &Vault,
+        integration: &Integration,
+    ) -> Result<Connection, ProviderError> {
+        let descriptor = registry
+            .find(integration.port, &integration.provider)
+            .ok_or_else(|| {
+                unusable(
+                    ProviderErrorKind::Misconfigured,
+                    &format!("this build has no provider `{}`", integration.provider),
+                )
+            })?;
+        let credentials = vault
+            .credentials(integration.tenant, integration.id, &integration.sealed)
+            .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))?
+            .told_to(self.health.account(integration.tenant, integration.id));
+        (descriptor.connect)(&integration.config, &credentials)
+            .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))
+    }
+
+    /// How it goes with the integrations that this process calls.
+    #[must_use]
+    pub const fn health(&self) -> &Arc<Gathered> {
+        &self.health
     }
 
     /// The address under which vendors reach this installation, if it was set.
@@ -74,30 +108,6 @@ impl Connections {
         // A panic while the map is held leaves it whole: every change is one insert.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A new connection of an integration.
-///
-/// # Errors
-/// [`ProviderError`] of kind `Misconfigured`, saying what to change.
-pub fn connect(
-    registry: &Registry,
-    vault: &Vault,
-    integration: &Integration,
-) -> Result<Connection, ProviderError> {
-    let descriptor = registry
-        .find(integration.port, &integration.provider)
-        .ok_or_else(|| {
-            unusable(
-                ProviderErrorKind::Misconfigured,
-                &format!("this build has no provider `{}`", integration.provider),
-            )
-        })?;
-    let credentials = vault
-        .credentials(integration.tenant, integration.id, &integration.sealed)
-        .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))?;
-    (descriptor.connect)(&integration.config, &credentials)
-        .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))
 }
 
 fn unusable(kind: ProviderErrorKind, sentence: &str) -> ProviderError {

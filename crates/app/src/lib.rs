@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod connections;
+pub mod health;
 pub mod inbox;
 pub mod room;
 pub mod run_effect;

@@ -1,9 +1,12 @@
-//! What a process with a worker does beside the work: shows how much waits, and forgets what has ended.
+//! What a process with a worker does beside the work: shows how much waits, writes how it goes with integrations, and
+//! forgets what has ended.
 //!
 //! Any number of processes may do this at once. Nothing waits for it, and a release would go its way without.
 
 use delivr_app::App;
 use delivr_persistence::{Backlog, Due, SqlStore};
+use futures_util::FutureExt as _;
+use futures_util::future::join;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
@@ -32,8 +35,49 @@ const KINDS: &[&str] = &[
     "MESSAGE",
 ];
 
+/// Pause between two times of writing how it goes with integrations: a process that is killed takes so much with it.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
 /// Runs until `stop` is ready. `retention` none forgets nothing.
 pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop.shared());
+    join(
+        look_after(app, store, retention, stop.clone()),
+        health(app, stop.as_mut()),
+    )
+    .await;
+}
+
+/// Writes how it goes with the integrations that this process calls, from time to time and once more when `stop` is ready:
+/// what every process does that may call a vendor.
+pub async fn health(app: &App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut times = interval_at(Instant::now() + TELL_EVERY, TELL_EVERY);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let last = tokio::select! {
+            () = &mut stop => true,
+            _ = times.tick() => false,
+        };
+        match app.connections.health().write(app.store.as_ref()).await {
+            Ok(0) => {}
+            Ok(integrations) => tracing::debug!(integrations, "wrote how it goes with integrations"),
+            Err(error) => {
+                tracing::warn!(%error, "how it goes with integrations could not be written; trying again later");
+            }
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+async fn look_after(
+    app: &App,
+    store: &SqlStore,
+    retention: Option<Duration>,
+    stop: impl Future<Output = ()>,
+) {
     let mut stop = pin!(stop);
     let mut looks = interval_at(Instant::now(), LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -8,7 +8,7 @@ use delivr_domain::names::RefName;
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_provider_kit::paging::next_link;
-use delivr_provider_kit::{Answer, Deps, Intent, Method};
+use delivr_provider_kit::{Answer, HttpClient, Intent, Method};
 use http::header::ACCEPT;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     pub(crate) fn new(
         adapter: Adapter,
-        deps: &Deps,
+        (http, clock): (HttpClient, Arc<dyn Clock>),
         base: Url,
         owner: String,
         repository: String,
@@ -117,8 +117,8 @@ impl Client {
     ) -> Self {
         Self {
             adapter,
-            transport: Guarded::new(deps.http.clone()),
-            clock: deps.clock.clone(),
+            transport: Guarded::new(http),
+            clock,
             site: site_of(&base),
             base,
             owner,

@@ -8,6 +8,7 @@ mod account;
 mod auth;
 mod client;
 mod errors;
+mod limits;
 pub mod settings;
 mod transport;
 pub mod webhook;

@@ -3,9 +3,10 @@
 use crate::Adapter;
 use crate::auth::{App, Auth};
 use crate::client::Client;
+use crate::limits;
 use delivr_domain::ports::provider::{ConfigError, Credentials};
-use delivr_provider_kit::Deps;
 use delivr_provider_kit::schema::{Field, base_url, only_credentials, secret, wrong, wrong_credential};
+use delivr_provider_kit::{Deps, ReadLimits};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -72,7 +73,13 @@ pub fn connect(
     check_name("owner", &owner, "")?;
     check_name("repository", &repository, "._")?;
     let auth = authentication(&repository, credentials)?;
-    Ok(Client::new(adapter, deps, base, owner, repository, auth))
+    let read: ReadLimits = match &auth {
+        Auth::Token(_) => limits::of_token,
+        Auth::App(_) => limits::of_app,
+    };
+    let http = deps.http.of(credentials).reading(read);
+    let parts = (http, deps.clock.clone());
+    Ok(Client::new(adapter, parts, base, owner, repository, auth))
 }
 
 /// GitHub's rules for names: letters, digits and hyphens, in repositories also dots and underscores.

@@ -19,6 +19,7 @@ mod directory;
 mod effects;
 mod error;
 mod group;
+mod health;
 mod history;
 mod inbox;
 mod integrations;

@@ -55,7 +55,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         .find_map(|name| text(headers, name).and_then(|hint| read_hint(hint, now)))
 }
 
-fn read_hint(hint: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn read_hint(hint: &str, now: Timestamp) -> Option<Duration> {
     let hint = hint.trim();
     let until = |at: Timestamp| (at - now).to_std().unwrap_or(Duration::ZERO);
     let span = if let Ok(number) = hint.parse::<f64>() {

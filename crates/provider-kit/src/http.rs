@@ -4,11 +4,13 @@
 use crate::address::{AddressPolicy, GuardedResolver, Refusal, refusal_in};
 use crate::classify::{classify, is_html, retry_after, vendor_words};
 use crate::exchange::Noting;
+use crate::gauge::{Judged, ReadLimits, Teller};
 use crate::redact::Redactor;
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
+use delivr_domain::ports::provider::Credentials;
 use delivr_domain::time::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
@@ -266,6 +268,8 @@ pub struct Answer {
     intent: Intent,
     redactor: Redactor,
     at: Timestamp,
+    /// What the adapter makes of it, for whoever keeps the integration's account.
+    judged: Option<Arc<Judged>>,
 }
 
 impl Answer {
@@ -349,7 +353,21 @@ impl Answer {
         ) {
             error.retry_after = retry_after(&self.headers, self.at);
         }
+        if let Some(judged) = &self.judged {
+            judged.instead(&error);
+        }
         error
+    }
+
+    /// When it had come, by our clock.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// What the adapter wanted, in its own word.
+    pub(crate) const fn operation(&self) -> &'static str {
+        self.operation
     }
 
     /// The vendor's own words, redacted and cut.
@@ -423,6 +441,7 @@ pub struct HttpClient {
     clock: Arc<dyn Clock>,
     timeout: Duration,
     max_answer: usize,
+    teller: Option<Teller>,
 }
 
 impl std::fmt::Debug for HttpClient {
@@ -481,7 +500,25 @@ impl HttpClient {
             clock,
             timeout: settings.timeout.min(LONGEST_CALL),
             max_answer: settings.max_answer,
+            teller: None,
         })
+    }
+
+    /// The same client for the calls made with these credentials: whoever keeps their integration's account is told what
+    /// came of each, as the adapter judges it.
+    #[must_use]
+    pub fn of(&self, credentials: &Credentials) -> Self {
+        Self {
+            teller: Teller::of(credentials),
+            ..self.clone()
+        }
+    }
+
+    /// The same, which also tells what the vendor says of its limits in each answer.
+    #[must_use]
+    pub fn reading(mut self, limits: ReadLimits) -> Self {
+        self.teller = self.teller.map(|teller| teller.reading(limits));
+        self
     }
 
     /// Makes the call once and reads the whole answer, whatever its status; a read follows redirects on its own host.
@@ -518,9 +555,31 @@ impl HttpClient {
             }
             let took = self.clock.monotonic().0.saturating_sub(began.0);
             measure(call.provider, call.operation, &answer, took);
-            answer
+            match &self.teller {
+                Some(teller) => self.told(teller, &call, answer),
+                None => answer,
+            }
         };
         within.instrument(span).await
+    }
+
+    /// An answer is told of when it has been read: by then the adapter has said what it makes of it.
+    fn told(
+        &self,
+        teller: &Teller,
+        call: &Call,
+        answer: Result<Answer, ProviderError>,
+    ) -> Result<Answer, ProviderError> {
+        match answer {
+            Ok(mut answer) => {
+                answer.judged = Some(teller.judged(&answer));
+                Ok(answer)
+            }
+            Err(error) => {
+                teller.failed(call.operation, self.clock.now(), &error);
+                Err(error)
+            }
+        }
     }
 
     async fn follow(&self, call: &Call) -> Result<Answer, ProviderError> {
@@ -621,6 +680,7 @@ impl HttpClient {
             intent: call.intent,
             redactor: call.redactor.clone(),
             at: self.clock.now(),
+            judged: None,
         })
     }
 }

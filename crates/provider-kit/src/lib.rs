@@ -8,6 +8,7 @@ pub mod address;
 pub mod classify;
 pub mod deps;
 pub mod exchange;
+mod gauge;
 pub mod http;
 mod mask;
 pub mod paging;
@@ -17,6 +18,7 @@ pub mod signature;
 
 pub use address::{AddressPolicy, PolicyError, Refusal};
 pub use deps::{Deps, SystemClock};
+pub use gauge::{Limits, ReadLimits, Teller, header_number, plain_limits};
 pub use http::{Answer, Body, Call, HttpClient, HttpSettings, Intent};
 pub use redact::Redactor;
 pub use reqwest::{Method, StatusCode, header};

@@ -179,6 +179,8 @@ async fn of_a_lost_answer_the_request_is_kept() {
         let http = client();
         let mut going = std::pin::pin!(during(Some(&Ears), &ear, http.send(call)));
         let asked = tokio::select! {
+            // In this order: a connection of the call before may still wait to be accepted.
+            biased;
             _ = &mut going => None,
             asked = silent.accept() => Some(asked),
         };

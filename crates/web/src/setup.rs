@@ -114,8 +114,83 @@ pub(crate) struct Integration {
     pub(crate) verified_at: Option<DateTime<Utc>>,
     pub(crate) webhook_url: Option<String>,
     pub(crate) last_delivery_at: Option<DateTime<Utc>>,
+    pub(crate) last_call: Option<LastCall>,
+    pub(crate) last_answered_at: Option<DateTime<Utc>>,
+    pub(crate) failing: Option<Failing>,
+    pub(crate) quota: Vec<Quota>,
+    pub(crate) credential: Option<Credential>,
     pub(crate) version: u64,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// A call through an integration.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct LastCall {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) operation: String,
+    pub(crate) outcome: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) vendor: Option<String>,
+}
+
+impl LastCall {
+    pub(crate) fn tone(&self) -> &'static str {
+        match self.outcome.as_str() {
+            "ANSWERED" => "good",
+            "THROTTLED" => "warn",
+            _ => "bad",
+        }
+    }
+    pub(crate) fn said(&self) -> String {
+        match self.outcome.as_str() {
+            "ANSWERED" => "Answered".to_owned(),
+            "REFUSED" => "Refused".to_owned(),
+            "THROTTLED" => "Too many calls".to_owned(),
+            "FAILED" => "Vendor in trouble".to_owned(),
+            "UNREACHABLE" => "No answer".to_owned(),
+            other => words(other),
+        }
+    }
+    /// The adapter's word for what it wanted, for people.
+    pub(crate) fn wanted(&self) -> String {
+        self.operation.replace('_', " ")
+    }
+}
+
+/// Calls in a row that were not answered.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Failing {
+    pub(crate) calls: u32,
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// A vendor's limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Quota {
+    pub(crate) name: String,
+    pub(crate) limit: u64,
+    pub(crate) remaining: u64,
+    pub(crate) resets_at: Option<DateTime<Utc>>,
+    pub(crate) told_at: DateTime<Utc>,
+    pub(crate) low: bool,
+}
+
+/// The end of a credential.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Credential {
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) expires: String,
+}
+
+impl Credential {
+    pub(crate) fn over(&self) -> bool {
+        self.expires == "OVER"
+    }
+    pub(crate) fn soon(&self) -> bool {
+        self.expires == "SOON"
+    }
 }
 
 impl Integration {
@@ -134,6 +209,30 @@ impl Integration {
     }
     pub(crate) fn works(&self) -> bool {
         self.verification_status == "VALID"
+    }
+    /// What should be seen to, in a word, with the class of its badge.
+    pub(crate) fn marks(&self) -> Vec<(&'static str, String)> {
+        let mut marks = Vec::new();
+        if let Some(failing) = &self.failing {
+            marks.push(match failing.calls {
+                1 => ("warn", "1 call not answered".to_owned()),
+                many => ("bad", format!("{many} calls not answered")),
+            });
+        }
+        match &self.credential {
+            Some(end) if end.over() => marks.push(("bad", "Credential ended".to_owned())),
+            Some(end) if end.soon() => marks.push(("warn", "Credential ends soon".to_owned())),
+            Some(_) | None => {}
+        }
+        if self.low().is_some() {
+            marks.push(("warn", "Few calls left".to_owned()));
+        }
+        marks
+    }
+    /// The limit of which the smallest part is left, when that is little.
+    pub(crate) fn low(&self) -> Option<&Quota> {
+        let low = self.quota.iter().filter(|it| it.low);
+        low.min_by_key(|it| it.remaining.saturating_mul(1_000) / it.limit.max(1))
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn shared(settings: &Settings, app: &App, store: &SqlStore) -> anyhow
 pub(super) async fn run(
     server: Server,
     shared: &Shared,
-    worker: Option<Embedded>,
+    worker: Embedded,
     asked: impl Future<Output = std::io::Result<()>>,
 ) -> anyhow::Result<()> {
     let handle = server.handle();
@@ -82,9 +82,7 @@ pub(super) async fn run(
         ended = &mut server => ended,
     };
     // The worker ends last: what the last answers set in motion may still be begun, and what is under way finishes.
-    if let Some(worker) = worker {
-        worker.stop().await?;
-    }
+    worker.stop().await?;
     ended.context("the server")?.context("serving the API")
 }
 
@@ -99,16 +97,26 @@ fn limits(settings: &Settings) -> RateLimits {
     }
 }
 
-/// A worker inside this process.
+/// What goes on inside this process beside the answers: a worker, or what a process without one does too.
 pub(super) struct Embedded {
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl Embedded {
-    pub(super) fn start(settings: &Settings, app: App, store: SqlStore) -> Option<Self> {
+    pub(super) fn start(settings: &Settings, app: App, store: SqlStore) -> Self {
         match settings.worker {
-            WorkerMode::None => None,
+            WorkerMode::None => {
+                let (stop, stopped) = oneshot::channel();
+                let running = tokio::spawn(async move {
+                    upkeep::health(&app, async {
+                        // A sender that has gone away means the same as one that sent.
+                        let _either = stopped.await;
+                    })
+                    .await;
+                });
+                Self { stop, running }
+            }
             WorkerMode::Embedded => {
                 let name = format!("api-{}", std::process::id());
                 let worker = Worker::new(
@@ -142,7 +150,7 @@ impl Embedded {
                     });
                     join(working, upkeep).await;
                 });
-                Some(Self { stop, running })
+                Self { stop, running }
             }
         }
     }

@@ -14,6 +14,7 @@ mod support;
 mod conventions;
 mod doctor;
 mod document;
+mod health;
 mod inbound;
 mod integrations;
 mod limits;

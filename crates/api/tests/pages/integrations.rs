@@ -3,6 +3,10 @@
 use crate::browser::{Browser, Form, form_to, unescaped};
 use crate::headers::sound;
 use crate::support::{Api, Reply, jenkins_body};
+use chrono::TimeDelta;
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::health::{Called, Expiry, Health, LastCall, Quota};
+use delivr_domain::ports::store::HealthOf;
 use delivr_sandbox::{Running, Sandbox};
 use serde_json::{Value, json};
 
@@ -347,4 +351,63 @@ async fn names_are_texts_wherever_they_stand() {
         assert_eq!(reply.status, 404, "{place}: {}", reply.text);
         sound(&reply, place);
     }
+}
+
+#[tokio::test]
+async fn what_calls_tell_is_shown_and_warned_of() {
+    let api = Api::start().await;
+    let browser = Browser::signed_in(&api, "VIEWER").await;
+    let id = api.jenkins("our CI").await;
+    let path = format!("/integrations/ci-cd/{id}");
+    let page = browser.page(&path).await;
+    assert!(
+        page.contains("Nothing has been asked of the vendor yet."),
+        "{page}"
+    );
+    let now = api.app.clock.now();
+    let error = ProviderError::new(
+        "jenkins",
+        "start_run",
+        ProviderErrorKind::Forbidden,
+        "let it build",
+    )
+    .vendor("<script>alert(1)</script> is missing Job/Build");
+    let refused = |at| Health::of(LastCall::failed(at, "start_run", Called::Refused, &error));
+    let mut health = refused(now).merged(refused(now + TimeDelta::seconds(1)));
+    health.expiry = Some(Expiry {
+        at: Some(now + TimeDelta::days(3)),
+        told_at: now,
+    });
+    let quota = Quota {
+        limit: 5_000,
+        remaining: 12,
+        resets_at: Some(now + TimeDelta::minutes(20)),
+        told_at: now,
+    };
+    health.quotas.insert("core".to_owned(), quota);
+    let told = HealthOf {
+        tenant: api.tenant.id,
+        integration: id.parse().unwrap(),
+        health,
+    };
+    api.app.store.add_health(&[told]).await.unwrap();
+    let page = browser.page("/integrations").await;
+    for mark in ["2 calls not answered", "Credential ends soon", "Few calls left"] {
+        assert!(page.contains(mark), "{mark}: {page}");
+    }
+    let reply = browser.get(&path).await;
+    sound(&reply, "an integration with warnings");
+    let page = unescaped(&reply.text);
+    for text in [
+        "Its credential ends",
+        "12 of 5000 calls are left",
+        "Refused",
+        "start run",
+        "let it build",
+        "is missing Job/Build",
+        "2 calls, since",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!reply.text.contains("<script>alert"), "{}", reply.text);
 }

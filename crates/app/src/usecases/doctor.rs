@@ -11,8 +11,10 @@ use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::health::{Ending, Health};
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline, Service, VerificationStatus};
+use delivr_domain::time::Timestamp;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -182,6 +184,48 @@ fn of_integration(it: &Integration, providers: &App) -> Vec<Finding> {
     found
 }
 
+/// What the calls through it tell that somebody should see to before it stops a release.
+fn of_health(it: &Integration, health: &Health, now: Timestamp) -> Vec<Finding> {
+    let finding = |what: &str, why, outcome, advice: String| Finding {
+        about: About::Integration(it.port, it.id),
+        name: it.name.clone(),
+        what: what.to_owned(),
+        why,
+        outcome,
+        advice: Some(advice),
+    };
+    let mut found = Vec::new();
+    let end = integrations::ends_at(it, health).map(|at| (at, Ending::of(at, now)));
+    let why = "With an ended credential every call is refused.";
+    match end {
+        Some((at, Ending::Over)) => {
+            let advice = format!("it ended at {}; replace it, and try it again", at.to_rfc3339());
+            found.push(finding("credential lasts", why, Outcome::Missing, advice));
+        }
+        Some((at, Ending::Soon)) => {
+            let advice = format!("it ends at {}; replace it before", at.to_rfc3339());
+            found.push(finding("credential lasts", why, Outcome::Degraded, advice));
+        }
+        Some((_, Ending::Later)) | None => {}
+    }
+    for (name, quota) in health.quotas.iter().filter(|(_, quota)| quota.is_low(now)) {
+        let again = quota.resets_at.map_or_else(String::new, |at| {
+            format!("; it is given anew at {}", at.to_rfc3339())
+        });
+        let advice = format!(
+            "{} of {} calls of the limit `{name}` are left{again}; look who else uses the credential",
+            quota.remaining, quota.limit
+        );
+        found.push(finding(
+            "calls are left",
+            "Without calls left, everything waits until the vendor gives new ones.",
+            Outcome::Degraded,
+            advice,
+        ));
+    }
+    found
+}
+
 fn missing(name: &str, what: &str, why: &'static str, advice: &str) -> Finding {
     Finding {
         about: About::Installation,
@@ -298,6 +342,12 @@ async fn together(
 ) -> Result<Vec<Finding>, StoreError> {
     let integrations = app.store.integrations(tenant, None).await?;
     let services = app.store.services(tenant).await?;
+    let health = app
+        .connections
+        .health()
+        .health(app.store.as_ref(), tenant)
+        .await?;
+    let now = app.clock.now();
     let mut all = gaps(&integrations, pipelines, &services);
     for port in Port::ALL {
         for it in integrations.iter().filter(|it| it.port == *port) {
@@ -312,6 +362,9 @@ async fn together(
                 });
             }
             all.extend(of_integration(it, app));
+            if let Some(health) = health.get(&it.id) {
+                all.extend(of_health(it, health, now));
+            }
         }
     }
     all.extend(of_pipelines);

@@ -10,9 +10,11 @@ use delivr_domain::aggregate::Command;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::{ConfigError, Credentials, Descriptor, Port};
 use delivr_domain::ports::store::{Integration, VerificationStatus};
 use delivr_domain::release::command::Command as ReleaseCommand;
+use delivr_domain::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -222,6 +224,14 @@ pub async fn change(
     Ok(stored)
 }
 
+/// When the credential of an integration ends, as its vendor says; none when it does not say. What it said before the
+/// integration was last changed may be of another credential.
+#[must_use]
+pub fn ends_at(it: &Integration, health: &Health) -> Option<Timestamp> {
+    let expiry = health.expiry.filter(|said| said.told_at >= it.updated_at)?;
+    expiry.at
+}
+
 /// What uses an integration, in words for people: live releases, pipelines, services.
 ///
 /// # Errors
@@ -312,7 +322,7 @@ pub async fn verify(
 }
 
 async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus, Value), ProviderError> {
-    let outcome = match crate::connections::connect(&app.registry, &app.vault, stored) {
+    let outcome = match app.connections.connect(&app.registry, &app.vault, stored) {
         Ok(connection) => within(app.clock.as_ref(), VERIFY_LIMIT, connection.verify())
             .await
             .unwrap_or_else(|| {

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod error;
 pub mod exchange;
+pub mod health;
 pub mod kept;
 pub mod lease;
 pub mod provider;

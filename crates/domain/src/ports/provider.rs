@@ -2,6 +2,7 @@
 
 use super::error::ProviderError;
 use super::exchange::Listener;
+use super::health::Gauge;
 use super::vendor::{Chat, Cicd, Scm, Storefront, Testing, Tracker};
 use crate::key::words;
 use secrecy::SecretString;
@@ -79,13 +80,17 @@ impl Connection {
     }
 }
 
-/// Credentials of one integration, by name. Nothing shows their values.
+/// Credentials of one integration, by name, and who keeps the account of the calls made with them. Nothing shows their
+/// values.
 #[derive(Clone, Default)]
-pub struct Credentials(BTreeMap<String, SecretString>);
+pub struct Credentials {
+    secrets: BTreeMap<String, SecretString>,
+    gauge: Option<Arc<dyn Gauge>>,
+}
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
+        f.debug_list().entries(self.secrets.keys()).finish()
     }
 }
 
@@ -93,16 +98,32 @@ impl Credentials {
     /// From name and secret pairs.
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        Self(secrets.into_iter().collect())
+        Self {
+            secrets: secrets.into_iter().collect(),
+            gauge: None,
+        }
+    }
+    /// The same, whose calls are told to whoever keeps the integration's account. Without, nobody is told.
+    #[must_use]
+    pub fn told_to(self, gauge: Arc<dyn Gauge>) -> Self {
+        Self {
+            gauge: Some(gauge),
+            ..self
+        }
+    }
+    /// Who is told of the calls made with them.
+    #[must_use]
+    pub const fn gauge(&self) -> Option<&Arc<dyn Gauge>> {
+        self.gauge.as_ref()
     }
     /// The secret of the name, if set.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&SecretString> {
-        self.0.get(name)
+        self.secrets.get(name)
     }
     /// Names that are set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.secrets.keys().map(String::as_str)
     }
 }
 

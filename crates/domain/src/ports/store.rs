@@ -4,6 +4,7 @@
 //! [`StoreError::Conflict`]. A straggler: [`UnitOfWork::finish`] checks the attempt, zero rows is [`StoreError::Fenced`]
 //! unless this very attempt has finished the row already (its COMMIT answer was lost).
 
+mod health;
 mod kept;
 pub mod line;
 mod links;
@@ -12,6 +13,7 @@ pub mod search;
 mod views;
 mod work;
 
+pub use health::{HealthBook, HealthOf};
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
 pub use links::{StatusLink, StatusLinks, StatusOf};
@@ -771,7 +773,7 @@ pub trait Directory: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory + StatusLinks + Views {
+pub trait Store: Queue + Directory + StatusLinks + Views + HealthBook {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

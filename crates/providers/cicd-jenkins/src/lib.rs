@@ -86,6 +86,6 @@ fn connect(
     let base = schema::base_url(policy, "baseUrl", &config.base_url)?;
     let user = schema::secret(credentials, "username")?;
     let token = schema::secret(credentials, "apiToken")?;
-    let jenkins = Jenkins::new(http.clone(), base, user, token, config.use_crumb);
+    let jenkins = Jenkins::new(http.of(credentials), base, user, token, config.use_crumb);
     Ok(Connection::Cicd(Arc::new(jenkins)))
 }

@@ -7,7 +7,7 @@ use delivr_domain::effect::{Reference, Topic};
 use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Chat, ChatMessage, Check, Declared, Lookup, Recognition, Verification};
-use delivr_provider_kit::{Answer, Call, Deps, HttpClient};
+use delivr_provider_kit::{Answer, Call, HttpClient};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,15 +32,16 @@ pub(crate) struct Bot {
 }
 
 impl Bot {
-    pub(crate) fn new(
-        deps: &Deps,
+    pub(crate) const fn new(
+        http: HttpClient,
+        clock: Arc<dyn Clock>,
         base: Url,
         channels: BTreeMap<Topic, String>,
         token: SecretString,
     ) -> Self {
         Self {
-            http: deps.http.clone(),
-            clock: deps.clock.clone(),
+            http,
+            clock,
             base,
             channels,
             token,

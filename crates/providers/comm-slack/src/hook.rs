@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use delivr_domain::effect::Reference;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Chat, ChatMessage, Check, Declared, Lookup, Recognition, Verification};
-use delivr_provider_kit::{Answer, Call, Deps, HttpClient};
+use delivr_provider_kit::{Answer, Call, HttpClient};
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
@@ -18,12 +18,8 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    pub(crate) fn new(deps: &Deps, url: Url, secret: SecretString) -> Self {
-        Self {
-            http: deps.http.clone(),
-            url,
-            secret,
-        }
+    pub(crate) const fn new(http: HttpClient, url: Url, secret: SecretString) -> Self {
+        Self { http, url, secret }
     }
 
     fn call(&self, operation: &'static str) -> Call {

@@ -91,7 +91,7 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
             .check_url(&url)
             .map_err(|_why| wrong_credential("webhookUrl", "is an address that may not be called"))?;
         return Ok(Connection::Chat(Arc::new(hook::Hook::new(
-            deps,
+            deps.http.of(credentials),
             url,
             address.clone(),
         ))));
@@ -116,6 +116,10 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
     }
     let token = secret(credentials, "botToken")?;
     Ok(Connection::Chat(Arc::new(bot::Bot::new(
-        deps, base, channels, token,
+        deps.http.of(credentials),
+        deps.clock.clone(),
+        base,
+        channels,
+        token,
     ))))
 }

@@ -4,6 +4,7 @@
 //! for certainty: Jira's own "Clone" copies labels but no properties. Both are set by the creating call itself.
 
 mod client;
+mod limits;
 mod text;
 mod tracker;
 mod webhook;
@@ -124,6 +125,11 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
             Auth::Bearer(secret(credentials, "token")?)
         }
     };
-    let client = Client::new(deps.http.clone(), base, config.deployment, auth);
+    let client = Client::new(
+        deps.http.of(credentials).reading(limits::read),
+        base,
+        config.deployment,
+        auth,
+    );
     Ok(Connection::Tracker(Arc::new(tracker::Jira { client, config })))
 }

@@ -15,7 +15,8 @@ mod version;
 
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
 use delivr_provider_kit::schema::{self, Field};
-use delivr_provider_kit::{AddressPolicy, Deps};
+use delivr_provider_kit::{AddressPolicy, Deps, Teller};
+use program::Account;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
         deps.git_file_root.clone(),
         deps.cache_dir.clone(),
     );
+    let clock = deps.clock.clone();
     let program = Arc::new(version::Program::default());
     Descriptor {
         key: KEY,
@@ -79,14 +81,19 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
             "webhooks": false, "immutableTags": false,
         }),
         connect: Arc::new(move |config, credentials| {
-            connect((&program, &policy), root.as_ref(), &cache, config, credentials)
+            let told = Teller::of(credentials).map(|teller| Account {
+                teller,
+                clock: clock.clone(),
+            });
+            let of = (&program, &policy, told);
+            connect(of, root.as_ref(), &cache, config, credentials)
         }),
         webhook: None,
     }
 }
 
 fn connect(
-    (program, policy): (&Arc<version::Program>, &Arc<AddressPolicy>),
+    (program, policy, told): (&Arc<version::Program>, &Arc<AddressPolicy>, Option<Account>),
     root: Option<&PathBuf>,
     cache: &std::path::Path,
     config: &Value,
@@ -108,7 +115,8 @@ fn connect(
             "must start with https:// or http://",
         ));
     }
-    let repository = repository::Repository::new((program.clone(), policy.clone()), remote, access, cache);
+    let repository =
+        repository::Repository::new((program.clone(), policy.clone()), remote, access, cache).told_to(told);
     Ok(Connection::Scm(Arc::new(GitScm::new(
         repository,
         default,

@@ -5,13 +5,15 @@ use crate::KEY;
 use crate::address::{ALIAS, Access, Remote};
 use crate::copying::Copying;
 use crate::version::Program;
+use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_provider_kit::address::refusal_in;
-use delivr_provider_kit::{AddressPolicy, Redactor};
+use delivr_provider_kit::{AddressPolicy, Redactor, Teller};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
@@ -47,6 +49,20 @@ pub(crate) struct Git<'a> {
     pub(crate) remote: &'a Remote,
     pub(crate) access: &'a Access,
     pub(crate) operation: &'static str,
+    /// Who is told how it goes with the server, and by which time.
+    pub(crate) told: Option<&'a Account>,
+}
+
+/// Who keeps the account of an integration, and the time by which it is kept.
+pub(crate) struct Account {
+    pub(crate) teller: Teller,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Account")
+    }
 }
 
 impl Git<'_> {
@@ -75,7 +91,18 @@ impl Git<'_> {
         // What it needs in files is held until it has ended, and removed then.
         let (mut command, _files) = self.calling(folder).await?;
         command.args(arguments);
-        self.run(command, None).await
+        let ran = self.run(command, None).await;
+        if let Some(Account { teller, clock }) = self.told {
+            match &ran {
+                // Without a word it has nothing to complain of: it has not found what it was asked for.
+                Ok(output) if output.ok() || output.stderr.trim().is_empty() => {
+                    teller.answered(self.operation, clock.now());
+                }
+                Ok(output) => teller.refused(self.operation, clock.now(), &self.explain(output)),
+                Err(error) => teller.failed(self.operation, clock.now(), error),
+            }
+        }
+        ran
     }
 
     /// A command that talks to the server and goes on when its caller has to leave: the fetch of a large repository

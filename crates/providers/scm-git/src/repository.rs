@@ -3,7 +3,7 @@
 use crate::address::{Access, Remote};
 use crate::cache::{self, Trouble};
 use crate::copying::Copying;
-use crate::program::{Git, Output};
+use crate::program::{Account, Git, Output};
 use crate::version::Program;
 use delivr_domain::names::Sha;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
@@ -36,6 +36,7 @@ pub(crate) struct Repository {
     /// One fetch at a time into the mirror, which may outlast the call that began it; pushes and look-ups need no turn.
     fetching: Mutex<Option<Copying>>,
     pace: Pace,
+    told: Option<Account>,
 }
 
 /// How long a fetch is waited for.
@@ -82,6 +83,7 @@ impl Repository {
             mirror: cache.join("git").join(format!("{name}.git")),
             fetching: Mutex::new(None),
             pace: Pace::default(),
+            told: None,
         }
     }
 
@@ -92,7 +94,13 @@ impl Repository {
             remote: &self.remote,
             access: &self.access,
             operation,
+            told: self.told.as_ref(),
         }
+    }
+
+    /// The same, whose talk with the server is told of.
+    pub(crate) fn told_to(self, told: Option<Account>) -> Self {
+        Self { told, ..self }
     }
 
     pub(crate) fn name(&self) -> String {

@@ -137,6 +137,7 @@ mod tests {
                 remote: &web,
                 access: &Access::Open,
                 operation: "test",
+                told: None,
             };
             for _ in 0..2 {
                 let outcome = git.remote(None, &["ls-remote"]).await;

@@ -6,6 +6,7 @@ mod auth;
 mod client;
 mod config;
 mod errors;
+mod limits;
 mod model;
 mod reads;
 mod review;
@@ -57,7 +58,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
 fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Connection, ConfigError> {
     let (config, tokens) = config::read(config, credentials)?;
     let client = Client {
-        http: deps.http.clone(),
+        http: deps.http.of(credentials).reading(limits::read),
         clock: deps.clock.clone(),
         base: schema::base_url(&deps.policy, "baseUrl", &config.base_url)?,
         tokens: Arc::new(tokens),

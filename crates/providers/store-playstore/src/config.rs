@@ -164,6 +164,6 @@ pub(crate) fn read(
     deps.policy
         .check_url(&uri)
         .map_err(|refusal| schema::wrong("tokenUri", refusal.to_string()))?;
-    let tokens = Tokens::new(account, uri, deps.http.clone(), deps.clock.clone()).map_err(refuse)?;
+    let tokens = Tokens::new(account, uri, deps.http.of(credentials), deps.clock.clone()).map_err(refuse)?;
     Ok((config, tokens))
 }

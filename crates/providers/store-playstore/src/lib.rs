@@ -51,7 +51,7 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
     let (config, tokens) = config::read(deps, config, credentials)?;
     let settings = config.settings();
     let client = Client {
-        http: deps.http.clone(),
+        http: deps.http.of(credentials),
         base: schema::base_url(&deps.policy, "baseUrl", &config.base_url)?,
         tokens: Arc::new(tokens),
         package: config.package_name,

@@ -92,7 +92,7 @@ fn connect(deps: &Deps, config: &Value, credentials: &Credentials) -> Result<Con
         return Err(wrong("passThresholdPercent", "is at most 100"));
     }
     only_credentials(credentials, &["token"])?;
-    let client = Client::new(deps.http.clone(), base, secret(credentials, "token")?);
+    let client = Client::new(deps.http.of(credentials), base, secret(credentials, "token")?);
     Ok(Connection::Testing(Arc::new(testing::Checkmate {
         client,
         config,

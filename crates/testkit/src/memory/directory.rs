@@ -250,6 +250,7 @@ impl Directory for MemoryStore {
             return Err(StoreError::Reference("integration"));
         }
         state.integrations.remove(&id);
+        state.health.remove(&id);
         Ok(true)
     }
     async fn last_deliveries(

@@ -6,6 +6,7 @@
 //! faster and the commit is a [`StoreError::Conflict`] or what the change itself says.
 
 mod directory;
+mod health;
 mod leases;
 mod links;
 mod log;

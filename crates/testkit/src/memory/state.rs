@@ -9,6 +9,7 @@ use delivr_domain::ids::{
 };
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::health::Health;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, EffectRow, Fact, Finished, Integration, Pipeline, Profile, RowEnd, RowState,
@@ -82,6 +83,7 @@ pub(super) struct State {
     pub(super) views: Kept<BTreeMap<ViewId, View>>,
     /// The view that an account begins with.
     pub(super) first_views: Kept<BTreeMap<(TenantId, String), ViewId>>,
+    pub(super) health: Kept<BTreeMap<IntegrationId, Health>>,
     pub(super) integrations: Kept<BTreeMap<IntegrationId, Integration>>,
     pub(super) pipelines: Kept<BTreeMap<PipelineId, Pipeline>>,
     pub(super) services: Kept<BTreeMap<ServiceId, Service>>,

@@ -9,10 +9,12 @@ use delivr_domain::ids::{
 };
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Directory, EffectRow, Fact, Integration, Listed, Page, Pipeline, Profile, ReleaseFilter,
-    Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
+    AggregateRow, Directory, EffectRow, Fact, HealthBook, HealthOf, Integration, Listed, Page, Pipeline,
+    Profile, ReleaseFilter, Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent,
+    Tenant, Token, View, Views,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -153,5 +155,17 @@ impl Views for FaultStore {
     ) -> Result<(), StoreError> {
         self.reach().await?;
         self.inner.set_default_view(tenant, owner, view).await
+    }
+}
+
+#[async_trait]
+impl HealthBook for FaultStore {
+    async fn add_health(&self, of: &[HealthOf]) -> Result<(), StoreError> {
+        self.reach().await?;
+        self.inner.add_health(of).await
+    }
+    async fn health(&self, tenant: TenantId) -> Result<BTreeMap<IntegrationId, Health>, StoreError> {
+        self.reach().await?;
+        self.inner.health(tenant).await
     }
 }

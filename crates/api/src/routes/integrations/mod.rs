@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-use view::{IntegrationList, IntegrationView, ProviderList, UsageView, provider_view, view};
+use view::{IntegrationList, IntegrationView, ProviderList, Signs, UsageView, provider_view, view};
 
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -87,9 +87,8 @@ pub(super) async fn find(cx: &Context) -> Result<Integration, Problem> {
 }
 
 async fn answer(cx: &Context, found: &Integration) -> Answered {
-    let last = cx.app.store.last_deliveries(cx.tenant()).await?;
-    let last = last.get(&found.id).copied();
-    Ok(Answer::ok(&view(cx, found, last)).version(found.version))
+    let signs = Signs::read(cx).await?;
+    Ok(Answer::ok(&view(cx, found, &signs)).version(found.version))
 }
 
 /// Providers of a category: what can be connected, with the forms of configuration and credentials (JSON Schema).
@@ -115,12 +114,9 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
         .integrations(cx.tenant(), Some(category(&cx)?))
         .await?;
     let (items, next_cursor) = paging.0.page(found, |it| it.id.to_string())?;
-    let last = cx.app.store.last_deliveries(cx.tenant()).await?;
+    let signs = Signs::read(&cx).await?;
     Ok(Answer::ok(&IntegrationList {
-        items: items
-            .iter()
-            .map(|it| view(&cx, it, last.get(&it.id).copied()))
-            .collect(),
+        items: items.iter().map(|it| view(&cx, it, &signs)).collect(),
         next_cursor,
     }))
 }
@@ -135,7 +131,7 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
     let new = new_integration(&cx, port, &body.0)?;
     let made = insert(&cx, new).await?;
     let place = cx.place(&format!("/integrations/{}/{}", made.port, made.id));
-    Ok(Answer::created(place, &view(&cx, &made, None)).version(made.version))
+    Ok(Answer::created(place, &view(&cx, &made, &Signs::default())).version(made.version))
 }
 
 fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegration, Problem> {

@@ -1,6 +1,10 @@
 //! Integrations and providers as the API shows them: never a secret.
 
 use crate::context::Context;
+use delivr_app::usecases::integrations;
+use delivr_domain::ids::IntegrationId;
+use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::health::{Ending, Health};
 use delivr_domain::ports::provider::Descriptor;
 use delivr_domain::ports::store::Integration;
 use delivr_domain::time::Timestamp;
@@ -64,6 +68,63 @@ pub(crate) struct SetView {
     last_four: Option<String>,
 }
 
+/// A call through an integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LastCallView {
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// What was wanted, in the adapter's word.
+    operation: String,
+    /// ANSWERED (also by "there is no such thing"), REFUSED (the credential, a permission or a setting), THROTTLED, FAILED
+    /// (the vendor's side is broken) or UNREACHABLE.
+    outcome: &'static str,
+    /// Who must do what; none when it was answered.
+    detail: Option<String>,
+    /// The vendor's own words, without secrets.
+    vendor: Option<String>,
+}
+
+/// Calls in a row that were not answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FailingView {
+    calls: u32,
+    /// When the first of them ended.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+}
+
+/// A vendor's limit.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QuotaView {
+    /// The vendor's name for it.
+    name: String,
+    /// Calls in its period.
+    limit: u64,
+    remaining: u64,
+    /// When the period ends; none where the vendor does not say.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resets_at: Option<Timestamp>,
+    /// When the vendor said so.
+    #[schema(value_type = String, format = DateTime)]
+    told_at: Timestamp,
+    /// Less than a tenth is left.
+    low: bool,
+}
+
+/// The end of a credential.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CredentialView {
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// LATER, SOON (within 14 days) or OVER.
+    expires: &'static str,
+}
+
 /// An integration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +149,18 @@ pub(crate) struct IntegrationView {
     /// When something last came in through it, as far as deliveries are kept.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_delivery_at: Option<Timestamp>,
+    /// The last call made through it; none when there was none yet. Like all that follows it is written every half minute,
+    /// so that another process may know of it a little later.
+    last_call: Option<LastCallView>,
+    /// When the vendor last answered.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_answered_at: Option<Timestamp>,
+    /// The calls since then that were not answered; none when the last one was.
+    failing: Option<FailingView>,
+    /// What the vendor says is left of its limits; empty where it does not say. What has run out of its period is left out.
+    quota: Vec<QuotaView>,
+    /// When the credential ends; none where the vendor does not say, or it has no end.
+    credential: Option<CredentialView>,
     version: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -111,8 +184,29 @@ pub(crate) struct UsageView {
     pub(super) used_by: Vec<String>,
 }
 
+/// What is known of a tenant's integrations beside what was configured.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    deliveries: BTreeMap<IntegrationId, Timestamp>,
+    health: BTreeMap<IntegrationId, Health>,
+}
+
+impl Signs {
+    /// Of the tenant that asks.
+    pub(super) async fn read(cx: &Context) -> Result<Self, StoreError> {
+        let store = cx.app.store.as_ref();
+        Ok(Self {
+            deliveries: store.last_deliveries(cx.tenant()).await?,
+            health: cx.app.connections.health().health(store, cx.tenant()).await?,
+        })
+    }
+}
+
 /// The integration as shown.
-pub(super) fn view(cx: &Context, it: &Integration, last_delivery_at: Option<Timestamp>) -> IntegrationView {
+pub(super) fn view(cx: &Context, it: &Integration, signs: &Signs) -> IntegrationView {
+    let now = cx.now();
+    let health = signs.health.get(&it.id).cloned().unwrap_or_default();
+    let quota = health.quotas.iter().filter(|(_, quota)| quota.counts(now));
     let sends = cx
         .app
         .registry
@@ -142,7 +236,33 @@ pub(super) fn view(cx: &Context, it: &Integration, last_delivery_at: Option<Time
         verification: it.status_detail.clone(),
         verified_at: it.verified_at,
         webhook_url,
-        last_delivery_at,
+        last_delivery_at: signs.deliveries.get(&it.id).copied(),
+        quota: quota
+            .map(|(name, quota)| QuotaView {
+                name: name.clone(),
+                limit: quota.limit,
+                remaining: quota.remaining,
+                resets_at: quota.resets_at,
+                told_at: quota.told_at,
+                low: quota.is_low(now),
+            })
+            .collect(),
+        credential: integrations::ends_at(it, &health).map(|at| CredentialView {
+            expires_at: at,
+            expires: Ending::of(at, now).word(),
+        }),
+        last_answered_at: health.answered_at,
+        failing: health.failing.map(|failing| FailingView {
+            calls: failing.calls,
+            since: failing.since,
+        }),
+        last_call: health.last_call.map(|call| LastCallView {
+            at: call.at,
+            operation: call.operation,
+            outcome: call.outcome.word(),
+            detail: call.detail,
+            vendor: call.vendor,
+        }),
         version: it.version,
         created_at: it.created_at,
         updated_at: it.updated_at,

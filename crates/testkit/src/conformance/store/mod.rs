@@ -8,6 +8,7 @@
 )]
 
 pub mod directory;
+pub mod health;
 pub mod links;
 pub mod listing;
 pub mod queue;
@@ -87,6 +88,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
         }
+        health::{ health_is_merged_by_time_and_goes_with_its_integration }
         links::{ status_links_are_found_listed_and_revoked }
         listing::{ releases_stand_in_every_order, a_page_goes_on_while_releases_move }
         views::{ views_belong_to_accounts_and_may_be_shared, an_account_begins_with_a_view }
