@@ -1,11 +1,12 @@
 //! Lists of releases in any order: what they are sorted and narrowed by, and an index for each order.
 //!
-//! Every index of an order also holds what lists are narrowed by most, so that a page is found in the index alone. `listed`
+//! Every index of an order also holds what lists are narrowed by most, so that a page is found in the index alone; and it
+//! holds what is over apart from what is not, since most releases are over and most lists are of those that are not. `listed`
 //! is the version of the release that the new columns were written with. A release from before has none, and one that an
 //! older version of the program has saved since has stale ones: the upkeep writes them anew. SQL cannot, for they follow
 //! from the release's state.
 //!
-//! The terms `not terminal` and `attention > 0` are written so in the queries too: only then are those indexes used.
+//! The terms `not terminal` and `attention > 0` of partial indexes are written so in the queries too: only then are those indexes used.
 
 use crate::sql::run;
 use sea_orm_migration::prelude::*;
@@ -26,27 +27,31 @@ const COLUMNS: &[&str] = &[
 const INDEXES: &[(&str, &str)] = &[
     (
         "releases_by_kickoff",
-        "(tenant_id, kickoff_at, number, status, phase, parent_id)",
+        "(tenant_id, terminal, kickoff_at, number, status, phase, parent_id, attention)",
     ),
     (
         "releases_by_target",
-        "(tenant_id, target_date, number, status, phase, parent_id)",
+        "(tenant_id, terminal, target_date, number, status, phase, parent_id, attention)",
     ),
     (
         "releases_by_change",
-        "(tenant_id, changed_at, number, status, phase, parent_id)",
+        "(tenant_id, terminal, changed_at, number, status, phase, parent_id, attention)",
     ),
     (
         "releases_by_slug",
-        "(tenant_id, service_slug, number, status, phase)",
-    ),
-    (
-        "releases_by_status",
-        "(tenant_id, status, number, phase, parent_id)",
+        "(tenant_id, terminal, service_slug, number, status, phase, parent_id, attention)",
     ),
     (
         "releases_by_turn",
-        "(tenant_id, turn, number, status, phase, attention) where not terminal",
+        "(tenant_id, terminal, turn, number, status, phase, parent_id, attention)",
+    ),
+    (
+        "releases_by_status",
+        "(tenant_id, status, number, phase, parent_id, attention)",
+    ),
+    (
+        "releases_by_phase",
+        "(tenant_id, phase, number, status, parent_id, attention)",
     ),
     (
         "releases_by_pilot",
@@ -72,9 +77,13 @@ impl MigrationTrait for Migration {
         for (name, of) in INDEXES {
             run(manager, &[&format!("create index {name} on releases {of}")]).await?;
         }
-        Ok(())
+        // What it was for has an index in its own order now.
+        run(manager, &["drop index releases_list"]).await
     }
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let list =
+            "create index releases_list on releases (tenant_id, number, status, phase, parent_id, search)";
+        run(manager, &[list]).await?;
         for (name, _) in INDEXES {
             run(manager, &[&format!("drop index {name}")]).await?;
         }

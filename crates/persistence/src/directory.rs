@@ -2,7 +2,7 @@
 
 use crate::aggregates::Parts;
 use crate::connect::SqlStore;
-use crate::{aggregates, effects, history, inbox, integrations, line, listing, services, tenants};
+use crate::{aggregates, effects, history, inbox, integrations, line, listing, services, tenants, upkeep};
 use async_trait::async_trait;
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::{InstallId, IntegrationId, PipelineId, ProfileId, ServiceId, TenantId, TokenId};
@@ -199,7 +199,7 @@ impl Directory for SqlStore {
         listing::count(&self.inner.read, tenant, filter, most).await
     }
     async fn unlisted(&self, tenant: TenantId) -> Result<bool, StoreError> {
-        listing::unlisted(&self.inner.read, tenant).await
+        upkeep::unlisted(&self.inner.read, tenant).await
     }
     async fn standing(
         &self,

@@ -27,6 +27,7 @@ mod leases;
 mod line;
 mod links;
 mod listing;
+mod narrow;
 mod number;
 mod parts;
 mod queue;

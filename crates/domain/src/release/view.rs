@@ -36,6 +36,23 @@ words! {
     }
 }
 
+impl Status {
+    /// Whether a release of this status may be over; no other one is.
+    #[must_use]
+    pub const fn over(self) -> bool {
+        match self {
+            Self::Deployed | Self::Cancelled | Self::RolledBack => true,
+            Self::Planning
+            | Self::InDevelopment
+            | Self::InReview
+            | Self::ReadyStaging
+            | Self::InStaging
+            | Self::StagingVerified
+            | Self::ReadyProduction => false,
+        }
+    }
+}
+
 impl Release {
     /// The orchestration view.
     #[must_use]

@@ -7,6 +7,7 @@ use delivr_domain::ids::{ServiceId, TenantId};
 use delivr_domain::ports::store::{
     AggregateRow, Attention, Listing, Page, ReleaseFilter, Sort, SortBy, listing,
 };
+use delivr_domain::release::view::Status;
 
 /// Releases of many kinds: each column has values that several share, and most may have none.
 async fn furnished(subject: &dyn Subject, tenant: TenantId, name: &str) -> Vec<AggregateRow> {
@@ -41,7 +42,11 @@ async fn furnished(subject: &dyn Subject, tenant: TenantId, name: &str) -> Vec<A
         ];
         it.status = pick(&words, number * 3).to_owned();
         it.phase = pick(&["NOT_STARTED", "REGRESSION"], number).to_owned();
-        it.terminal = number % 4 == 0;
+        // Nothing is over that is on its way.
+        it.terminal = it
+            .status
+            .parse::<Status>()
+            .map_or(number % 2 == 0, |status| status.over() && number % 4 != 0);
         it.kickoff_at = Some(at);
         it.target_date = (number % 3 != 0).then(|| at - TimeDelta::days(40));
         it.listing = Listing {
