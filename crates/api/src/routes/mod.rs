@@ -12,6 +12,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod calendar;
+pub(crate) mod dashboard;
 pub(crate) mod doctor;
 pub(crate) mod inbound;
 pub(crate) mod integrations;
@@ -42,6 +43,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     submissions::routes(config);
     rollouts::routes(config);
     activities::routes(config);
+    dashboard::routes(config);
     calendar::routes(config);
     status::routes(config);
     views::routes(config);

@@ -16,7 +16,8 @@ async fn pages_stay_bounded_with_very_many_releases() {
         let mut body = world.later(&format!("1.{at}.0"));
         body["title"] = json!(title[..200]);
         body["pilot"] = json!("member@example.org");
-        body["priority"] = json!("HIGH");
+        // The oldest is the one that is needed most.
+        body["priority"] = json!(if at == 0 { "CRITICAL" } else { "HIGH" });
         body["slots"] = json!([{"at": world.at(36 * 60)}, {"at": world.at(48 * 60)}]);
         body["targetDate"] = json!(world.at(96 * 60));
         let made = world.made(&body).await;
@@ -53,6 +54,23 @@ async fn pages_stay_bounded_with_very_many_releases() {
             .await
             .contains("Not every release is drawn")
     );
-    assert!(browser.page("/queues").await.contains("The first 40 of them."));
+    let queues = browser.page("/queues").await;
+    assert!(queues.contains("The first 40 of 260."), "{queues}");
+    for queue in ["mine-list", "blocked-list"] {
+        let (_, list) = queues.split_once(&format!("id=\"{queue}\"")).unwrap();
+        let first = list.split("href=\"/releases/").nth(1).unwrap();
+        assert!(
+            first.starts_with("REL-1\""),
+            "{queue} begins with the oldest, which is critical: {first}"
+        );
+    }
+    let dashboard = browser.page("/").await;
+    for said in [
+        "<dt>On their way</dt><dd>260</dd>",
+        "<dt>Stopped</dt><dd>260</dd>",
+        "All 260 releases that need somebody",
+    ] {
+        assert!(dashboard.contains(said), "{said} in {dashboard}");
+    }
     assert!(sizes.iter().all(|(_, size)| *size < 150_000), "{sizes:?}");
 }

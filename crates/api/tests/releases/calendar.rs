@@ -288,3 +288,22 @@ async fn a_link_belongs_to_who_made_it() {
     assert_eq!(again.status, 409, "{}", again.text);
     assert!(!again.text.contains("dlc_"), "{}", again.text);
 }
+
+#[tokio::test]
+async fn a_span_has_what_begins_in_it_however_many_are_planned_for_later() {
+    let world = World::new().await;
+    world.made(&world.later("1.0.0")).await;
+    for minor in 1..=52 {
+        let mut body = world.later(&format!("1.{minor}.0"));
+        body["kickoffAt"] = json!(world.at(100 * 24 * 60));
+        world.made(&body).await;
+    }
+    let seen = world.api.get("/calendar").await.is(200);
+    let keys: Vec<&str> = seen["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["key"].as_str().unwrap())
+        .collect();
+    assert_eq!((keys, &seen["more"]), (vec!["REL-1"], &json!(false)));
+}

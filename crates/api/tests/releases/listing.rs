@@ -112,3 +112,53 @@ async fn releases_are_narrowed_to_whom_they_concern() {
         .await
         .refused(400, "malformed_request");
 }
+
+/// The numbers of the statistics, by name.
+async fn counted(world: &World, role: &str) -> Value {
+    let stats = world.api.of(role, "GET", "/dashboard/stats").send().await.is(200);
+    let mut all = json!({});
+    for (name, value) in stats.as_object().unwrap() {
+        if value["count"].is_number() {
+            assert_eq!(value["more"], false);
+            all[name] = value["count"].clone();
+        }
+    }
+    for stage in stats["stages"].as_array().unwrap() {
+        all[stage["stage"].as_str().unwrap()] = stage["count"].clone();
+    }
+    all
+}
+
+#[tokio::test]
+async fn releases_are_counted_where_they_stand() {
+    let world = furnished().await;
+    let mut body = world.small("2.0.0");
+    body["pilot"] = json!("Owner@Example.org");
+    let made = world.made(&body).await;
+    world
+        .until(&made, |it| it["phase"] == "REGRESSION_AWAITING_NEXT_CYCLE")
+        .await;
+    let first = world.api.get("/releases/REL-1").await.is(200);
+    world.act(&first, "pause", &json!({})).await.is(200);
+    let expected = json!({
+        "open": 4, "waiting": 1, "stopped": 1, "mine": 1, "readyForStaging": 1, "readyForProduction": 0,
+        "PLANNED": 3, "KICKOFF": 0, "REGRESSION": 1, "PRE_RELEASE": 0, "DISTRIBUTION": 0,
+    });
+    assert_eq!(counted(&world, "OWNER").await, expected);
+    assert_eq!(counted(&world, "VIEWER").await["mine"], 0);
+    // What is stopped is ready for nothing, and what is archived is nobody's.
+    world.act(&made, "pause", &json!({})).await.is(200);
+    let counts = counted(&world, "OWNER").await;
+    assert_eq!(
+        (&counts["readyForStaging"], &counts["stopped"]),
+        (&json!(0), &json!(2))
+    );
+    world
+        .act(&first, "archive", &json!({"reason": "not any more"}))
+        .await
+        .is(200);
+    let counts = counted(&world, "OWNER").await;
+    assert_eq!((&counts["open"], &counts["PLANNED"]), (&json!(3), &json!(2)));
+    let other = counted(&world, "OTHER").await;
+    assert_eq!((&other["open"], &other["stopped"]), (&json!(0), &json!(0)));
+}

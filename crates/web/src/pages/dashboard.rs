@@ -1,11 +1,18 @@
 //! The first page: what waits for somebody, what is on its way, what happened.
 
-use super::board::{CARDS, Column, Narrowed, under_way};
+use super::board::{CARDS, Narrowed, under_way};
+use super::stats::{Count, Stats};
 use crate::frame::{Frame, page};
 use crate::model::{Activity, Hold, List, Release};
-use crate::visit::{Paged, Visit};
+use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
+use std::collections::BTreeSet;
+
+/// What waits for somebody: so many are shown, the rest is in the queues.
+const WAITING: usize = 20;
+/// Releases that wait for the visitor, for a decision, or are stopped: so many of each are looked at, in the order of turns.
+const EACH: usize = 20;
 
 /// Something that waits for a person.
 pub(crate) struct Waiting {
@@ -20,6 +27,9 @@ pub(crate) struct Waiting {
 /// Releases of a stage.
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
+    /// So many are of it.
+    pub(crate) count: Count,
+    /// Those that are shown.
     pub(crate) releases: Vec<Release>,
 }
 
@@ -28,15 +38,22 @@ pub(crate) struct Stage {
 struct Dashboard {
     frame: Frame,
     waiting: Vec<Waiting>,
+    /// Releases that wait for somebody or are stopped, shown or not.
+    needed: Count,
     stages: Vec<Stage>,
-    open: usize,
-    held: usize,
-    shipping: usize,
+    stats: Stats,
+    shipping: Count,
     recent: Vec<Activity>,
-    /// Some column has more releases than were looked at.
-    more: bool,
-    empty: bool,
 }
+
+/// The stages as the API names them, and as people do.
+const STAGES: &[(&str, &str)] = &[
+    ("PLANNED", "Planned"),
+    ("KICKOFF", "Kickoff"),
+    ("REGRESSION", "Regression"),
+    ("PRE_RELEASE", "Pre-release"),
+    ("DISTRIBUTION", "Distribution"),
+];
 
 /// The stage that a phase belongs to.
 fn stage_of(phase: &str) -> &'static str {
@@ -68,57 +85,79 @@ fn place(release: &Release, hold: &Hold) -> String {
 }
 
 /// What waits for the visitor first, then for anybody; what failed before what is to be decided, the oldest first.
-fn waiting(columns: &[Column], actor: &str) -> Vec<Waiting> {
-    let mut all: Vec<Waiting> = columns
-        .iter()
-        .flat_map(|column| &column.releases)
+fn waiting(releases: Vec<Release>, actor: &str) -> Vec<Waiting> {
+    let mut seen = BTreeSet::new();
+    let once = releases
+        .into_iter()
+        .filter(|release| seen.insert(release.key.clone()));
+    let mut all: Vec<Waiting> = once
         .flat_map(|release| {
-            release.holds.iter().map(|hold| Waiting {
+            let holds = release.holds.clone();
+            holds.into_iter().map(move |hold| Waiting {
                 mine: release
                     .pilot
                     .as_deref()
                     .is_some_and(|pilot| pilot.eq_ignore_ascii_case(actor)),
-                place: place(release, hold),
+                place: place(&release, &hold),
                 release: release.clone(),
-                hold: hold.clone(),
+                hold,
             })
         })
         .collect();
     all.sort_by_key(|it| (!it.mine, urgency(&it.hold.hold), it.release.updated_at));
+    all.truncate(WAITING);
     all
 }
 
-/// The first page.
-pub(super) async fn show(visit: Visit) -> Paged {
-    let columns = under_way(&visit, CARDS, &Narrowed::default()).await?;
-    let recent: List<Activity> = visit.look("/activities?limit=15").await?;
-    let waiting = waiting(&columns, visit.who.actor());
-    let more = columns.iter().any(|column| column.more);
-    let releases: Vec<Release> = columns.into_iter().flat_map(|column| column.releases).collect();
-    let held = releases.iter().filter(|it| !it.holds.is_empty()).count();
-    let open = releases.len();
-    let names = ["Planned", "Kickoff", "Regression", "Pre-release", "Distribution"];
-    let mut stages = names.map(|name| Stage {
-        name,
-        releases: Vec::new(),
-    });
+/// Releases that need somebody: the visitor's own, those that are stopped, those that wait for a decision.
+async fn needing(visit: &Visit) -> Result<Vec<Release>, Stop> {
+    let mut found = Vec::new();
+    for narrowed in [
+        "pilot=me&attention=WAITING,STOPPED",
+        "attention=STOPPED",
+        "attention=WAITING",
+    ] {
+        let path = format!("/releases?{narrowed}&open=true&sort=priority&limit={EACH}");
+        let page: List<Release> = visit.look(path).await?;
+        found.extend(page.items);
+    }
+    Ok(found)
+}
+
+/// The stages with their numbers, and the releases that are shown of each.
+fn stages(stats: &Stats, releases: Vec<Release>) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = STAGES
+        .iter()
+        .map(|(word, name)| Stage {
+            name,
+            count: stats.of(word),
+            releases: Vec::new(),
+        })
+        .collect();
     for release in releases {
         let name = stage_of(&release.phase);
         if let Some(stage) = stages.iter_mut().find(|stage| stage.name == name) {
             stage.releases.push(release);
         }
     }
-    let shipping = stages.last().map_or(0, |stage| stage.releases.len());
+    stages
+}
+
+/// The first page.
+pub(super) async fn show(visit: Visit) -> Paged {
+    let stats: Stats = visit.look("/dashboard/stats").await?;
+    let columns = under_way(&visit, CARDS, &Narrowed::default()).await?;
+    let recent: List<Activity> = visit.look("/activities?limit=15").await?;
+    let waiting = waiting(needing(&visit).await?, visit.who.actor());
+    let releases = columns.into_iter().flat_map(|column| column.releases).collect();
     let template = Dashboard {
-        shipping,
         frame: visit.checked_frame("dashboard").await,
         waiting,
-        stages: stages.into(),
-        open,
-        held,
+        needed: stats.waiting.plus(stats.stopped),
+        stages: stages(&stats, releases),
+        shipping: stats.of("DISTRIBUTION"),
+        stats,
         recent: recent.items,
-        more,
-        empty: open == 0,
     };
     Ok(page(StatusCode::OK, &template))
 }

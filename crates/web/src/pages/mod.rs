@@ -18,6 +18,7 @@ mod rounds;
 mod said;
 mod setup;
 mod sign_in;
+mod stats;
 mod status;
 mod task;
 mod timeline;

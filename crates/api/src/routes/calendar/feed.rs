@@ -48,7 +48,7 @@ async fn tenant(request: &HttpRequest) -> Result<Tenant, Problem> {
 pub(crate) async fn feed(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let tenant = tenant(&request).await?;
     let shared = shared(&request)?;
-    let Gathered { releases, .. } = gathered(&shared.app, tenant.id).await?;
+    let Gathered { releases, .. } = gathered(&shared.app, tenant.id, None).await?;
     let now = shared.app.clock.now();
     let base = shared
         .public_url

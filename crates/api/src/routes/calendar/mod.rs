@@ -20,7 +20,8 @@ use delivr_app::App;
 use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::TenantId;
-use delivr_domain::ports::store::{Page, ReleaseFilter};
+use delivr_domain::ports::store::listing::Place;
+use delivr_domain::ports::store::{After, Page, ReleaseFilter, Sort, SortBy};
 use delivr_domain::release::Release;
 use delivr_domain::release::state::Slot;
 use delivr_domain::release::view::Status;
@@ -119,7 +120,7 @@ pub(crate) async fn read(cx: Context, asked: Query<SpanQuery>) -> Answered {
             "must lie at most 400 days after `from`",
         )
         .done()?;
-    let found = gathered(&cx.app, cx.tenant()).await?;
+    let found = gathered(&cx.app, cx.tenant(), Some((from, to))).await?;
     let mut items: Vec<&Release> = found
         .releases
         .iter()
@@ -141,21 +142,51 @@ struct Gathered {
     more: bool,
 }
 
-async fn gathered(app: &App, tenant: TenantId) -> Result<Gathered, Problem> {
+/// Where a list of a status begins that is to have what belongs to a span: of what is over, what ended last after its
+/// beginning; of what is not, what starts before its end, the latest first.
+fn towards(status: Status, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (Sort, After) {
+    let over = matches!(status, Status::Deployed | Status::RolledBack | Status::Cancelled);
+    let (by, at, number) = if over {
+        (SortBy::Changed, from, i64::MIN)
+    } else {
+        (SortBy::Kickoff, to, i64::MAX)
+    };
+    let sort = Sort {
+        by,
+        descending: !over,
+    };
+    let after = After {
+        place: Some(Place::Number(at.timestamp_micros())),
+        number,
+    };
+    (sort, after)
+}
+
+/// Those of a span, or the newest.
+async fn gathered(
+    app: &App,
+    tenant: TenantId,
+    span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> Result<Gathered, Problem> {
     let mut found = Gathered {
         releases: Vec::new(),
         more: false,
     };
     // What was called off has no place in anybody's calendar.
     for status in Status::ALL.iter().filter(|status| **status != Status::Cancelled) {
-        let filter = ReleaseFilter {
+        let mut filter = ReleaseFilter {
             status: Some(status.word().to_owned()),
             ..ReleaseFilter::default()
         };
-        let page = Page {
+        let mut page = Page {
             limit: EACH,
             cursor: None,
         };
+        if let Some(span) = span {
+            let (sort, after) = towards(*status, span);
+            filter.sort = sort;
+            page.cursor = Some(after.cursor(&filter));
+        }
         let listed = app.store.releases(tenant, &filter, &page).await?;
         found.more |= listed.next.is_some();
         for row in &listed.items {

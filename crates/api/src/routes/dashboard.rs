@@ -1,0 +1,197 @@
+//! Statistics: how many releases stand where, and how many wait for whom.
+
+use crate::answer::{Answer, Answered};
+use crate::context::Context;
+use crate::problem::Problem;
+use actix_web::get;
+use delivr_domain::ports::store::{Attention, ReleaseFilter};
+use delivr_domain::release::Phase;
+use delivr_domain::release::view::Status;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Counted up to so many and no further: whoever has more than that does not look at the number.
+const MOST: u32 = 1_000;
+
+/// Registers the routes.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(stats);
+}
+
+/// So many; or more than so many.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) struct CountView {
+    /// Releases, 1000 at most.
+    count: u32,
+    /// There are more than that.
+    more: bool,
+}
+
+/// How many are of a stage.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StageCountView {
+    /// PLANNED, KICKOFF, REGRESSION, PRE_RELEASE or DISTRIBUTION.
+    stage: &'static str,
+    #[serde(flatten)]
+    count: CountView,
+}
+
+/// Where releases stand. Every number is right, or says that there are more.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatsView {
+    /// From being planned to being shipped.
+    open: CountView,
+    /// Of all that are not over, those that wait for a person's decision.
+    waiting: CountView,
+    /// Of all that are not over, those where something failed, or that somebody stopped.
+    stopped: CountView,
+    /// Those that the caller pilots, of all that are not over.
+    mine: CountView,
+    /// A regression round can start.
+    ready_for_staging: CountView,
+    /// Tested: the next step is a decision.
+    ready_for_production: CountView,
+    /// The open ones by stage, in its order.
+    stages: Vec<StageCountView>,
+    /// Some releases were saved last by a version of the program that does not know whom they wait for; they are being
+    /// taken up, and are missing in `waiting`, `stopped` and `mine` until then.
+    settling: bool,
+}
+
+/// A status, or a phase of it.
+type Part = (Status, Option<Phase>);
+
+/// The stages of the open ones, with what belongs to each.
+const STAGES: &[(&str, &[Part])] = &[
+    ("PLANNED", &[(Status::Planning, None)]),
+    ("KICKOFF", &[(Status::InDevelopment, None)]),
+    (
+        "REGRESSION",
+        &[
+            (Status::InReview, None),
+            (Status::ReadyStaging, None),
+            (Status::InStaging, None),
+        ],
+    ),
+    (
+        "PRE_RELEASE",
+        &[
+            (Status::StagingVerified, None),
+            (Status::ReadyProduction, Some(Phase::PreRelease)),
+        ],
+    ),
+    (
+        "DISTRIBUTION",
+        &[
+            (Status::ReadyProduction, Some(Phase::AwaitingDistribution)),
+            (Status::ReadyProduction, Some(Phase::Distribution)),
+        ],
+    ),
+];
+
+async fn count(cx: &Context, filter: &ReleaseFilter) -> Result<CountView, Problem> {
+    let found = cx
+        .app
+        .store
+        .count_releases(cx.tenant(), filter, MOST.saturating_add(1))
+        .await?;
+    Ok(capped(found))
+}
+
+fn capped(found: u32) -> CountView {
+    CountView {
+        count: found.min(MOST),
+        more: found > MOST,
+    }
+}
+
+/// Several together.
+fn sum(all: &[CountView]) -> CountView {
+    let whole = all.iter().fold(0_u32, |sum, it| sum.saturating_add(it.count));
+    let capped = capped(whole);
+    CountView {
+        more: capped.more || all.iter().any(|it| it.more),
+        ..capped
+    }
+}
+
+fn of(status: Status, phase: Option<Phase>) -> ReleaseFilter {
+    ReleaseFilter {
+        status: Some(status.word().to_owned()),
+        phase: phase.map(|phase| phase.word().to_owned()),
+        ..ReleaseFilter::default()
+    }
+}
+
+fn needing(attention: Attention) -> ReleaseFilter {
+    ReleaseFilter {
+        attention: vec![attention],
+        open: true,
+        ..ReleaseFilter::default()
+    }
+}
+
+/// The same, of what nothing stops.
+fn going(filter: ReleaseFilter) -> ReleaseFilter {
+    ReleaseFilter {
+        attention: vec![Attention::Nobody, Attention::Waiting],
+        open: true,
+        ..filter
+    }
+}
+
+/// How many releases stand where.
+#[utoipa::path(tag = "Releases", responses((status = 200, description = "The numbers", body = StatsView)))]
+#[get("/dashboard/stats")]
+pub(crate) async fn stats(cx: Context) -> Answered {
+    let mut stages = Vec::with_capacity(STAGES.len());
+    for (stage, parts) in STAGES {
+        let mut counts = Vec::with_capacity(parts.len());
+        for (status, phase) in *parts {
+            counts.push(count(&cx, &of(*status, *phase)).await?);
+        }
+        stages.push(StageCountView {
+            stage,
+            count: sum(&counts),
+        });
+    }
+    let mine = ReleaseFilter {
+        pilot: Some(cx.who.actor().to_lowercase()),
+        open: true,
+        ..ReleaseFilter::default()
+    };
+    let verified = going(of(Status::StagingVerified, None));
+    let to_ship = going(of(Status::ReadyProduction, Some(Phase::AwaitingDistribution)));
+    let open: Vec<CountView> = stages.iter().map(|stage| stage.count).collect();
+    Ok(Answer::ok(&StatsView {
+        open: sum(&open),
+        waiting: count(&cx, &needing(Attention::Waiting)).await?,
+        stopped: count(&cx, &needing(Attention::Stopped)).await?,
+        mine: count(&cx, &mine).await?,
+        ready_for_staging: count(&cx, &going(of(Status::ReadyStaging, None))).await?,
+        ready_for_production: sum(&[count(&cx, &verified).await?, count(&cx, &to_ship).await?]),
+        stages,
+        settling: cx.app.store.unlisted(cx.tenant()).await?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_right_or_says_that_there_are_more() {
+        let one = |count, more| CountView { count, more };
+        let of = |all: &[CountView]| {
+            let sum = sum(all);
+            (sum.count, sum.more)
+        };
+        assert_eq!(of(&[one(2, false), one(3, false)]), (5, false));
+        assert_eq!(of(&[one(600, false), one(400, false)]), (1_000, false));
+        assert_eq!(of(&[one(600, false), one(401, false)]), (1_000, true));
+        assert_eq!(of(&[one(1_000, true), one(0, false)]), (1_000, true));
+        assert_eq!(of(&[]), (0, false));
+    }
+}
