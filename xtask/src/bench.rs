@@ -12,19 +12,20 @@ use std::process::{Command, Stdio};
 /// Where the figures are kept.
 const DOCUMENT: &str = "docs/performance.md";
 /// Groups of figures in the order of the document, with their headings.
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 7] = [
     ("throughput", "Throughput"),
     ("reaction", "Reaction"),
     ("kickoff", "Kickoff"),
     ("idle", "Waiting"),
     ("api", "API"),
     ("growth", "Growth"),
+    ("pages", "Pages"),
 ];
 
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only this: throughput, reaction, kickoff, idle or api.
+    /// Only this: throughput, reaction, kickoff, idle, api or pages.
     #[arg(long)]
     only: Option<String>,
     /// So many times the usual number of releases and requests.

@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     token: String,
+    /// The session's cookie, once it is there.
+    cookie: String,
 }
 
 /// An answer and how long it took, from the first byte sent to the last one read.
@@ -49,6 +51,51 @@ impl Client {
         Ok(Self {
             stream: BufReader::new(stream),
             token: token.to_owned(),
+            cookie: String::new(),
+        })
+    }
+
+    /// Signs in as a browser does, with the token.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the token opens nothing.
+    pub(crate) async fn sign_in(&mut self) -> Result<()> {
+        let body = format!("token={}", self.token);
+        let request = format!(
+            "POST /sign-in HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.cookie.clear();
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        let (status, _body) = self.answer().await?;
+        if status != 303 || self.cookie.is_empty() {
+            bail!("signing in answered {status}, without a session");
+        }
+        Ok(())
+    }
+
+    /// Asks for a page, packed if wanted.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(crate) async fn page(&mut self, path: &str, packed: bool) -> Result<Answer> {
+        let packing = if packed {
+            "accept-encoding: gzip, br\r\n"
+        } else {
+            ""
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\ncookie: {}\r\n{packing}\r\n",
+            self.cookie
+        );
+        let began = Instant::now();
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        let (status, body) = self.answer().await?;
+        Ok(Answer {
+            status,
+            body,
+            took: began.elapsed(),
         })
     }
 
@@ -101,9 +148,16 @@ impl Client {
         let mut length = None;
         let mut chunked = false;
         loop {
-            let line = self.line().await?.to_ascii_lowercase();
+            let whole = self.line().await?;
+            let line = whole.to_ascii_lowercase();
             if line.is_empty() {
                 break;
+            }
+            if line.starts_with("set-cookie:")
+                && let Some((_, value)) = whole.split_once(':')
+                && let Some(pair) = value.split(';').next()
+            {
+                pair.trim().clone_into(&mut self.cookie);
             }
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = Some(value.trim().parse::<usize>()?);

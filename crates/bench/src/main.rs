@@ -13,6 +13,7 @@ mod http;
 mod idle;
 mod machine;
 mod node;
+mod pages;
 mod raw;
 mod reaction;
 mod throughput;
@@ -61,6 +62,8 @@ enum Name {
     Idle,
     /// Latencies and memory of the API.
     Api,
+    /// Times and sizes of the pages.
+    Pages,
 }
 
 /// What and where to measure.
@@ -119,6 +122,7 @@ async fn run(mut bench: Bench) -> Result<()> {
             Name::Kickoff => reaction::kickoff(&bench).await?,
             Name::Idle => idle::measure(&bench).await?,
             Name::Api => api::measure(&bench).await?,
+            Name::Pages => pages::measure(&bench).await?,
         }
     }
     Ok(())
