@@ -31,6 +31,7 @@ mod m20261122_000014_exchanges;
 mod m20261122_000015_listing;
 mod m20261122_000016_views;
 mod m20261122_000017_health;
+mod m20261122_000018_audit;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000015_listing::Migration),
             Box::new(m20261122_000016_views::Migration),
             Box::new(m20261122_000017_health::Migration),
+            Box::new(m20261122_000018_audit::Migration),
         ]
     }
 }

@@ -214,6 +214,56 @@ fn only_stores_issue_claims() {
     fails(&wrong);
 }
 
+/// What a store does to an organisation's set-up without a line in the audit.
+const SILENT: &[&str] = &[
+    ".insert_integration(",
+    ".update_integration(",
+    ".delete_integration(",
+    ".insert_pipeline(",
+    ".update_pipeline(",
+    ".delete_pipeline(",
+    ".insert_service(",
+    ".update_service(",
+    ".delete_service(",
+    ".insert_profile(",
+    ".insert_token(",
+    ".revoke_token(",
+    ".insert_status_link(",
+    ".revoke_status_link(",
+    ".rename_tenant(",
+    ".set_stop(",
+];
+
+/// Where nobody changes anything: what a verification found is kept, credentials are sealed with another key, and practice
+/// names its organisation.
+const NOBODY: &[(&str, &str)] = &[
+    ("crates/app/src/usecases/integrations.rs", ".update_integration("),
+    ("crates/app/src/usecases/keys.rs", ".update_integration("),
+    ("crates/api/src/cli/practice/office.rs", ".rename_tenant("),
+];
+
+#[test]
+fn the_set_up_is_changed_with_a_line_in_the_audit() {
+    let product = [
+        "crates/app/src/",
+        "crates/api/src/",
+        "crates/web/src/",
+        "crates/bootstrap/src/",
+    ];
+    let mut wrong = Vec::new();
+    for file in sources() {
+        if !product.iter().any(|folder| file.path.starts_with(folder)) {
+            continue;
+        }
+        for call in SILENT.iter().filter(|call| file.text.contains(**call)) {
+            if !NOBODY.contains(&(file.path.as_str(), *call)) {
+                wrong.push(format!("{}: `{call}` leaves no line in the audit", file.path));
+            }
+        }
+    }
+    fails(&wrong);
+}
+
 #[test]
 fn no_file_knows_a_machine() {
     let folders = ["home", "root", "Users", "work"];

@@ -19,7 +19,7 @@ use delivr_app::usecases::access::{self, Principal, Role};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::{TenantId, derive_uuid};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::StoredAnswer;
+use delivr_domain::ports::store::{By, Change, StoredAnswer};
 use delivr_domain::time::Timestamp;
 use delivr_web::Practice;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
@@ -390,6 +390,18 @@ impl Context {
             Ok(false) => Err(Problem::missing(what)),
             Err(error) => Err(self.lost(error)),
         }
+    }
+    /// Changes the set-up as whoever asks, with a line in the audit; false when there is nothing that could be changed.
+    pub(crate) async fn set_up(&self, change: &Change<'_>) -> Result<bool, StoreError> {
+        let by = By {
+            actor: self.who.actor(),
+            at: self.now(),
+        };
+        self.app.store.set_up(change, by).await
+    }
+    /// The same for what is made.
+    pub(crate) async fn set_up_new(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        self.set_up(change).await.map(|_made| ())
     }
     /// The canonical place of something.
     pub(crate) fn place(&self, path: &str) -> String {

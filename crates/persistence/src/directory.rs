@@ -35,16 +35,16 @@ impl Directory for SqlStore {
         tenants::insert_tenant(self, tenant).await
     }
     async fn tenant_by_slug(&self, slug: &str) -> Result<Option<Tenant>, StoreError> {
-        tenants::tenant(self, "slug", slug.into()).await
+        tenants::tenant(&self.inner.read, "slug", slug.into()).await
     }
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
-        tenants::tenant(self, "id", id.uuid().into()).await
+        tenants::tenant(&self.inner.read, "id", id.uuid().into()).await
     }
     async fn rename_tenant(&self, id: TenantId, slug: &str, name: &str) -> Result<bool, StoreError> {
-        tenants::rename_tenant(self, id, slug, name).await
+        tenants::rename_tenant(&self.inner.write, id, slug, name).await
     }
     async fn insert_token(&self, token: &Token) -> Result<(), StoreError> {
-        tenants::insert_token(self, token).await
+        tenants::insert_token(&self.inner.write, token).await
     }
     async fn token_by_digest(&self, digest: &str) -> Result<Option<Token>, StoreError> {
         tenants::token(self, digest).await
@@ -56,7 +56,7 @@ impl Directory for SqlStore {
         tenants::tokens(self, tenant).await
     }
     async fn revoke_token(&self, tenant: TenantId, id: TokenId, at: Timestamp) -> Result<bool, StoreError> {
-        tenants::revoke(self, tenant, id, at).await
+        tenants::revoke(&self.inner.write, tenant, id, at).await
     }
     async fn integrations(
         &self,
@@ -70,7 +70,7 @@ impl Directory for SqlStore {
         tenant: TenantId,
         id: IntegrationId,
     ) -> Result<Option<Integration>, StoreError> {
-        integrations::integration(self, tenant, id).await
+        integrations::integration(&self.inner.read, tenant, id).await
     }
     async fn integrations_named(
         &self,
@@ -94,10 +94,10 @@ impl Directory for SqlStore {
         Ok(unreadable)
     }
     async fn insert_integration(&self, integration: &Integration) -> Result<(), StoreError> {
-        integrations::insert(self, integration).await
+        integrations::insert(&self.inner.write, integration).await
     }
     async fn update_integration(&self, integration: &Integration) -> Result<(), StoreError> {
-        integrations::update(self, integration).await
+        integrations::update(&self.inner.write, integration).await
     }
     async fn delete_integration(
         &self,
@@ -105,7 +105,7 @@ impl Directory for SqlStore {
         id: IntegrationId,
         expected: Option<u64>,
     ) -> Result<bool, StoreError> {
-        integrations::delete(self, tenant, id, expected).await
+        integrations::delete(&self.inner.write, tenant, id, expected).await
     }
     async fn last_deliveries(
         &self,
@@ -120,13 +120,13 @@ impl Directory for SqlStore {
         integrations::pipelines(self, tenant).await
     }
     async fn pipeline(&self, tenant: TenantId, id: PipelineId) -> Result<Option<Pipeline>, StoreError> {
-        integrations::pipeline(self, tenant, id).await
+        integrations::pipeline(&self.inner.read, tenant, id).await
     }
     async fn insert_pipeline(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        integrations::insert_pipeline(self, pipeline).await
+        integrations::insert_pipeline(&self.inner.write, pipeline).await
     }
     async fn update_pipeline(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        integrations::update_pipeline(self, pipeline).await
+        integrations::update_pipeline(&self.inner.write, pipeline).await
     }
     async fn delete_pipeline(
         &self,
@@ -134,19 +134,19 @@ impl Directory for SqlStore {
         id: PipelineId,
         expected: Option<u64>,
     ) -> Result<bool, StoreError> {
-        integrations::delete_pipeline(self, tenant, id, expected).await
+        integrations::delete_pipeline(&self.inner.write, tenant, id, expected).await
     }
     async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError> {
         services::services(self, tenant).await
     }
     async fn service(&self, tenant: TenantId, id: ServiceId) -> Result<Option<Service>, StoreError> {
-        services::service(self, tenant, id).await
+        services::service(&self.inner.read, tenant, id).await
     }
     async fn insert_service(&self, service: &Service) -> Result<(), StoreError> {
-        services::insert(self, service).await
+        services::insert(&self.inner.write, service).await
     }
     async fn update_service(&self, service: &Service) -> Result<(), StoreError> {
-        services::update(self, service).await
+        services::update(&self.inner.write, service).await
     }
     async fn delete_service(
         &self,
@@ -154,7 +154,7 @@ impl Directory for SqlStore {
         id: ServiceId,
         expected: Option<u64>,
     ) -> Result<bool, StoreError> {
-        services::delete(self, tenant, id, expected).await
+        services::delete(&self.inner.write, tenant, id, expected).await
     }
     async fn profiles(&self, tenant: TenantId) -> Result<Vec<Profile>, StoreError> {
         services::profiles(self, tenant).await
@@ -165,10 +165,10 @@ impl Directory for SqlStore {
         id: ProfileId,
         revision: Option<u32>,
     ) -> Result<Option<Profile>, StoreError> {
-        services::profile(self, tenant, id, revision).await
+        services::profile(&self.inner.read, tenant, id, revision).await
     }
     async fn insert_profile(&self, profile: &Profile) -> Result<(), StoreError> {
-        services::insert_profile(self, profile).await
+        services::insert_profile(&self.inner.write, profile).await
     }
     async fn read(&self, tenant: TenantId, id: AggregateId) -> Result<Option<AggregateRow>, StoreError> {
         aggregates::load(&self.inner.read, id, Some(tenant), Parts::Read).await

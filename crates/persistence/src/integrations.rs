@@ -6,7 +6,7 @@ use delivr_domain::ids::{IntegrationId, PipelineId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 const WHAT: &str = "integration";
@@ -49,13 +49,13 @@ pub(crate) async fn integrations(
     rows.iter().map(read).collect()
 }
 
-pub(crate) async fn integration(
-    store: &SqlStore,
+pub(crate) async fn integration<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: IntegrationId,
 ) -> Result<Option<Integration>, StoreError> {
     let text = "select * from integrations where tenant_id = $1 and id = $2";
-    let row = one(&store.inner.read, WHAT, text, values![tenant.uuid(), id.uuid()]).await?;
+    let row = one(on, WHAT, text, values![tenant.uuid(), id.uuid()]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
@@ -121,7 +121,7 @@ fn sorted_out(rows: &[Row]) -> Result<(Vec<Integration>, Vec<IntegrationId>), St
     Ok((readable, unreadable))
 }
 
-pub(crate) async fn insert(store: &SqlStore, it: &Integration) -> Result<(), StoreError> {
+pub(crate) async fn insert<C: ConnectionTrait>(on: &C, it: &Integration) -> Result<(), StoreError> {
     let text = "insert into integrations (id, tenant_id, port, provider, name, config, sealed, hints, status,
             status_detail, verified_at, version, created_at, updated_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
@@ -141,11 +141,11 @@ pub(crate) async fn insert(store: &SqlStore, it: &Integration) -> Result<(), Sto
         micros(it.created_at),
         micros(it.updated_at),
     ];
-    run(&store.inner.write, WHAT, text, values).await.map(drop)
+    run(on, WHAT, text, values).await.map(drop)
 }
 
 /// Category and provider of an integration are for life: a row of another category would slip under its pipelines.
-pub(crate) async fn update(store: &SqlStore, it: &Integration) -> Result<(), StoreError> {
+pub(crate) async fn update<C: ConnectionTrait>(on: &C, it: &Integration) -> Result<(), StoreError> {
     let text = "update integrations set name = $3, config = $4, sealed = $5, hints = $6, status = $7,
             status_detail = $8, verified_at = $9, version = $10, updated_at = $11
         where tenant_id = $1 and id = $2 and version = $10 - 1";
@@ -162,15 +162,15 @@ pub(crate) async fn update(store: &SqlStore, it: &Integration) -> Result<(), Sto
         stored(it.version),
         micros(it.updated_at),
     ];
-    match run(&store.inner.write, WHAT, text, values).await? {
+    match run(on, WHAT, text, values).await? {
         0 => Err(StoreError::Conflict),
         _one => Ok(()),
     }
 }
 
 /// Deletes a row of the tenant whose table counts versions, if it is still at the expected one.
-pub(crate) async fn delete_row(
-    store: &SqlStore,
+pub(crate) async fn delete_row<C: ConnectionTrait>(
+    on: &C,
     what: &'static str,
     table: &str,
     (tenant, id): (TenantId, Uuid),
@@ -180,27 +180,27 @@ pub(crate) async fn delete_row(
     let version = expected.map_or(-1, stored);
     let text = format!("delete from {table} where tenant_id = $1 and id = $2 and ($3 < 0 or version = $3)");
     let named = values![tenant.uuid(), id, version];
-    if run(&store.inner.write, what, &text, named).await? > 0 {
+    if run(on, what, &text, named).await? > 0 {
         return Ok(true);
     }
     if expected.is_none() {
         return Ok(false);
     }
     let text = format!("select version from {table} where tenant_id = $1 and id = $2");
-    let left = one(&store.inner.write, what, &text, values![tenant.uuid(), id]).await?;
+    let left = one(on, what, &text, values![tenant.uuid(), id]).await?;
     match left {
         Some(_another_version) => Err(StoreError::Conflict),
         None => Ok(false),
     }
 }
 
-pub(crate) async fn delete(
-    store: &SqlStore,
+pub(crate) async fn delete<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: IntegrationId,
     expected: Option<u64>,
 ) -> Result<bool, StoreError> {
-    delete_row(store, WHAT, "integrations", (tenant, id.uuid()), expected).await
+    delete_row(on, WHAT, "integrations", (tenant, id.uuid()), expected).await
 }
 
 fn read_pipeline(row: &Row) -> Result<Pipeline, StoreError> {
@@ -226,23 +226,17 @@ pub(crate) async fn pipelines(store: &SqlStore, tenant: TenantId) -> Result<Vec<
     rows.iter().map(read_pipeline).collect()
 }
 
-pub(crate) async fn pipeline(
-    store: &SqlStore,
+pub(crate) async fn pipeline<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: PipelineId,
 ) -> Result<Option<Pipeline>, StoreError> {
     let text = "select * from pipelines where tenant_id = $1 and id = $2";
-    let row = one(
-        &store.inner.read,
-        PIPELINE,
-        text,
-        values![tenant.uuid(), id.uuid()],
-    )
-    .await?;
+    let row = one(on, PIPELINE, text, values![tenant.uuid(), id.uuid()]).await?;
     row.map(|row| read_pipeline(&row)).transpose()
 }
 
-pub(crate) async fn insert_pipeline(store: &SqlStore, it: &Pipeline) -> Result<(), StoreError> {
+pub(crate) async fn insert_pipeline<C: ConnectionTrait>(on: &C, it: &Pipeline) -> Result<(), StoreError> {
     let text = "insert into pipelines (id, tenant_id, name, integration_id, scm_id, store_id, platform, purpose, job,
             parameters, version, created_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -260,10 +254,10 @@ pub(crate) async fn insert_pipeline(store: &SqlStore, it: &Pipeline) -> Result<(
         stored(it.version),
         micros(it.created_at),
     ];
-    run(&store.inner.write, PIPELINE, text, values).await.map(drop)
+    run(on, PIPELINE, text, values).await.map(drop)
 }
 
-pub(crate) async fn update_pipeline(store: &SqlStore, it: &Pipeline) -> Result<(), StoreError> {
+pub(crate) async fn update_pipeline<C: ConnectionTrait>(on: &C, it: &Pipeline) -> Result<(), StoreError> {
     let text =
         "update pipelines set name = $3, integration_id = $4, scm_id = $5, store_id = $6, platform = $7,
             purpose = $8, job = $9, parameters = $10, version = $11
@@ -281,17 +275,17 @@ pub(crate) async fn update_pipeline(store: &SqlStore, it: &Pipeline) -> Result<(
         document(PIPELINE, &it.parameters)?,
         stored(it.version),
     ];
-    match run(&store.inner.write, PIPELINE, text, values).await? {
+    match run(on, PIPELINE, text, values).await? {
         0 => Err(StoreError::Conflict),
         _one => Ok(()),
     }
 }
 
-pub(crate) async fn delete_pipeline(
-    store: &SqlStore,
+pub(crate) async fn delete_pipeline<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: PipelineId,
     expected: Option<u64>,
 ) -> Result<bool, StoreError> {
-    delete_row(store, PIPELINE, "pipelines", (tenant, id.uuid()), expected).await
+    delete_row(on, PIPELINE, "pipelines", (tenant, id.uuid()), expected).await
 }

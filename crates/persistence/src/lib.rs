@@ -11,6 +11,7 @@
 
 mod aggregates;
 mod attempts;
+mod audit;
 mod backup;
 mod batch;
 mod claim;

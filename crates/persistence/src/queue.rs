@@ -14,6 +14,7 @@ use delivr_domain::ports::store::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy,
 };
 use delivr_domain::time::Timestamp;
+use sea_orm::ConnectionTrait;
 use std::time::Duration;
 
 /// A row never goes back for longer: what was meant as "never" must be an instant that can be counted on from.
@@ -169,21 +170,8 @@ impl Queue for SqlStore {
     }
 
     async fn set_stop(&self, tenant: Option<TenantId>, stop: Option<StopBy<'_>>) -> Result<(), StoreError> {
-        let scope = tenant.map_or_else(|| EVERYBODY.to_owned(), |tenant| tenant.uuid().to_string());
-        if let Some(StopBy { reason, actor }) = stop {
-            let now = self.time(&self.inner.write).await?;
-            let text = "insert into stops (scope, reason, at, stopped_by) values ($1, $2, $3, $4)
-                on conflict (scope) do update set reason = excluded.reason, stopped_by = excluded.stopped_by";
-            let values = values![scope, reason, micros(now), actor];
-            run(&self.inner.write, "stop", text, values).await?;
-        } else {
-            run(
-                &self.inner.write,
-                "stop",
-                "delete from stops where scope = $1",
-                values![scope],
-            )
-            .await?;
+        put_stop(self, &self.inner.write, tenant, stop).await?;
+        if stop.is_none() {
             self.announce().await;
         }
         Ok(())
@@ -240,6 +228,40 @@ impl SqlStore {
         }
         self.inner.wake.ring();
     }
+}
+
+/// What a switch is for, as it is stored.
+fn scope_of(tenant: Option<TenantId>) -> String {
+    tenant.map_or_else(|| EVERYBODY.to_owned(), |tenant| tenant.uuid().to_string())
+}
+
+/// Turns a switch on or off. Workers are to be told of one that is off.
+pub(crate) async fn put_stop<C: ConnectionTrait>(
+    store: &SqlStore,
+    on: &C,
+    tenant: Option<TenantId>,
+    stop: Option<StopBy<'_>>,
+) -> Result<(), StoreError> {
+    let scope = scope_of(tenant);
+    let Some(StopBy { reason, actor }) = stop else {
+        let text = "delete from stops where scope = $1";
+        return run(on, "stop", text, values![scope]).await.map(drop);
+    };
+    let now = store.time(on).await?;
+    let text = "insert into stops (scope, reason, at, stopped_by) values ($1, $2, $3, $4)
+        on conflict (scope) do update set reason = excluded.reason, stopped_by = excluded.stopped_by";
+    let values = values![scope, reason, micros(now), actor];
+    run(on, "stop", text, values).await.map(drop)
+}
+
+/// Why a tenant's own switch is on; none when it is off.
+pub(crate) async fn stopped_for<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+) -> Result<Option<String>, StoreError> {
+    let text = "select reason from stops where scope = $1";
+    let row = one(on, "stop", text, values![scope_of(Some(tenant))]).await?;
+    row.map(|row| row.text("reason")).transpose()
 }
 
 /// Zero rows: the claim is no longer ours.

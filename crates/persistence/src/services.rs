@@ -6,6 +6,7 @@ use crate::sql::{Row, all, micros, one, run, stored, values};
 use delivr_domain::ids::{ProfileId, ServiceId, TenantId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Profile, Service};
+use sea_orm::ConnectionTrait;
 
 const SERVICE: &str = "service";
 const PROFILE: &str = "profile";
@@ -28,23 +29,17 @@ pub(crate) async fn services(store: &SqlStore, tenant: TenantId) -> Result<Vec<S
     rows.iter().map(read).collect()
 }
 
-pub(crate) async fn service(
-    store: &SqlStore,
+pub(crate) async fn service<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: ServiceId,
 ) -> Result<Option<Service>, StoreError> {
     let text = "select * from services where tenant_id = $1 and id = $2";
-    let row = one(
-        &store.inner.read,
-        SERVICE,
-        text,
-        values![tenant.uuid(), id.uuid()],
-    )
-    .await?;
+    let row = one(on, SERVICE, text, values![tenant.uuid(), id.uuid()]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
-pub(crate) async fn insert(store: &SqlStore, service: &Service) -> Result<(), StoreError> {
+pub(crate) async fn insert<C: ConnectionTrait>(on: &C, service: &Service) -> Result<(), StoreError> {
     let text = "insert into services (id, tenant_id, slug, name, detail, version, created_at)
         values ($1, $2, $3, $4, $5, $6, $7)";
     let values = values![
@@ -56,10 +51,10 @@ pub(crate) async fn insert(store: &SqlStore, service: &Service) -> Result<(), St
         stored(service.version),
         micros(service.created_at),
     ];
-    run(&store.inner.write, SERVICE, text, values).await.map(drop)
+    run(on, SERVICE, text, values).await.map(drop)
 }
 
-pub(crate) async fn update(store: &SqlStore, service: &Service) -> Result<(), StoreError> {
+pub(crate) async fn update<C: ConnectionTrait>(on: &C, service: &Service) -> Result<(), StoreError> {
     let text = "update services set slug = $3, name = $4, detail = $5, version = $6
         where tenant_id = $1 and id = $2 and version = $6 - 1";
     let values = values![
@@ -70,19 +65,19 @@ pub(crate) async fn update(store: &SqlStore, service: &Service) -> Result<(), St
         service.detail.clone(),
         stored(service.version),
     ];
-    match run(&store.inner.write, SERVICE, text, values).await? {
+    match run(on, SERVICE, text, values).await? {
         0 => Err(StoreError::Conflict),
         _one => Ok(()),
     }
 }
 
-pub(crate) async fn delete(
-    store: &SqlStore,
+pub(crate) async fn delete<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: ServiceId,
     expected: Option<u64>,
 ) -> Result<bool, StoreError> {
-    delete_row(store, SERVICE, "services", (tenant, id.uuid()), expected).await
+    delete_row(on, SERVICE, "services", (tenant, id.uuid()), expected).await
 }
 
 fn read_profile(row: &Row) -> Result<Profile, StoreError> {
@@ -105,8 +100,8 @@ pub(crate) async fn profiles(store: &SqlStore, tenant: TenantId) -> Result<Vec<P
     rows.iter().map(read_profile).collect()
 }
 
-pub(crate) async fn profile(
-    store: &SqlStore,
+pub(crate) async fn profile<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: ProfileId,
     revision: Option<u32>,
@@ -120,11 +115,11 @@ pub(crate) async fn profile(
     let text = format!(
         "select * from release_profiles where tenant_id = $1 and id = $2{narrow} order by revision desc limit 1"
     );
-    let row = one(&store.inner.read, PROFILE, &text, values).await?;
+    let row = one(on, PROFILE, &text, values).await?;
     row.map(|row| read_profile(&row)).transpose()
 }
 
-pub(crate) async fn insert_profile(store: &SqlStore, profile: &Profile) -> Result<(), StoreError> {
+pub(crate) async fn insert_profile<C: ConnectionTrait>(on: &C, profile: &Profile) -> Result<(), StoreError> {
     let text =
         "insert into release_profiles (id, tenant_id, name, service_id, revision, settings, created_at)
         values ($1, $2, $3, $4, $5, $6, $7) on conflict (id, revision) do nothing";
@@ -137,7 +132,7 @@ pub(crate) async fn insert_profile(store: &SqlStore, profile: &Profile) -> Resul
         profile.settings.clone(),
         micros(profile.created_at),
     ];
-    match run(&store.inner.write, "profile name, or its service,", text, values).await? {
+    match run(on, "profile name, or its service,", text, values).await? {
         0 => Err(StoreError::Conflict),
         _one => Ok(()),
     }

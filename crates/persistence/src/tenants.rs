@@ -7,7 +7,7 @@ use delivr_domain::ids::{InstallId, TenantId, TokenId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Tenant, Token};
 use delivr_domain::time::Timestamp;
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 
 const INSTALL: &str = "install_id";
 const TENANT: &str = "tenant";
@@ -77,24 +77,24 @@ pub(crate) async fn insert_tenant(store: &SqlStore, tenant: &Tenant) -> Result<(
 }
 
 /// The tenant whose column has the value.
-pub(crate) async fn tenant(
-    store: &SqlStore,
+pub(crate) async fn tenant<C: ConnectionTrait>(
+    on: &C,
     column: &str,
     value: Value,
 ) -> Result<Option<Tenant>, StoreError> {
     let text = format!("select * from tenants where {column} = $1");
-    let row = one(&store.inner.read, TENANT, &text, vec![value]).await?;
+    let row = one(on, TENANT, &text, vec![value]).await?;
     row.map(|row| read_tenant(&row)).transpose()
 }
 
-pub(crate) async fn rename_tenant(
-    store: &SqlStore,
+pub(crate) async fn rename_tenant<C: ConnectionTrait>(
+    on: &C,
     id: TenantId,
     slug: &str,
     name: &str,
 ) -> Result<bool, StoreError> {
     let text = "update tenants set slug = $2, name = $3 where id = $1";
-    Ok(run(&store.inner.write, TENANT, text, values![id.uuid(), slug, name]).await? > 0)
+    Ok(run(on, TENANT, text, values![id.uuid(), slug, name]).await? > 0)
 }
 
 fn read_token(row: &Row) -> Result<Token, StoreError> {
@@ -111,7 +111,7 @@ fn read_token(row: &Row) -> Result<Token, StoreError> {
     })
 }
 
-pub(crate) async fn insert_token(store: &SqlStore, token: &Token) -> Result<(), StoreError> {
+pub(crate) async fn insert_token<C: ConnectionTrait>(on: &C, token: &Token) -> Result<(), StoreError> {
     let text =
         "insert into api_tokens (id, tenant_id, name, role, digest, expires_at, revoked_at, created_at, person)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -126,12 +126,23 @@ pub(crate) async fn insert_token(store: &SqlStore, token: &Token) -> Result<(), 
         micros(token.created_at),
         token.person.clone(),
     ];
-    run(&store.inner.write, TOKEN, text, values).await.map(drop)
+    run(on, TOKEN, text, values).await.map(drop)
 }
 
 pub(crate) async fn token(store: &SqlStore, digest: &str) -> Result<Option<Token>, StoreError> {
     let text = "select * from api_tokens where digest = $1";
     let row = one(&store.inner.read, TOKEN, text, values![digest]).await?;
+    row.map(|row| read_token(&row)).transpose()
+}
+
+/// The tenant's token of the id.
+pub(crate) async fn token_by_id<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    id: TokenId,
+) -> Result<Option<Token>, StoreError> {
+    let text = "select * from api_tokens where tenant_id = $1 and id = $2";
+    let row = one(on, TOKEN, text, values![tenant.uuid(), id.uuid()]).await?;
     row.map(|row| read_token(&row)).transpose()
 }
 
@@ -158,13 +169,13 @@ pub(crate) async fn tokens(store: &SqlStore, tenant: TenantId) -> Result<Vec<Tok
 }
 
 /// A token revoked twice keeps the first instant.
-pub(crate) async fn revoke(
-    store: &SqlStore,
+pub(crate) async fn revoke<C: ConnectionTrait>(
+    on: &C,
     tenant: TenantId,
     id: TokenId,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     let text = "update api_tokens set revoked_at = coalesce(revoked_at, $3) where tenant_id = $1 and id = $2";
     let values = values![tenant.uuid(), id.uuid(), micros(at)];
-    Ok(run(&store.inner.write, TOKEN, text, values).await? > 0)
+    Ok(run(on, TOKEN, text, values).await? > 0)
 }

@@ -84,7 +84,14 @@ impl Views for SqlStore {
         id: ViewId,
         expected: Option<u64>,
     ) -> Result<bool, StoreError> {
-        delete_row(self, WHAT, "release_views", (tenant, id.uuid()), expected).await
+        delete_row(
+            &self.inner.write,
+            WHAT,
+            "release_views",
+            (tenant, id.uuid()),
+            expected,
+        )
+        .await
     }
 
     async fn default_view(&self, tenant: TenantId, owner: &str) -> Result<Option<ViewId>, StoreError> {

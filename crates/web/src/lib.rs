@@ -25,6 +25,7 @@ mod zone;
 pub use api::{Api, Call, Encryption, Practice, Refusal, Reply};
 pub use form::host;
 pub use pages::{configure, missing};
+pub use shown::told;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;

@@ -382,7 +382,6 @@ pub(crate) struct Rollout {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Activity {
-    pub(crate) position: i64,
     pub(crate) of: String,
     pub(crate) owner_id: String,
     pub(crate) kind: String,

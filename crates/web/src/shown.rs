@@ -101,7 +101,8 @@ fn told_word(word: &str) -> Option<String> {
 }
 
 /// A sentence of the API as people write it. What somebody wrote stays as it is but for such words.
-pub(crate) fn told(sentence: &str) -> String {
+#[must_use]
+pub fn told(sentence: &str) -> String {
     let mut text = String::with_capacity(sentence.len());
     for part in sentence.split_inclusive(char::is_whitespace) {
         let bare = part.trim_end();

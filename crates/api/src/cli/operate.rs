@@ -138,7 +138,7 @@ pub(super) async fn list_tokens(settings: &Settings, slug: &str) -> anyhow::Resu
 pub(super) async fn revoke_token(settings: &Settings, slug: &str, id: TokenId) -> anyhow::Result<()> {
     let app = wire::start(settings).await?;
     let tenant = tenant(&app, slug).await?;
-    let revoked = app.store.revoke_token(tenant.id, id, app.clock.now()).await?;
+    let revoked = access::revoke(&app, tenant.id, id, access::OPERATOR).await?;
     ensure!(revoked, "the tenant has no token {id}");
     say(&format!("{id} is revoked"));
     Ok(())

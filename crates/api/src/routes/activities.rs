@@ -3,17 +3,19 @@
 //! It is the history itself, not a list kept beside it, so that nothing can happen without being in it.
 
 mod said;
+pub(crate) mod sought;
 
 pub(crate) use said::summary;
 
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{MOST, Query};
 use crate::routes::releases::load::{find, limit};
 use actix_web::get;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, Utc};
 use delivr_app::stored::read_event;
+use delivr_domain::key::{AggregateKind, UnknownWord};
 use delivr_domain::ports::store::StoredEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +74,93 @@ pub(crate) struct ActivityList {
     next_cursor: Option<String>,
 }
 
+/// Events looked through for one page of a search: so a search for nothing ends.
+const LOOKED_THROUGH: usize = 2_000;
+
+/// Which events of the organisation.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SearchQuery {
+    /// At most so many items, 1 to 200; 50 unless said.
+    limit: Option<u16>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// Of what: RELEASE, SUBMISSION or ROLLOUT.
+    of: Option<String>,
+    /// The event's kind, e.g. `EDITED`.
+    kind: Option<String>,
+    /// In the name of whoever caused it, in whatever case.
+    actor: Option<String>,
+    /// In the summary, in whatever case, as it stands here or as the pages word it.
+    q: Option<String>,
+    /// Not before: a day of UTC, or an instant.
+    since: Option<String>,
+    /// Not after: a day of UTC, which belongs to it, or an instant, which does not.
+    until: Option<String>,
+}
+
+/// What events are narrowed to.
+struct Search {
+    of: Option<AggregateKind>,
+    kind: Option<String>,
+    actor: Option<String>,
+    text: Option<String>,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+}
+
+impl Search {
+    fn read(asked: SearchQuery) -> Result<Self, Problem> {
+        let of = sought::text("/of", asked.of)?;
+        let of = of.as_deref().map(str::parse).transpose();
+        let (since, until) = sought::span(asked.since.as_deref(), asked.until.as_deref())?;
+        let lower = |text: Option<String>| text.map(|text| text.to_lowercase());
+        Ok(Self {
+            of: of.map_err(|why: UnknownWord| Problem::malformed_at("/of", why.to_string()))?,
+            kind: sought::text("/kind", asked.kind)?,
+            actor: lower(sought::text("/actor", asked.actor)?),
+            text: lower(sought::text("/q", asked.q)?),
+            since,
+            until,
+        })
+    }
+    /// Whether every event fits.
+    const fn is_empty(&self) -> bool {
+        self.of.is_none()
+            && self.kind.is_none()
+            && self.actor.is_none()
+            && self.text.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+    }
+    /// What can be told without reading the event itself.
+    fn may_fit(&self, stored: &StoredEvent) -> bool {
+        let has = |wanted: &Option<String>, text: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| text.to_lowercase().contains(wanted.as_str()))
+        };
+        self.of.is_none_or(|of| of == stored.owner.kind)
+            && self.kind.as_ref().is_none_or(|kind| *kind == stored.kind)
+            && self.since.is_none_or(|since| since <= stored.at)
+            && self.until.is_none_or(|until| stored.at < until)
+            && has(&self.actor, &stored.actor)
+    }
+    fn fits(&self, it: &ActivityView) -> bool {
+        self.text.as_ref().is_none_or(|wanted| {
+            let has = |text: &str| text.to_lowercase().contains(wanted.as_str());
+            has(&it.summary) || has(&delivr_web::told(&it.summary))
+        })
+    }
+    /// Nothing older can fit. Events lie in the order in which they were written; their times may differ from it by as
+    /// much as the clocks of processes do, which is less than a day.
+    fn is_past(&self, stored: &StoredEvent) -> bool {
+        let last = self.since.and_then(|since| since.checked_sub_days(Days::new(1)));
+        last.is_some_and(|last| stored.at < last)
+    }
+}
+
 /// A page of the feed.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -93,20 +182,50 @@ fn cursor<T: std::str::FromStr>(asked: Option<&str>) -> Result<Option<T>, Proble
         .transpose()
 }
 
-/// What happened in the tenant, the newest first.
-#[utoipa::path(tag = "Activities", params(FeedQuery), responses((status = 200, description = "Activities", body = ActivityList)))]
+/// What happened in the tenant, the newest first. A search looks through 2 000 events at most: its page may hold fewer items
+/// than asked for, or none, while `nextCursor` leads on.
+#[utoipa::path(tag = "Activities", params(SearchQuery), responses((status = 200, description = "Activities", body = ActivityList)))]
 #[get("/activities")]
-pub(crate) async fn all(cx: Context, asked: Query<FeedQuery>) -> Answered {
+pub(crate) async fn all(cx: Context, asked: Query<SearchQuery>) -> Answered {
     let Query(asked) = asked;
     let limit = limit(asked.limit)?;
-    let before: Option<i64> = cursor(asked.cursor.as_deref())?;
-    let events = cx.app.store.feed_backwards(cx.tenant(), before, limit).await?;
-    let full = events.len() == usize::from(limit);
-    let next = events
-        .last()
-        .filter(|_last| full)
-        .map(|it| it.position.to_string());
-    list(&events, next)
+    let mut before: Option<i64> = cursor(asked.cursor.as_deref())?;
+    let search = Search::read(asked)?;
+    let step = if search.is_empty() { limit } else { MOST };
+    let mut items = Vec::new();
+    let mut looked: usize = 0;
+    loop {
+        let events = cx.app.store.feed_backwards(cx.tenant(), before, step).await?;
+        let whole = events.len() == usize::from(step);
+        for stored in &events {
+            before = Some(stored.position);
+            if search.may_fit(stored) {
+                let item = activity(stored)?;
+                if search.fits(&item) {
+                    items.push(item);
+                }
+            }
+            if items.len() == usize::from(limit) {
+                let more = whole || events.last().is_some_and(|last| last.position < stored.position);
+                return Ok(page(items, before.filter(|_| more)));
+            }
+        }
+        looked = looked.saturating_add(events.len());
+        let past = events.last().is_some_and(|last| search.is_past(last));
+        if past || !whole {
+            return Ok(page(items, None));
+        }
+        if looked >= LOOKED_THROUGH {
+            return Ok(page(items, before));
+        }
+    }
+}
+
+fn page(items: Vec<ActivityView>, next: Option<i64>) -> Answer {
+    Answer::ok(&ActivityList {
+        items,
+        next_cursor: next.map(|position| position.to_string()),
+    })
 }
 
 fn list(events: &[StoredEvent], next_cursor: Option<String>) -> Answered {

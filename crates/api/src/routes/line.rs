@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
-use delivr_domain::ports::store::{Stop, StopBy};
+use delivr_domain::ports::store::{Change, Stop};
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -100,13 +100,7 @@ pub(crate) async fn stop(cx: Context, body: Body<StopBody>) -> Answered {
     let Body(body) = body;
     let least = usize::from(body.stopped);
     Checks::new().text("/reason", &body.reason, least, 500).done()?;
-    let why = StopBy {
-        reason: &body.reason,
-        actor: cx.who.actor(),
-    };
-    let store = &cx.app.store;
-    store
-        .set_stop(Some(cx.tenant()), body.stopped.then_some(why))
+    cx.set_up(&Change::SetStop(cx.tenant(), body.stopped, &body.reason))
         .await?;
     tracing::warn!(tenant = %cx.who.tenant.slug, by = cx.who.actor(), stopped = body.stopped, "the stop switch was set");
     Ok(Answer::ok(&StopView {

@@ -11,6 +11,7 @@
 //! Literal segments win over parameters by being registered first.
 
 pub(crate) mod activities;
+pub(crate) mod audit;
 pub(crate) mod calendar;
 pub(crate) mod dashboard;
 pub(crate) mod doctor;
@@ -44,6 +45,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     rollouts::routes(config);
     activities::routes(config);
     dashboard::routes(config);
+    audit::routes(config);
     calendar::routes(config);
     status::routes(config);
     views::routes(config);

@@ -10,7 +10,7 @@ use actix_web::{get, post, put};
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::profile::{self, Fault, Settings};
 use delivr_domain::ids::{ProfileId, ServiceId};
-use delivr_domain::ports::store::Profile;
+use delivr_domain::ports::store::{Change, Profile};
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -171,7 +171,7 @@ pub(crate) async fn create(cx: Context, body: Body<NewBody>) -> Answered {
                 settings: settings(&cx, service, &given).await?,
                 created_at: cx.now(),
             };
-            let inserted = cx.app.store.insert_profile(&profile).await;
+            let inserted = cx.set_up_new(&Change::InsertProfile(&profile)).await;
             let twin = cx.app.store.profile(cx.tenant(), id, Some(1));
             cx.made(inserted, profile, twin).await?
         }
@@ -220,7 +220,7 @@ pub(crate) async fn change(cx: Context, body: Body<RevisionBody>) -> Answered {
         created_at: cx.now(),
         ..found
     };
-    let stored = cx.app.store.insert_profile(&revised).await;
+    let stored = cx.set_up(&Change::InsertProfile(&revised)).await;
     stored.map_err(|error| cx.lost(error))?;
     Ok(answer(&revised))
 }

@@ -11,7 +11,7 @@ use delivr_app::usecases::access::{Role, is_slug};
 use delivr_app::usecases::services::SCM_OF_SERVICE;
 use delivr_domain::ids::{IntegrationId, ServiceId};
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::Service;
+use delivr_domain::ports::store::{Change, Service};
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -205,7 +205,7 @@ pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
         Some(made) => made,
         None => {
             let service = build(&cx, body, id, slug, name).await?;
-            let inserted = cx.app.store.insert_service(&service).await;
+            let inserted = cx.set_up_new(&Change::InsertService(&service)).await;
             let twin = cx.app.store.service(cx.tenant(), id);
             cx.made(inserted, service, twin).await?
         }
@@ -263,7 +263,7 @@ pub(crate) async fn change(cx: Context, body: Body<ServiceBody>) -> Answered {
     }
     body.write(&cx, &mut service.detail).await?;
     service.version += 1;
-    let stored = cx.app.store.update_service(&service).await;
+    let stored = cx.set_up(&Change::UpdateService(&service)).await;
     stored.map_err(|error| cx.lost(error))?;
     Ok(Answer::ok(&view(&service)).version(service.version))
 }
@@ -275,6 +275,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     cx.at_least(Role::Admin)?;
     let service = find(&cx).await?;
     cx.unchanged(service.version)?;
-    let deleted = cx.app.store.delete_service(cx.tenant(), service.id, cx.if_match);
-    cx.gone("service", deleted.await)
+    let removal = Change::DeleteService(cx.tenant(), service.id, cx.if_match);
+    cx.gone("service", cx.set_up(&removal).await)
 }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use actix_web::{get, patch};
 use delivr_app::usecases::access::{Role, token_digest};
-use delivr_domain::ports::store::Tenant;
+use delivr_domain::ports::store::{Change, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -113,8 +113,8 @@ pub(crate) async fn change(cx: Context, body: Body<TeamBody>) -> Answered {
     cx.unchanged(version(&tenant))?;
     if let Some(name) = body.name {
         tenant.name = name.trim().to_owned();
-        let store = &cx.app.store;
-        if !store.rename_tenant(tenant.id, &tenant.slug, &tenant.name).await? {
+        let change = Change::RenameTenant(tenant.id, &tenant.slug, &tenant.name);
+        if !cx.set_up(&change).await? {
             return Err(Problem::missing("tenant"));
         }
     }

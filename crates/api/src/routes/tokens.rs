@@ -165,7 +165,7 @@ pub(crate) async fn create(cx: Context, body: Body<TokenBody>) -> Answered {
         role,
         expires_at,
     };
-    let issued = match access::issue(&cx.app, cx.tenant(), id, &new).await {
+    let issued = match access::issue_by(&cx.app, cx.tenant(), id, &new, cx.who.actor()).await {
         // An earlier request with this key made it, and was interrupted before its answer was kept.
         Err(StoreError::Duplicate(_)) if cx.may_repeat() => return Err(Problem::already_shown()),
         issued => issued?,
@@ -174,10 +174,7 @@ pub(crate) async fn create(cx: Context, body: Body<TokenBody>) -> Answered {
     let mine = (issued.token.created_at, issued.token.id);
     let rivals = live(&cx, &body.name, person.as_ref()).await?;
     if rivals.iter().any(|it| (it.created_at, it.id) < mine) {
-        cx.app
-            .store
-            .revoke_token(cx.tenant(), issued.token.id, cx.now())
-            .await?;
+        access::revoke(&cx.app, cx.tenant(), issued.token.id, cx.who.actor()).await?;
         return Err(name_taken());
     }
     let secret = issued.secret.expose_secret().to_owned();
@@ -201,7 +198,7 @@ pub(crate) async fn revoke(cx: Context) -> Answered {
             "nobody revokes a token with a role above their own",
         ));
     }
-    if cx.app.store.revoke_token(cx.tenant(), id, cx.now()).await? {
+    if access::revoke(&cx.app, cx.tenant(), id, cx.who.actor()).await? {
         Ok(Answer::none())
     } else {
         Err(Problem::missing("token"))

@@ -45,7 +45,7 @@ fn routes() -> Vec<String> {
 }
 
 /// What answers to GET and is no page.
-const NO_PAGES: &[&str] = &["/assets/{name}", "/activity/export"];
+const NO_PAGES: &[&str] = &["/assets/{name}", "/activity/export", "/activity/setup/export"];
 
 fn fits(pattern: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap();

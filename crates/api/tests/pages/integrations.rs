@@ -411,3 +411,49 @@ async fn what_calls_tell_is_shown_and_warned_of() {
     }
     assert!(!reply.text.contains("<script>alert"), "{}", reply.text);
 }
+
+#[tokio::test]
+async fn changes_of_the_set_up_are_seen_narrowed_and_taken_away() {
+    let api = Api::start().await;
+    let browser = Browser::signed_in(&api, "VIEWER").await;
+    let id = api.jenkins("=our<b>CI").await;
+    api.put(&format!("/integrations/ci-cd/{id}"), &json!({"name": "their CI"}))
+        .await
+        .is(200);
+    let page = browser.page("/activity").await;
+    assert!(page.contains("href=\"/activity/setup\""), "{page}");
+    let reply = browser.get("/activity/setup").await;
+    sound(&reply, "changes of the set-up");
+    let page = unescaped(&reply.text);
+    assert!(page.contains("Changed the integration their CI: name"), "{page}");
+    assert!(page.contains("=our<b>CI → their CI"), "{page}");
+    assert!(!reply.text.contains("<b>CI"), "{}", reply.text);
+    let page = browser.page("/activity/setup?about=TOKEN").await;
+    assert!(
+        !page.contains("their CI") && page.contains("Made the token"),
+        "{page}"
+    );
+    let page = browser.page("/activity/setup?actor=nobody&since=yesterday").await;
+    assert!(page.contains("Nothing fits"), "{page}");
+    let file = browser
+        .get("/activity/setup/export?as=json&about=INTEGRATION")
+        .await;
+    assert_eq!(file.status, 200, "{}", file.text);
+    let rows: serde_json::Value = serde_json::from_str(&file.text).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    assert_eq!(
+        rows[0]["changes"][0],
+        json!({"field": "name", "before": "=our<b>CI", "after": "their CI"})
+    );
+    let file = browser
+        .get("/activity/setup/export?as=csv&about=INTEGRATION")
+        .await;
+    assert!(
+        file.text
+            .starts_with("number,at,actor,about,id,name,deed,summary,changes\r\n"),
+        "{}",
+        file.text
+    );
+    assert!(file.text.contains("\"'=our<b>CI\""), "no formula: {}", file.text);
+    assert_eq!(browser.get("/activity/setup/export?as=pdf").await.status, 404);
+}

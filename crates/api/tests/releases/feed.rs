@@ -52,6 +52,70 @@ async fn the_feed_is_paged_from_the_newest_to_the_first() {
     );
 }
 
+#[tokio::test]
+async fn the_feed_is_narrowed_as_the_pages_narrow_it() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    world
+        .act(&made, "pause", &json!({"note": "a Needle"}))
+        .await
+        .is(200);
+    let resumed = world
+        .api
+        .of("ADMIN", "POST", &format!("{}/resume", World::path(&made)))
+        .json(&json!({}));
+    resumed.send().await.is(200);
+    let kinds = async |query: &str| -> Vec<String> {
+        let page = world.api.get(&format!("/activities?{query}")).await.is(200);
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|it| it["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let (lifted, placed, created) = ("HOLD_LIFTED", "HOLD_PLACED", "RELEASE_CREATED");
+    assert_eq!(kinds("q=needle").await, [lifted, placed]);
+    // Found by the words of the pages too, which are no others here than a capital letter.
+    assert_eq!(kinds("q=Held").await, [lifted, placed]);
+    assert_eq!(kinds("kind=HOLD_PLACED").await, [placed]);
+    assert_eq!(kinds("actor=ADMIN%40").await, [lifted]);
+    assert_eq!(kinds("of=RELEASE&actor=owner").await, [placed, created]);
+    assert_eq!(kinds("of=ROLLOUT").await, [""; 0]);
+    let at = world.api.get("/activities").await.is(200)["items"][2]["at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let day = &at[..10];
+    assert_eq!(kinds(&format!("since={day}&until={day}")).await.len(), 3);
+    assert_eq!(kinds("until=2001-01-01").await, [""; 0]);
+    assert_eq!(kinds("since=9000-01-01").await, [""; 0]);
+    // Page by page, nothing twice and nothing left out.
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..5 {
+        let page = world
+            .api
+            .get(&format!("/activities?limit=1&q=needle{cursor}"))
+            .await
+            .is(200);
+        let items = page["items"].as_array().unwrap().iter();
+        seen.extend(items.map(|it| it["kind"].as_str().unwrap().to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [lifted, placed]);
+    let other = world
+        .api
+        .of("OTHER", "GET", "/activities?q=needle")
+        .send()
+        .await
+        .is(200);
+    assert_eq!(other["items"], json!([]));
+    for wrong in ["of=NONSENSE", "since=yesterday", "until=x", "colour=red"] {
+        let refused = world.api.get(&format!("/activities?{wrong}")).await;
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.text);
+    }
+}
+
 /// Reads the stream until so many events came, and gives id, event and data of each.
 pub(crate) async fn listen(
     world: &World,

@@ -3,7 +3,7 @@
 use crate::App;
 use delivr_domain::ids::{TenantId, TokenId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{Tenant, Token};
+use delivr_domain::ports::store::{By, Change, Tenant, Token};
 use delivr_domain::time::{Span, Timestamp};
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -250,11 +250,17 @@ fn principal(token: Token, tenant: Tenant) -> Result<Principal, StoreError> {
 /// What events call the actor of what nobody asked for.
 pub const SYSTEM: &str = "system";
 
+/// What the audit calls whoever runs the installation, by its programs.
+pub const OPERATOR: &str = "operator";
+
 /// Why no token may have the name, if none may: events tell by it who did what, and its holder must be taken neither
 /// for Delivr itself nor for a person.
 #[must_use]
 pub fn reserved(name: &str) -> Option<&'static str> {
-    if name.trim().eq_ignore_ascii_case(SYSTEM) {
+    let name = name.trim();
+    if name.eq_ignore_ascii_case(OPERATOR) {
+        Some("the audit would call its holder what it calls whoever runs the installation; take another name")
+    } else if name.eq_ignore_ascii_case(SYSTEM) {
         Some("events would call its holder what they call Delivr itself; take another name")
     } else if name.contains('@') {
         Some("only people are called by an address; leave out the `@`, or name the person as such")
@@ -285,11 +291,25 @@ pub struct NewToken<'a> {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Issues a token under a fresh id.
+/// Issues a token under a fresh id, by whoever runs the installation.
 ///
 /// # Errors
 /// When the store fails; `Duplicate` when the id is taken.
 pub async fn issue(app: &App, tenant: TenantId, id: Uuid, new: &NewToken<'_>) -> Result<Issued, StoreError> {
+    issue_by(app, tenant, id, new, OPERATOR).await
+}
+
+/// The same by somebody: what events call them.
+///
+/// # Errors
+/// When the store fails; `Duplicate` when the id is taken.
+pub async fn issue_by(
+    app: &App,
+    tenant: TenantId,
+    id: Uuid,
+    new: &NewToken<'_>,
+    actor: &str,
+) -> Result<Issued, StoreError> {
     let role = new.role.word();
     kept(
         app,
@@ -297,8 +317,19 @@ pub async fn issue(app: &App, tenant: TenantId, id: Uuid, new: &NewToken<'_>) ->
         id,
         (TOKEN_PREFIX, role),
         (new.name, new.person, new.expires_at),
+        actor,
     )
     .await
+}
+
+/// Revokes a token, or a link to the calendar, at once; false when there is none of the id.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke(app: &App, tenant: TenantId, id: TokenId, actor: &str) -> Result<bool, StoreError> {
+    let at = app.clock.now();
+    let change = Change::RevokeToken(tenant, id, at);
+    app.store.set_up(&change, By { actor, at }).await
 }
 
 /// Issues a link to the tenant's calendar under a fresh id, in the name of a person where there is one.
@@ -312,6 +343,7 @@ pub async fn issue_link(
     name: &str,
     person: Option<&Person>,
     expires_at: Option<Timestamp>,
+    actor: &str,
 ) -> Result<Issued, StoreError> {
     kept(
         app,
@@ -319,6 +351,7 @@ pub async fn issue_link(
         id,
         (LINK_PREFIX, CALENDAR),
         (name, person, expires_at),
+        actor,
     )
     .await
 }
@@ -329,6 +362,7 @@ async fn kept(
     id: Uuid,
     (prefix, role): (&str, &str),
     (name, person, expires_at): (&str, Option<&Person>, Option<Timestamp>),
+    actor: &str,
 ) -> Result<Issued, StoreError> {
     let mut bytes = [0; 32];
     app.entropy.fill(&mut bytes);
@@ -344,7 +378,11 @@ async fn kept(
         revoked_at: None,
         created_at: app.clock.now(),
     };
-    app.store.insert_token(&token).await?;
+    let by = By {
+        actor,
+        at: token.created_at,
+    };
+    app.store.set_up(&Change::InsertToken(&token), by).await?;
     Ok(Issued { token, secret })
 }
 
@@ -391,7 +429,14 @@ pub async fn ensure_tenant(app: &App, slug: &str) -> Result<Tenant, StoreError> 
 /// When the store fails; `Duplicate` when the new slug is taken.
 pub async fn rename_tenant(app: &App, slug: &str, new: &str) -> Result<bool, StoreError> {
     match app.store.tenant_by_slug(slug).await? {
-        Some(tenant) => app.store.rename_tenant(tenant.id, new, new).await,
+        Some(tenant) => {
+            let by = By {
+                actor: OPERATOR,
+                at: app.clock.now(),
+            };
+            let change = Change::RenameTenant(tenant.id, new, new);
+            app.store.set_up(&change, by).await
+        }
         None => Ok(false),
     }
 }
@@ -452,6 +497,7 @@ mod tests {
     fn nobody_is_called_like_a_person_or_like_delivr() {
         for name in [
             "system",
+            "Operator",
             " SYSTEM ",
             "alice@example.org",
             "a@b",

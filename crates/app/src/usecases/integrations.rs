@@ -12,7 +12,7 @@ use delivr_domain::key::AggregateId;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::{ConfigError, Credentials, Descriptor, Port};
-use delivr_domain::ports::store::{Integration, VerificationStatus};
+use delivr_domain::ports::store::{By, Change as SetUpChange, Integration, VerificationStatus};
 use delivr_domain::release::command::Command as ReleaseCommand;
 use delivr_domain::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -188,9 +188,11 @@ pub async fn change(
     app: &App,
     mut stored: Integration,
     change: Change,
+    actor: &str,
 ) -> Result<Integration, IntegrationError> {
     let descriptor = provider(app, stored.port, &stored.provider)?;
     let touched = change.config.is_some() || !change.credentials.is_empty();
+    let given: Vec<String> = change.credentials.keys().cloned().collect();
     if let Some(name) = change.name {
         stored.name = name;
     }
@@ -220,7 +222,12 @@ pub async fn change(
     }
     stored.version += 1;
     stored.updated_at = app.clock.now();
-    app.store.update_integration(&stored).await?;
+    let by = By {
+        actor,
+        at: stored.updated_at,
+    };
+    let change = SetUpChange::UpdateIntegration(&stored, &given);
+    app.store.set_up(&change, by).await?;
     Ok(stored)
 }
 

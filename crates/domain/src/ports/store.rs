@@ -4,6 +4,7 @@
 //! [`StoreError::Conflict`]. A straggler: [`UnitOfWork::finish`] checks the attempt, zero rows is [`StoreError::Fenced`]
 //! unless this very attempt has finished the row already (its COMMIT answer was lost).
 
+mod audit;
 mod health;
 mod kept;
 pub mod line;
@@ -13,6 +14,7 @@ pub mod search;
 mod views;
 mod work;
 
+pub use audit::{Altered, AuditFilter, AuditLine, By, Change, Deed, Draft, Facts, SetUp, Subject, broken};
 pub use health::{HealthBook, HealthOf};
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
@@ -773,7 +775,7 @@ pub trait Directory: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory + StatusLinks + Views + HealthBook {
+pub trait Store: Queue + Directory + StatusLinks + Views + HealthBook + SetUp {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

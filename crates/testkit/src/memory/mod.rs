@@ -5,6 +5,7 @@
 //! true state at commit; if any of them ends otherwise there (a version, an attempt, a number), somebody else was
 //! faster and the commit is a [`StoreError::Conflict`] or what the change itself says.
 
+mod audit;
 mod directory;
 mod health;
 mod leases;

@@ -12,8 +12,9 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::health::Health;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
-    AggregateRow, AttemptRecord, EffectRow, Fact, Finished, Integration, Pipeline, Profile, RowEnd, RowState,
-    Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View,
+    AggregateRow, AttemptRecord, AuditLine, EffectRow, Fact, Finished, Integration, Pipeline, Profile,
+    RowEnd, RowState, Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
+    View,
 };
 use delivr_domain::time::Timestamp;
 use serde::Deserialize as _;
@@ -83,6 +84,7 @@ pub(super) struct State {
     pub(super) views: Kept<BTreeMap<ViewId, View>>,
     /// The view that an account begins with.
     pub(super) first_views: Kept<BTreeMap<(TenantId, String), ViewId>>,
+    pub(super) audit: Kept<BTreeMap<TenantId, Vec<AuditLine>>>,
     pub(super) health: Kept<BTreeMap<IntegrationId, Health>>,
     pub(super) integrations: Kept<BTreeMap<IntegrationId, Integration>>,
     pub(super) pipelines: Kept<BTreeMap<PipelineId, Pipeline>>,

@@ -55,6 +55,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/timeline/links/{link}/revoke", web::post().to(links::revoke))
         .route("/activity", web::get().to(activity::show))
         .route("/activity/export", web::get().to(activity::export))
+        .route("/activity/setup", web::get().to(activity::show_audit))
+        .route("/activity/setup/export", web::get().to(activity::export_audit))
         .route("/releases", web::get().to(list::show))
         .service(
             web::resource("/releases/views")

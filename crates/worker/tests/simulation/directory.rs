@@ -12,9 +12,9 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Directory, EffectRow, Fact, HealthBook, HealthOf, Integration, Listed, Page, Pipeline,
-    Profile, ReleaseFilter, Service, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent,
-    Tenant, Token, View, Views,
+    AggregateRow, AuditFilter, AuditLine, By, Change, Directory, EffectRow, Fact, HealthBook, HealthOf,
+    Integration, Listed, Page, Pipeline, Profile, ReleaseFilter, Service, SetUp, StatusLink, StatusLinks,
+    StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -167,5 +167,23 @@ impl HealthBook for FaultStore {
     async fn health(&self, tenant: TenantId) -> Result<BTreeMap<IntegrationId, Health>, StoreError> {
         self.reach().await?;
         self.inner.health(tenant).await
+    }
+}
+
+#[async_trait]
+impl SetUp for FaultStore {
+    async fn set_up(&self, change: &Change<'_>, by: By<'_>) -> Result<bool, StoreError> {
+        self.reach().await?;
+        self.inner.set_up(change, by).await
+    }
+    async fn audit(
+        &self,
+        tenant: TenantId,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u16,
+    ) -> Result<Vec<AuditLine>, StoreError> {
+        self.reach().await?;
+        self.inner.audit(tenant, filter, before, limit).await
     }
 }

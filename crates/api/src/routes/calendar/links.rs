@@ -123,6 +123,7 @@ pub(crate) async fn make(cx: Context, body: Body<CalendarLinkBody>) -> Answered 
         &body.name,
         cx.who.person.as_ref(),
         expires_at,
+        cx.who.actor(),
     );
     let made = match made.await {
         // An earlier request with this key made it, and was interrupted before its answer was kept.
@@ -150,7 +151,7 @@ pub(crate) async fn revoke(cx: Context) -> Answered {
     let missing = || Problem::missing("calendar link");
     let link = seen(&cx).await?.into_iter().find(|link| link.id == id);
     let link = link.ok_or_else(missing)?;
-    if cx.app.store.revoke_token(cx.tenant(), link.id, cx.now()).await? {
+    if access::revoke(&cx.app, cx.tenant(), link.id, cx.who.actor()).await? {
         Ok(Answer::none())
     } else {
         Err(missing())

@@ -14,7 +14,7 @@ use delivr_app::usecases::access::Role;
 use delivr_app::usecases::integrations::{self, Change, IntegrationError, NewIntegration};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::Integration;
+use delivr_domain::ports::store::{Change as SetUp, Integration};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -165,7 +165,7 @@ async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Proble
 
 /// Keeps an integration that is checked and sealed.
 pub(crate) async fn keep(cx: &Context, mine: Integration) -> Result<Integration, Problem> {
-    let inserted = cx.app.store.insert_integration(&mine).await;
+    let inserted = cx.set_up_new(&SetUp::InsertIntegration(&mine)).await;
     let twin = cx.app.store.integration(cx.tenant(), mine.id);
     cx.made(inserted, mine, twin).await
 }
@@ -249,7 +249,7 @@ pub(crate) async fn change(cx: Context, body: Body<ChangeBody>) -> Answered {
         config: body.config,
         credentials: body.credentials,
     };
-    let changed = integrations::change(&cx.app, found, change)
+    let changed = integrations::change(&cx.app, found, change, cx.who.actor())
         .await
         .map_err(|error| match error {
             IntegrationError::Store(error) => cx.lost(error),
@@ -272,11 +272,8 @@ pub(crate) async fn remove(cx: Context) -> Answered {
         let users = users.into_iter().map(|user| FieldError::new("", user)).collect();
         return Err(Problem::conflict("integration_in_use", "it is in use; see `errors`").with_errors(users));
     }
-    let deleted = cx
-        .app
-        .store
-        .delete_integration(cx.tenant(), found.id, cx.if_match);
-    cx.gone("integration", deleted.await)
+    let removal = SetUp::DeleteIntegration(cx.tenant(), found.id, cx.if_match);
+    cx.gone("integration", cx.set_up(&removal).await)
 }
 
 /// Tries the credential and each permission at the vendor, and keeps what came of it. Tasks that failed because the

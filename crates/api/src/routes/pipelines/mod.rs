@@ -18,7 +18,7 @@ use delivr_domain::key::{Platform, TargetKey};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{Integration, Pipeline};
+use delivr_domain::ports::store::{Change, Integration, Pipeline};
 use delivr_domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,7 +112,7 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
                 }
                 keep(&cx, integration.as_ref().clone()).await?;
             }
-            let inserted = cx.app.store.insert_pipeline(&pipeline).await;
+            let inserted = cx.set_up_new(&Change::InsertPipeline(&pipeline)).await;
             let twin = cx.app.store.pipeline(cx.tenant(), id);
             cx.made(inserted, pipeline, twin).await?
         }
@@ -303,7 +303,7 @@ pub(crate) async fn change(cx: Context, body: Body<PipelineBody>) -> Answered {
         found.created_at,
     )
     .await?;
-    let stored = cx.app.store.update_pipeline(&changed).await;
+    let stored = cx.set_up(&Change::UpdatePipeline(&changed)).await;
     stored.map_err(|error| cx.lost(error))?;
     Ok(Answer::ok(&view(&changed)).version(changed.version))
 }
@@ -315,6 +315,6 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     cx.at_least(Role::Admin)?;
     let found = find(&cx).await?;
     cx.unchanged(found.version)?;
-    let deleted = cx.app.store.delete_pipeline(cx.tenant(), found.id, cx.if_match);
-    cx.gone("pipeline", deleted.await)
+    let removal = Change::DeletePipeline(cx.tenant(), found.id, cx.if_match);
+    cx.gone("pipeline", cx.set_up(&removal).await)
 }

@@ -18,7 +18,7 @@ use delivr_app::usecases::access::{Role, digest_of, hex};
 use delivr_app::usecases::releases;
 use delivr_domain::ids::{ReleaseId, ServiceId, StatusLinkId};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{StatusLink, StatusOf};
+use delivr_domain::ports::store::{Change, StatusLink, StatusOf};
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -193,7 +193,7 @@ pub(crate) async fn create(cx: Context, body: Body<LinkBody>) -> Answered {
         revoked_at: None,
     };
     cx.shows_a_secret();
-    match cx.app.store.insert_status_link(&link).await {
+    match cx.set_up_new(&Change::InsertStatusLink(&link)).await {
         // An earlier request with this key made it, and was interrupted before its answer was kept.
         Err(StoreError::Duplicate(_)) if cx.may_repeat() => return Err(Problem::already_shown()),
         inserted => inserted?,
@@ -210,8 +210,10 @@ pub(crate) async fn create(cx: Context, body: Body<LinkBody>) -> Answered {
 pub(crate) async fn revoke(cx: Context) -> Answered {
     cx.at_least(Role::Member)?;
     let id: StatusLinkId = cx.id("linkId", "link to a status page")?;
-    let store = &cx.app.store;
-    if store.revoke_status_link(cx.tenant(), id, cx.now()).await? {
+    if cx
+        .set_up(&Change::RevokeStatusLink(cx.tenant(), id, cx.now()))
+        .await?
+    {
         Ok(Answer::none())
     } else {
         Err(Problem::missing("link to a status page"))

@@ -7,6 +7,7 @@
     reason = "a suite of tests: it tells by panicking that a store breaks the contract"
 )]
 
+pub mod audit;
 pub mod directory;
 pub mod health;
 pub mod links;
@@ -87,6 +88,10 @@ pub async fn all(fixture: &dyn StoreFixture) {
             an_integration_in_use_is_not_deleted, pipelines_use_integrations_of_their_category,
             services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
+        }
+        audit::{
+            changes_of_the_set_up_leave_a_line_each, the_audit_is_narrowed_and_paged,
+            two_changes_at_once_have_a_line_each,
         }
         health::{ health_is_merged_by_time_and_goes_with_its_integration }
         links::{ status_links_are_found_listed_and_revoked }
