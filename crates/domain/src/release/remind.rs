@@ -49,6 +49,13 @@ pub(super) fn reminder(release: &Release, now: Timestamp) -> Option<Event> {
 /// Reminders still to come, with the key that contains the date each is for.
 #[must_use]
 pub fn due_reminders(release: &Release) -> Vec<(String, Timestamp)> {
+    let mut all = reminders_of_dates(release);
+    all.extend(next_wait_reminder(release).map(|at| (wait_reminder(at), at)));
+    all
+}
+
+/// Those of dates that come near.
+pub(super) fn reminders_of_dates(release: &Release) -> Vec<(String, Timestamp)> {
     let mut all = Vec::new();
     if release.stage == Stage::NotStarted
         && let Some(at) = release.draft.kickoff_reminder_at
@@ -67,7 +74,6 @@ pub fn due_reminders(release: &Release) -> Vec<(String, Timestamp)> {
             }
         }
     }
-    all.extend(next_wait_reminder(release).map(|at| (wait_reminder(at), at)));
     all.retain(|(key, _)| !release.reminders.contains(key));
     all
 }
@@ -192,8 +198,8 @@ fn of_lane(release: &Release, target: TargetKey, state: &ChildState) -> Option<S
     Some(sentence.to_owned())
 }
 
-/// When people are next reminded of what waits for them.
-fn next_wait_reminder(release: &Release) -> Option<Timestamp> {
+/// When people are next reminded of what waits for them. None of a release that is over: nothing of it waits.
+pub(super) fn next_wait_reminder(release: &Release) -> Option<Timestamp> {
     let last = release.reminders.iter().filter_map(|key| of_waits_at(key)).max();
     let of_wait = |wait: Wait| {
         let from = last.map_or(wait.since, |last| last.max(wait.since));

@@ -429,12 +429,20 @@ fn judge(release: &Release, cycle: &Cycle) -> Verdict {
 /// Instants at which something follows by itself. What a hold or an open cycle blocks is not in it.
 #[must_use]
 pub fn agenda(release: &Release) -> Vec<Timestamp> {
+    let mut all = dates(release);
+    all.extend(remind::next_wait_reminder(release));
+    all
+}
+
+/// As [`agenda`], without the reminders of what waits for people: nothing but a message follows from those.
+#[must_use]
+pub fn dates(release: &Release) -> Vec<Timestamp> {
     // What may stand twice at a vendor is looked for however the release ended.
     let mut all: Vec<Timestamp> = release.board.doubts_due().collect();
     if release.terminal() || release.stage == Stage::Completed {
         return all;
     }
-    all.extend(remind::due_reminders(release).into_iter().map(|(_, at)| at));
+    all.extend(remind::reminders_of_dates(release).into_iter().map(|(_, at)| at));
     all.extend(release.board.iter().filter_map(|task| match &task.state {
         TaskState::AwaitingCallback { deadline, .. } => Some(*deadline),
         TaskState::Pending

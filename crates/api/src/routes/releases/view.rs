@@ -147,7 +147,7 @@ pub(crate) struct LeftView {
 pub(crate) struct OrchestrationView {
     /// When a worker was last alive.
     last_sweep_at: Option<DateTime<Utc>>,
-    /// When something follows by itself.
+    /// When something follows by itself, beside reminders of what waits for people.
     next_wake_at: Option<DateTime<Utc>>,
     /// Tasks under way at vendors, with people or in stores.
     under_way: usize,
@@ -275,7 +275,7 @@ pub(crate) fn release(
             .collect(),
         orchestration: OrchestrationView {
             last_sweep_at,
-            next_wake_at: settle::agenda(release).into_iter().min(),
+            next_wake_at: settle::dates(release).into_iter().min(),
             under_way,
         },
         created_at: release.created_at,

@@ -16,7 +16,7 @@ use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Force, Rejection};
 use delivr_domain::release::gate::Context;
 use delivr_domain::release::hold::Hold;
-use delivr_domain::release::{Command as ReleaseCommand, Release, Stage};
+use delivr_domain::release::{Command as ReleaseCommand, Release, Stage, settle};
 use delivr_domain::report::{Report, ReviewWord, RunProduct};
 use delivr_domain::rollout::{Command as RolloutCommand, Status as RolloutStatus};
 use delivr_domain::submission::Command as SubmissionCommand;
@@ -469,5 +469,10 @@ fn own_time(of: &Aggregate) -> Option<Timestamp> {
         .iter()
         .filter_map(delivr_domain::board::Task::deadline)
         .collect();
-    of.wake_at().filter(|at| !deadlines.contains(at))
+    let dates = match of {
+        // Nobody is reminded: people do at once what waits for them.
+        Aggregate::Release(release) => settle::dates(release),
+        Aggregate::Submission(_) | Aggregate::Rollout(_) => of.wake_at().into_iter().collect(),
+    };
+    dates.into_iter().filter(|at| !deadlines.contains(at)).min()
 }
