@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -11,8 +12,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     token: String,
-    /// The session's cookie, once it is there.
-    cookie: String,
+    /// The cookies that were set, by name.
+    cookies: BTreeMap<String, String>,
 }
 
 /// An answer and how long it took, from the first byte sent to the last one read.
@@ -51,7 +52,7 @@ impl Client {
         Ok(Self {
             stream: BufReader::new(stream),
             token: token.to_owned(),
-            cookie: String::new(),
+            cookies: BTreeMap::new(),
         })
     }
 
@@ -60,19 +61,35 @@ impl Client {
     /// # Errors
     /// When the connection breaks, or the token opens nothing.
     pub(crate) async fn sign_in(&mut self) -> Result<()> {
-        let body = format!("token={}", self.token);
+        self.cookies.clear();
+        let page = self.page("/sign-in", false).await?;
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        let secret = page
+            .split_once("name=\"csrf\" value=\"")
+            .and_then(|(_before, rest)| rest.split('"').next())
+            .context("the sign-in page has a form with its secret")?;
+        let body = format!("csrf={secret}&token={}", self.token);
         let request = format!(
             "POST /sign-in HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-             content-length: {}\r\n\r\n{body}",
+             cookie: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            self.cookie(),
             body.len()
         );
-        self.cookie.clear();
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         let (status, _body) = self.answer().await?;
-        if status != 303 || self.cookie.is_empty() {
+        if status != 303 || self.cookies.is_empty() {
             bail!("signing in answered {status}, without a session");
         }
         Ok(())
+    }
+
+    fn cookie(&self) -> String {
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("; ")
     }
 
     /// Asks for a page, packed if wanted.
@@ -87,7 +104,7 @@ impl Client {
         };
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\ncookie: {}\r\n{packing}\r\n",
-            self.cookie
+            self.cookie()
         );
         let began = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes()).await?;
@@ -155,9 +172,14 @@ impl Client {
             }
             if line.starts_with("set-cookie:")
                 && let Some((_, value)) = whole.split_once(':')
-                && let Some(pair) = value.split(';').next()
+                && let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
             {
-                pair.trim().clone_into(&mut self.cookie);
+                // What is set to nothing is taken away.
+                if value.is_empty() {
+                    self.cookies.remove(name.trim());
+                } else {
+                    self.cookies.insert(name.trim().to_owned(), value.to_owned());
+                }
             }
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = Some(value.trim().parse::<usize>()?);

@@ -16,9 +16,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Releases that are looked at, the newest of those that are not over.
-const MOST: usize = 100;
-/// Releases read on the way to them.
-const READ: usize = 1_000;
+const MOST: u16 = 100;
 /// Effects in trouble that are told one by one.
 const TOLD: usize = 50;
 /// A worker that was not seen for so long does not work.
@@ -83,23 +81,16 @@ pub(crate) struct OperationsView {
 
 /// Releases that are not over, the newest first.
 async fn under_way(cx: &Context) -> Result<(Vec<AggregateRow>, bool), Problem> {
-    let (mut found, mut seen, mut cursor) = (Vec::new(), 0, None);
-    loop {
-        let page = Page { limit: 200, cursor };
-        let listed = cx
-            .app
-            .store
-            .releases(cx.tenant(), &ReleaseFilter::default(), &page)
-            .await?;
-        seen += listed.items.len();
-        found.extend(listed.items.into_iter().filter(|it| !it.projection.terminal));
-        let over = found.len() > MOST;
-        found.truncate(MOST);
-        cursor = listed.next;
-        if cursor.is_none() || over || seen >= READ {
-            return Ok((found, over || cursor.is_some()));
-        }
-    }
+    let open = ReleaseFilter {
+        open: true,
+        ..ReleaseFilter::default()
+    };
+    let page = Page {
+        limit: MOST,
+        cursor: None,
+    };
+    let listed = cx.app.store.releases(cx.tenant(), &open, &page).await?;
+    Ok((listed.items, listed.next.is_some()))
 }
 
 fn troubled(release: &str, row: &EffectRow) -> TroubledView {

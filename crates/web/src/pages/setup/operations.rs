@@ -69,7 +69,8 @@ pub(super) async fn show(visit: Visit) -> Paged {
         let found = of_category(&visit, word).await?;
         broken.extend(found.into_iter().filter(|it| !it.works()));
     }
-    let found: List<Release> = visit.look("/releases?limit=200").await?;
+    let stopped = "/releases?attention=STOPPED&open=true&sort=-updatedAt&limit=100";
+    let found: List<Release> = visit.look(stopped).await?;
     let mut failed = Vec::new();
     for release in found.items {
         for hold in release.holds.iter().filter(|it| it.hold == "TASK_FAILED") {
