@@ -512,3 +512,40 @@ fn a_build_that_came_without_a_file_is_told_as_one() {
         assert_eq!(told, file.is_none());
     }
 }
+
+/// Tried again while the release is paused, a task has not been looked up yet: sent back now, it would be made anew under
+/// another key, beside what its first send may still bring about.
+#[test]
+fn a_task_of_unknown_outcome_that_is_tried_again_under_a_hold_is_not_sent_back() {
+    let mut settings = plan(&[ANDROID]);
+    settings.auto_start.remove(&GatedStage::Distribution);
+    let mut world = World::new(settings);
+    let sends = |it: &Effect| of(TaskKind::CreateAabBuild)(it) && matches!(it, Effect::Perform { .. });
+    // Everything else comes to its end.
+    run_until(&mut world, sends, |_| false);
+    assert!(waits_for(&world, sends));
+    let (row, effect) = world.live.iter().find(|(_, it)| sends(it)).unwrap();
+    let (row, key) = (*row, *effect.key().unwrap());
+    let cause = Cause::new("vendor_unavailable", "nobody listens", Class::NeedsHuman);
+    let performed = Performed::Failed {
+        cause,
+        outcome: Outcome::Unknown,
+    };
+    let report = Report::Performed { key, performed };
+    world.input(key.owner, Input::Report(&report), Some(row));
+    let rework = || Command::Rework {
+        to: GatedStage::PreRelease,
+        reason: "the build is bad".to_owned(),
+    };
+    assert!(!world.command(rework()), "nobody knows what it did");
+    assert!(world.command(Command::Pause { note: None }));
+    assert!(world.command(Command::RetryTask {
+        task: key.task,
+        force: Force::No,
+    }));
+    assert!(!world.command(rework()), "nobody has looked yet");
+    assert!(world.command(Command::Resume));
+    let known = |it: &World| it.release().stage == Stage::AwaitingDistribution;
+    assert!(run_until(&mut world, |_| false, known));
+    assert!(world.command(rework()), "it is known now");
+}

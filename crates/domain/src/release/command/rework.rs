@@ -83,7 +83,10 @@ fn nothing_under_way(release: &Release) -> Result<(), Rejection> {
     let busy: Vec<String> = release
         .board
         .iter()
-        .filter(|task| later(task) && (task.parked || is_unknown(task) || is_under_way(release, task)))
+        .filter(|task| {
+            later(task)
+                && (task.parked || is_unknown(task) || is_armed_anew(task) || is_under_way(release, task))
+        })
         .map(|task| task.key.to_string())
         .collect();
     if busy.is_empty() {
@@ -108,6 +111,12 @@ fn is_unknown(task: &Task) -> bool {
             ..
         }
     )
+}
+
+/// Tried again and not begun yet, because something holds it: what it sent before may be unknown still, and nobody has
+/// looked.
+fn is_armed_anew(task: &Task) -> bool {
+    task.state == TaskState::Pending && task.started_at.is_some()
 }
 
 fn is_under_way(release: &Release, task: &Task) -> bool {
