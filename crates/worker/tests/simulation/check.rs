@@ -9,10 +9,10 @@ use delivr_app::run_effect::BUDGET;
 use delivr_app::stored::{STATE_FORMAT, read_event, read_state};
 use delivr_domain::aggregate::{Aggregate, Event};
 use delivr_domain::board::{StepResult, TaskEvent, TaskState};
-use delivr_domain::effect::Effect;
+use delivr_domain::effect::{Effect, FactKind};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId, EffectKey, TaskKey};
 use delivr_domain::plan::GatedStage;
-use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Queue as _, RowState};
+use delivr_domain::ports::store::{AggregateRow, Directory as _, EffectRow, Fact, Queue as _, RowState};
 use delivr_domain::release::gate::{self, Context};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::state::{Phase, Release, Shipment, Stage};
@@ -31,6 +31,9 @@ const OFF: i64 = 6;
 
 /// A wake-up that has passed is heeded within so long, whatever befalls workers and database.
 const HEEDED: Duration = seconds(1_200);
+
+/// Facts of an aggregate.
+pub type Facts = BTreeMap<FactKind, Fact>;
 
 /// What is remembered of each aggregate between two commits.
 #[derive(Default)]
@@ -104,13 +107,14 @@ pub fn state_of(store: &MemoryStore, id: AggregateId) -> Option<Aggregate> {
         .map(|row| read_state(&row).unwrap())
 }
 
-pub fn after_commit(shared: &Shared, store: &MemoryStore, id: AggregateId) {
+/// `read` are the facts by which the commit decided, where it read any.
+pub fn after_commit(shared: &Shared, store: &MemoryStore, id: AggregateId, read: Option<&Facts>) {
     let Some(row) = at_once(store.peek(id)).unwrap() else {
         return;
     };
     let mut checker = lock(&shared.checker);
     checker.commits += 1;
-    let Some(state) = history(shared, store, &mut checker, &row) else {
+    let Some(state) = history(shared, store, &mut checker, &row, read) else {
         return;
     };
     // Writing and reading documents is dear. The next step begins with what is stored, so that a difference stays: it is
@@ -178,6 +182,7 @@ fn history(
     store: &MemoryStore,
     checker: &mut Checker,
     row: &AggregateRow,
+    read: Option<&Facts>,
 ) -> Option<Aggregate> {
     let id = row.id;
     let after = checker.folded.get(&id).map_or(0, |(_, sequence)| *sequence);
@@ -213,14 +218,21 @@ fn history(
         return None;
     };
     if let Some(last) = news.last() {
-        let facts = at_once(store.read_facts(id)).unwrap();
+        // Where rows are not locked, a fact may be seen anew beside a commit: the next one decides by it.
+        let stored = at_once(store.read_facts(id)).unwrap();
+        let facts = read.filter(|_| !shared.row_lock).unwrap_or(&stored);
         let cx = Context {
             now: last.at,
             actor: "system",
-            facts: &facts,
+            facts,
         };
         if !state.settled(&cx) {
-            shared.wrong(format!("{id}: something still follows from {}", last.kind));
+            let follows = state.clone().run(Vec::new(), &cx).events;
+            let words: Vec<&str> = follows.iter().map(Event::word).collect();
+            shared.wrong(format!(
+                "{id}: {words:?} still follow from {} of {}, by the facts {facts:?} (rows locked: {})",
+                last.kind, last.at, shared.row_lock
+            ));
         }
         if state.wake_at().is_some_and(|at| at <= last.at) {
             shared.wrong(format!("{id}: the wake-up {:?} has passed", state.wake_at()));

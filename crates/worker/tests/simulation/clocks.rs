@@ -9,9 +9,10 @@ use crate::time::{Hands, seconds};
 use crate::vendor::{CALL_TIMEOUT, DELIVERY_BOUND, MARGIN};
 use crate::weather::Kind;
 use crate::world::TICKETS_LAG;
+use delivr_app::run_effect::QUIET_FLOOR;
 use delivr_domain::key::AggregateId;
 use delivr_domain::ports::store::{Directory as _, Queue as _, RowState};
-use delivr_domain::time::Span;
+use delivr_domain::time::{Span, Timestamp};
 use delivr_testkit::memory::MemoryStore;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -96,7 +97,12 @@ impl Clocks {
         if now < self.database_moved + CALL_TIMEOUT * 6 {
             return;
         }
-        let by = if idle(store, releases) { much } else { little };
+        let still = shared.transactions.load(Ordering::Relaxed) == 0;
+        let by = if still && idle(store, releases) {
+            much
+        } else {
+            little
+        };
         self.database_moved = now;
         shared.met(Kind::DatabaseForth);
         shared.note(format!("the database's clock goes forwards by {by} ms"));
@@ -106,9 +112,14 @@ impl Clocks {
     }
 }
 
-/// Whether no claim is held, and no outcome has been unknown for as long as anything may take.
+/// Whether no claim is held or being made, no outcome has been unknown for as long as anything may take, and nothing can be on its way
+/// that a restored database has forgotten.
 fn idle(store: &MemoryStore, releases: &[AggregateId]) -> bool {
     let now = at_once(store.now()).unwrap();
+    let floor = at_once(store.setting(QUIET_FLOOR)).unwrap();
+    if floor.is_some_and(|floor| now <= floor.parse::<Timestamp>().unwrap()) {
+        return false;
+    }
     let bound =
         Span::from_std(CALL_TIMEOUT * 3 + DELIVERY_BOUND + seconds(TICKETS_LAG) + MARGIN * 2).unwrap();
     let mut owners = releases.to_vec();

@@ -77,9 +77,9 @@ pub fn stuck(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
 
 pub fn check(shared: &Shared, store: &MemoryStore, releases: &[AggregateId]) {
     for id in releases {
-        after_commit(shared, store, *id);
+        after_commit(shared, store, *id, None);
         for child in children(store, *id) {
-            after_commit(shared, store, child);
+            after_commit(shared, store, child, None);
         }
         let it = release(store, *id);
         let world = lock(&shared.world);

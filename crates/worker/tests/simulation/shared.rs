@@ -8,7 +8,7 @@ use delivr_domain::ids::TenantId;
 use delivr_domain::key::{AggregateId, EffectId, TaskKey};
 use delivr_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -125,6 +125,8 @@ pub struct Shared {
     /// The process that runs now must be killed.
     pub kill: AtomicBool,
     pub calm: AtomicBool,
+    /// How many transactions are under way.
+    pub transactions: AtomicU64,
     /// How far any process's clock has ever been ahead, in milliseconds.
     pub ahead: AtomicI64,
     pub broken: Broken,
@@ -183,6 +185,7 @@ impl Shared {
             poison: Mutex::default(),
             kill: AtomicBool::new(false),
             calm: AtomicBool::new(false),
+            transactions: AtomicU64::new(0),
             ahead: AtomicI64::new(0),
             broken,
             keep,

@@ -1,6 +1,6 @@
 //! One transaction as a process reaches it: it may wait for another one's lock, be refused, or never hear of its commit.
 
-use crate::check::{after_commit, at_once};
+use crate::check::{Facts, after_commit, at_once};
 use crate::shared::{Broken, Shared};
 use crate::store::{FaultStore, refused};
 use crate::time::{lock, seconds};
@@ -20,6 +20,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -45,13 +46,32 @@ impl Drop for Held {
     }
 }
 
+/// A transaction that is under way, as long as it lives.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.transactions.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.transactions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 pub struct FaultUnit<'a> {
     inner: Box<dyn UnitOfWork + 'a>,
     store: &'a FaultStore,
     unit: u64,
+    open: Open,
     held: Vec<Held>,
     loaded: Vec<(AggregateId, Option<u64>)>,
     touched: BTreeSet<AggregateId>,
+    /// The facts that were read of each.
+    read: BTreeMap<AggregateId, Facts>,
     saved: u64,
     finished: Vec<EffectId>,
     /// Rows that were over and are armed again, with what they know of unanswered sends.
@@ -71,9 +91,11 @@ impl<'a> FaultUnit<'a> {
             inner,
             store,
             unit,
+            open: Open::new(&store.shared),
             held: Vec::new(),
             loaded: Vec::new(),
             touched: BTreeSet::new(),
+            read: BTreeMap::new(),
             saved: 0,
             finished: Vec::new(),
             armed: Vec::new(),
@@ -205,7 +227,9 @@ impl UnitOfWork for FaultUnit<'_> {
         self.inner.end(effect).await
     }
     async fn facts(&mut self, owner: AggregateId) -> Result<BTreeMap<FactKind, Fact>, StoreError> {
-        self.inner.facts(owner).await
+        let facts = self.inner.facts(owner).await?;
+        self.read.insert(owner, facts.clone());
+        Ok(facts)
     }
     async fn put_fact(
         &mut self,
@@ -248,9 +272,11 @@ impl UnitOfWork for FaultUnit<'_> {
             inner,
             store,
             unit: _,
+            open,
             held,
             loaded,
             touched,
+            read,
             saved: _,
             finished,
             armed,
@@ -268,6 +294,7 @@ impl UnitOfWork for FaultUnit<'_> {
             }
             return Err(error);
         }
+        drop(open);
         for id in finished {
             lock(&shared.open).remove(&id);
         }
@@ -281,7 +308,7 @@ impl UnitOfWork for FaultUnit<'_> {
             store.born_for_good(&worker, &row, fenced);
         }
         for id in touched {
-            after_commit(shared, &store.inner, id);
+            after_commit(shared, &store.inner, id, read.get(&id));
         }
         drop(held);
         store.answered().await
