@@ -52,7 +52,7 @@ impl StepKind {
             Self::Watch => "watch",
         }
     }
-    const fn is_perform(self) -> bool {
+    pub(crate) const fn is_perform(self) -> bool {
         matches!(self, Self::Perform | Self::PerformRun)
     }
 }
@@ -704,6 +704,12 @@ impl Task {
             .take(until)
             .rposition(|step| step.kind.is_perform());
         last.and_then(|index| u16::try_from(index).ok()).unwrap_or(0)
+    }
+    /// Whether somebody had it tried again and it has not begun, because something holds its owner: what it sent before
+    /// may be unknown still, and nobody has looked.
+    #[must_use]
+    pub fn is_armed_anew(&self) -> bool {
+        self.state == TaskState::Pending && !self.parked && self.started_at.is_some()
     }
     /// Why it failed and what is known of its object, if it failed.
     #[must_use]

@@ -13,7 +13,7 @@ mod common;
 
 use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
-use delivr_domain::board::{Owner as _, StepResult, TaskEvent, TaskState, step_done};
+use delivr_domain::board::{Owner as _, Permit, StepResult, TaskEvent, TaskState, step_done};
 use delivr_domain::effect::{Effect, Reference, Topic, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
@@ -28,6 +28,7 @@ use delivr_domain::report::{
 };
 use delivr_domain::rollout::{self, Rollout};
 use delivr_domain::submission;
+use delivr_domain::time::Span;
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
 
@@ -548,4 +549,63 @@ fn a_task_of_unknown_outcome_that_is_tried_again_under_a_hold_is_not_sent_back()
     let known = |it: &World| it.release().stage == Stage::AwaitingDistribution;
     assert!(run_until(&mut world, |_| false, known));
     assert!(world.command(rework()), "it is known now");
+}
+
+/// A ticket that may have been made, tried again while the release is paused: nothing has looked for it.
+fn ticket_tried_again_under_a_pause() -> (World, EffectId, EffectKey) {
+    let mut world = World::new(plan(&[ANDROID]));
+    world.tick();
+    let sends = of(TaskKind::CreateProjectManagementTicket);
+    let (row, effect) = world.live.iter().find(|(_, it)| sends(it)).unwrap();
+    let (row, key) = (*row, *effect.key().unwrap());
+    let cause = Cause::new("vendor_unavailable", "nobody listens", Class::NeedsHuman);
+    let performed = Performed::Failed {
+        cause,
+        outcome: Outcome::Unknown,
+    };
+    let report = Report::Performed { key, performed };
+    world.input(key.owner, Input::Report(&report), Some(row));
+    assert!(world.command(Command::Pause { note: None }));
+    assert!(world.command(Command::RetryTask {
+        task: key.task,
+        force: Force::No,
+    }));
+    assert!(!world.live.contains_key(&row), "held");
+    (world, row, key)
+}
+
+#[test]
+fn what_was_tried_again_under_a_hold_is_looked_for_when_it_is_given_up() {
+    let (mut world, row, _) = ticket_tried_again_under_a_pause();
+    assert!(world.command(Command::Archive {
+        reason: "not now".to_owned(),
+        close_tickets: false,
+        delete_branch: false
+    }));
+    world.now += Span::seconds(delivr_domain::board::UNANSWERED_SECONDS);
+    world.tick();
+    assert!(world.live.contains_key(&row), "it may be there");
+}
+
+#[test]
+fn what_was_tried_again_under_a_hold_is_looked_for_before_it_is_skipped() {
+    let (mut world, row, key) = ticket_tried_again_under_a_pause();
+    assert!(world.command(Command::SkipTask {
+        task: key.task,
+        reason: "by hand this time".to_owned(),
+    }));
+    assert!(world.live.contains_key(&row), "looked for, though held");
+    let owner = &world.aggregates[&key.owner];
+    assert_eq!(owner.permit(&key), Permit::LookUpOnly);
+    let report = Report::Performed {
+        key,
+        performed: Performed::Absent,
+    };
+    world.input(key.owner, Input::Report(&report), Some(row));
+    let task = world.release().board.find(&key.task).unwrap();
+    assert!(
+        matches!(task.state, TaskState::Skipped { .. }),
+        "{:?}",
+        task.state
+    );
 }

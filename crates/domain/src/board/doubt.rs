@@ -88,13 +88,13 @@ pub const UNANSWERED_SECONDS: i64 = 600;
 #[must_use]
 pub fn unanswered(owner: &dyn Owner, task: &Task, now: Timestamp) -> Option<TaskEvent> {
     let may_be_sent = match &task.state {
+        TaskState::Pending => task.is_armed_anew(),
         TaskState::Running { .. }
         | TaskState::Failed {
             outcome: Outcome::Unknown,
             ..
         } => true,
-        TaskState::Pending
-        | TaskState::AwaitingCallback { .. }
+        TaskState::AwaitingCallback { .. }
         | TaskState::AwaitingManual { .. }
         | TaskState::AwaitingChild { .. }
         | TaskState::Completed { .. }

@@ -85,7 +85,7 @@ fn nothing_under_way(release: &Release) -> Result<(), Rejection> {
         .iter()
         .filter(|task| {
             later(task)
-                && (task.parked || is_unknown(task) || is_armed_anew(task) || is_under_way(release, task))
+                && (task.parked || is_unknown(task) || task.is_armed_anew() || is_under_way(release, task))
         })
         .map(|task| task.key.to_string())
         .collect();
@@ -111,12 +111,6 @@ fn is_unknown(task: &Task) -> bool {
             ..
         }
     )
-}
-
-/// Tried again and not begun yet, because something holds it: what it sent before may be unknown still, and nobody has
-/// looked.
-fn is_armed_anew(task: &Task) -> bool {
-    task.state == TaskState::Pending && task.started_at.is_some()
 }
 
 fn is_under_way(release: &Release, task: &Task) -> bool {

@@ -54,14 +54,13 @@ pub(super) fn retry(release: &Release, key: &TaskKey, force: Force) -> Result<Ve
 
 pub(super) fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec<Event>, Rejection> {
     let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
+    let writes = task.current().is_some_and(|step| step.kind.is_perform());
     let event = match &task.state {
         TaskState::Failed {
             outcome: Outcome::Unknown,
             ..
-        } if task.current().is_some_and(|step| step.kind.row() == "perform") => TaskEvent::SkipRequested {
-            task: *key,
-            reason: reason.to_owned(),
-        },
+        } if writes => look_first(key, reason),
+        TaskState::Pending if writes && task.is_armed_anew() => look_first(key, reason),
         TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {
             TaskEvent::Skipped {
                 task: *key,
@@ -90,6 +89,14 @@ pub(super) fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec
         );
     }
     Ok(vec![Event::Task { event }])
+}
+
+/// Skipped as soon as it is known that what was sent is not there.
+fn look_first(key: &TaskKey, reason: &str) -> TaskEvent {
+    TaskEvent::SkipRequested {
+        task: *key,
+        reason: reason.to_owned(),
+    }
 }
 
 /// Tasks whose result everything after them names.
