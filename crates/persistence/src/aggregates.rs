@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const WHAT: &str = "aggregate";
-const fn table(kind: AggregateKind) -> &'static str {
+pub(crate) const fn table(kind: AggregateKind) -> &'static str {
     match kind {
         AggregateKind::Release => "releases",
         AggregateKind::Submission => "submissions",

@@ -228,6 +228,35 @@ pub(crate) async fn backwards<C: ConnectionTrait>(
     all(on, WHAT, text, values).await?.iter().map(read).collect()
 }
 
+/// Events of some aggregates before a position, newest first. Each one's are looked for by itself, from its last number
+/// down: however many events the tenant has, no others are passed over.
+pub(crate) async fn backwards_of<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    owners: &[AggregateId],
+    before: Option<i64>,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    if owners.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of_one = |number: usize| {
+        format!(
+            "select * from (select * from state_history where tenant_id = $1 and position < $2 and owner_kind = ${}
+            and owner_id = ${} order by sequence desc limit $3) of_{number}",
+            4 + 2 * number,
+            5 + 2 * number
+        )
+    };
+    let each: Vec<String> = (0..owners.len()).map(of_one).collect();
+    let text = format!("{} order by position desc limit $3", each.join(" union all "));
+    let mut values = values![tenant.uuid(), before.unwrap_or(i64::MAX), i64::from(limit)];
+    for owner in owners {
+        values.extend(values![owner.kind.word(), owner.id]);
+    }
+    all(on, WHAT, &text, values).await?.iter().map(read).collect()
+}
+
 /// Facts of an aggregate.
 pub(crate) async fn facts<C: ConnectionTrait>(
     on: &C,

@@ -19,6 +19,7 @@ mod connect;
 mod directory;
 mod effects;
 mod error;
+mod family;
 mod group;
 mod health;
 mod history;

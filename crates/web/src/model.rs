@@ -384,10 +384,18 @@ pub(crate) struct Rollout {
 pub(crate) struct Activity {
     pub(crate) of: String,
     pub(crate) owner_id: String,
+    pub(crate) release: Option<Named>,
     pub(crate) kind: String,
     pub(crate) summary: String,
     pub(crate) actor: String,
     pub(crate) at: DateTime<Utc>,
+}
+
+/// A release by its name.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) key: String,
+    pub(crate) title: String,
 }
 
 /// A service.

@@ -15,8 +15,9 @@ use crate::routes::releases::load::{find, limit};
 use actix_web::get;
 use chrono::{DateTime, Days, Utc};
 use delivr_app::stored::read_event;
-use delivr_domain::key::{AggregateKind, UnknownWord};
-use delivr_domain::ports::store::StoredEvent;
+use delivr_app::usecases::releases;
+use delivr_domain::key::{AggregateId, AggregateKind, UnknownWord};
+use delivr_domain::ports::store::{Named, StoredEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -37,6 +38,9 @@ pub(crate) struct ActivityView {
     of: &'static str,
     /// Id of that.
     owner_id: String,
+    /// The release it is, or belongs to. The stream of a release leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<NamedView>,
     /// 1 is the owner's first event.
     sequence: u64,
     pub(crate) kind: String,
@@ -50,6 +54,24 @@ pub(crate) struct ActivityView {
     data: Value,
 }
 
+/// A release by its name.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct NamedView {
+    id: String,
+    key: String,
+    title: String,
+}
+
+impl From<&Named> for NamedView {
+    fn from(it: &Named) -> Self {
+        Self {
+            id: it.id.id.to_string(),
+            key: it.key.clone(),
+            title: it.title.clone(),
+        }
+    }
+}
+
 /// An event as people read it.
 pub(crate) fn activity(stored: &StoredEvent) -> Result<ActivityView, Problem> {
     let event = read_event(stored)?;
@@ -57,6 +79,7 @@ pub(crate) fn activity(stored: &StoredEvent) -> Result<ActivityView, Problem> {
         position: stored.position,
         of: stored.owner.kind.word(),
         owner_id: stored.owner.id.to_string(),
+        release: None,
         sequence: stored.sequence,
         kind: stored.kind.clone(),
         summary: said::summary(&event),
@@ -86,6 +109,8 @@ pub(crate) struct SearchQuery {
     limit: Option<u16>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
+    /// Of one release with its submissions and rollouts: its key or its id.
+    release: Option<String>,
     /// Of what: RELEASE, SUBMISSION or ROLLOUT.
     of: Option<String>,
     /// The event's kind, e.g. `EDITED`.
@@ -190,48 +215,71 @@ pub(crate) async fn all(cx: Context, asked: Query<SearchQuery>) -> Answered {
     let Query(asked) = asked;
     let limit = limit(asked.limit)?;
     let mut before: Option<i64> = cursor(asked.cursor.as_deref())?;
+    let members = match asked.release.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => Some(family(&cx, name).await?),
+        None => None,
+    };
     let search = Search::read(asked)?;
     let step = if search.is_empty() { limit } else { MOST };
     let mut items = Vec::new();
     let mut looked: usize = 0;
     loop {
-        let events = cx.app.store.feed_backwards(cx.tenant(), before, step).await?;
+        let store = &cx.app.store;
+        let events = match &members {
+            Some(members) => {
+                store
+                    .family_feed_backwards(cx.tenant(), members, before, step)
+                    .await?
+            }
+            None => store.feed_backwards(cx.tenant(), before, step).await?,
+        };
         let whole = events.len() == usize::from(step);
         for stored in &events {
             before = Some(stored.position);
             if search.may_fit(stored) {
                 let item = activity(stored)?;
                 if search.fits(&item) {
-                    items.push(item);
+                    items.push((stored.owner, item));
                 }
             }
             if items.len() == usize::from(limit) {
                 let more = whole || events.last().is_some_and(|last| last.position < stored.position);
-                return Ok(page(items, before.filter(|_| more)));
+                return page(&cx, items, before.filter(|_| more)).await;
             }
         }
         looked = looked.saturating_add(events.len());
         let past = events.last().is_some_and(|last| search.is_past(last));
         if past || !whole {
-            return Ok(page(items, None));
+            return page(&cx, items, None).await;
         }
         if looked >= LOOKED_THROUGH {
-            return Ok(page(items, before));
+            return page(&cx, items, before).await;
         }
     }
 }
 
-fn page(items: Vec<ActivityView>, next: Option<i64>) -> Answer {
-    Answer::ok(&ActivityList {
-        items,
-        next_cursor: next.map(|position| position.to_string()),
-    })
+/// A release with its submissions and rollouts; nobody where there is no such release.
+async fn family(cx: &Context, name: &str) -> Result<Vec<AggregateId>, Problem> {
+    let Some(release) = releases::named(&cx.app, cx.tenant(), name).await? else {
+        return Ok(Vec::new());
+    };
+    let children = cx.app.store.children(cx.tenant(), release.id).await?;
+    Ok(std::iter::once(release)
+        .chain(children.into_iter().map(|row| row.id))
+        .collect())
 }
 
-fn list(events: &[StoredEvent], next_cursor: Option<String>) -> Answered {
+/// Events with the names of their releases.
+async fn page(cx: &Context, items: Vec<(AggregateId, ActivityView)>, next: Option<i64>) -> Answered {
+    let owners: Vec<AggregateId> = items.iter().map(|(owner, _)| *owner).collect();
+    let names = cx.app.store.releases_of(cx.tenant(), &owners).await?;
+    let named = items.into_iter().map(|(owner, item)| ActivityView {
+        release: names.get(&owner).map(NamedView::from),
+        ..item
+    });
     Ok(Answer::ok(&ActivityList {
-        items: events.iter().map(activity).collect::<Result<_, _>>()?,
-        next_cursor,
+        items: named.collect(),
+        next_cursor: next.map(|position| position.to_string()),
     }))
 }
 
@@ -258,6 +306,7 @@ pub(crate) async fn of_release(cx: Context, asked: Query<FeedQuery>) -> Answered
             .await?
     };
     events.reverse();
-    let next = (first > 1).then(|| first.to_string());
-    list(&events, next)
+    let next = (first > 1).then(|| i64::try_from(first).unwrap_or(i64::MAX));
+    let items = events.iter().map(|stored| Ok((stored.owner, activity(stored)?)));
+    page(&cx, items.collect::<Result<_, Problem>>()?, next).await
 }

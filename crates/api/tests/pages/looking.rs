@@ -286,7 +286,7 @@ async fn what_happened_is_searched_and_taken_away_whole() {
     assert!(table.headers["content-disposition"].contains("activity.csv"));
     assert_eq!(table.headers["cache-control"], "no-store");
     let lines: Vec<&str> = table.text.split_terminator("\r\n").collect();
-    assert_eq!(lines[0], "at,actor,of,id,kind,summary");
+    assert_eq!(lines[0], "at,actor,of,id,kind,summary,release");
     let list = browser.get("/activity/export?as=json").await;
     let list: Vec<Value> = serde_json::from_str(&list.text).unwrap();
     assert_eq!((list.len(), lines.len()), (243, 244), "every event, each once");
@@ -310,12 +310,32 @@ async fn what_happened_is_searched_and_taken_away_whole() {
             assert_eq!(shown[at], item[name].as_str().unwrap(), "{line}");
             assert_eq!(row[name], item[name]);
         }
+        assert_eq!(shown[6], item["release"]["key"].as_str().unwrap(), "{line}");
+        assert_eq!(row["release"], item["release"]["key"]);
         assert!(!line.split("\",\"").any(|field| field.starts_with('=')), "{line}");
     }
     // A search finds what is far back, on the page and in a file.
     let found = browser.get("/activity/export?as=json&q=NEEDLE").await;
     let found: Vec<Value> = serde_json::from_str(&found.text).unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
+    let of_other = browser.get("/activity/export?as=json&release=rel-2").await;
+    let of_other: Vec<Value> = serde_json::from_str(&of_other.text).unwrap();
+    assert_eq!(of_other.len(), 2, "{of_other:?}");
+    // Every line says of which release it is, and leads there.
+    for path in ["/", "/activity?release=REL-2"] {
+        let page = browser.page(path).await;
+        let key = other["key"].as_str().unwrap();
+        let named = format!("{key} · {}", other["title"].as_str().unwrap());
+        assert!(page.contains(&named), "{path}: {page}");
+        assert!(page.contains(&format!("<a href=\"/releases/{key}\">")), "{path}");
+    }
+    let page = browser.page(World::path(&other).as_str()).await;
+    assert!(
+        !page.contains("/activity?release="),
+        "few things happened: {page}"
+    );
+    let page = browser.page(World::path(&made).as_str()).await;
+    assert!(page.contains("/activity?release=REL-1"), "{page}");
     let page = browser.page("/activity?q=needle").await;
     assert!(page.contains("found") && !page.contains("rel=\"next\""), "{page}");
     assert_eq!(

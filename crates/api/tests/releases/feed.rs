@@ -116,6 +116,57 @@ async fn the_feed_is_narrowed_as_the_pages_narrow_it() {
     }
 }
 
+#[tokio::test]
+async fn what_happened_is_told_with_its_release_and_narrowed_to_one() {
+    let world = World::new().await;
+    let one = world.made(&world.later("1.0.0")).await;
+    let two = world.made(&world.later("2.0.0")).await;
+    world.act(&one, "pause", &json!({"note": "a"})).await.is(200);
+    world.act(&two, "pause", &json!({"note": "b"})).await.is(200);
+    world.act(&one, "resume", &json!({})).await.is(200);
+    let told = async |path: &str| -> Vec<(String, String)> {
+        let page = world.api.get(path).await.is(200);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|it| (text(&it["kind"]), text(&it["release"]["key"])))
+            .collect()
+    };
+    let keys: Vec<String> = told("/activities")
+        .await
+        .into_iter()
+        .map(|(_, key)| key)
+        .collect();
+    assert_eq!(keys, ["REL-1", "REL-2", "REL-1", "REL-2", "REL-1"]);
+    let ours = [
+        ("HOLD_LIFTED", "REL-1"),
+        ("HOLD_PLACED", "REL-1"),
+        ("RELEASE_CREATED", "REL-1"),
+    ]
+    .map(|(kind, key)| (kind.to_owned(), key.to_owned()));
+    let id = one["id"].as_str().unwrap();
+    assert_eq!(told("/activities?release=REL-1").await, ours);
+    assert_eq!(told(&format!("/activities?release={id}")).await, ours);
+    assert_eq!(told(&format!("{}/activities", World::path(&one))).await, ours);
+    assert_eq!(
+        told("/activities?release=REL-1&kind=HOLD_PLACED").await,
+        ours[1..2]
+    );
+    assert_eq!(told("/activities?release=REL-77").await, []);
+    assert_eq!(told("/activities?release=nonsense").await, []);
+    // From page to page.
+    let first = world.api.get("/activities?release=REL-1&limit=2").await.is(200);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let rest = told(&format!("/activities?release=REL-1&limit=2&cursor={cursor}")).await;
+    assert_eq!(rest, ours[2..]);
+    // Somebody else's release is nobody's.
+    for name in ["REL-1", id] {
+        let path = format!("/activities?release={name}");
+        let theirs = world.api.of("OTHER", "GET", &path).send().await.is(200);
+        assert_eq!(theirs["items"], json!([]), "{name}");
+    }
+}
+
 /// Reads the stream until so many events came, and gives id, event and data of each.
 pub(crate) async fn listen(
     world: &World,

@@ -302,6 +302,13 @@ async fn a_release_reaches_its_users_through_both_stores() {
         .refused(401, "unauthenticated");
     let feed = api.get("/activities?limit=200").await.is(200);
     let all = feed["items"].as_array().unwrap().len();
+    // So has the feed, narrowed to it; and each is told with it.
+    let of_it = format!("/activities?limit=200&release={}", made["key"].as_str().unwrap());
+    let of_it = api.get(&of_it).await.is(200);
+    assert_eq!(of_it["items"].as_array().unwrap().len(), all);
+    for item in of_it["items"].as_array().unwrap() {
+        assert_eq!(item["release"]["title"], made["title"], "{item}");
+    }
     let seen = listen(world, &stream, Some(0), all).await;
     for kind in [
         "SUBMISSION_CREATED",

@@ -5,6 +5,7 @@
 //! unless this very attempt has finished the row already (its COMMIT answer was lost).
 
 mod audit;
+mod family;
 mod health;
 mod kept;
 pub mod line;
@@ -15,6 +16,7 @@ mod views;
 mod work;
 
 pub use audit::{Altered, AuditFilter, AuditLine, By, Change, Deed, Draft, Facts, SetUp, Subject, broken};
+pub use family::{Families, Named};
 pub use health::{HealthBook, HealthOf};
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
@@ -775,7 +777,7 @@ pub trait Directory: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory + StatusLinks + Views + HealthBook + SetUp {
+pub trait Store: Queue + Directory + Families + StatusLinks + Views + HealthBook + SetUp {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

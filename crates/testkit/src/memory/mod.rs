@@ -7,6 +7,7 @@
 
 mod audit;
 mod directory;
+mod family;
 mod health;
 mod leases;
 mod links;

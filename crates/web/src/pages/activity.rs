@@ -32,6 +32,7 @@ struct Page {
     items: Vec<Activity>,
     actor: String,
     text: String,
+    release: String,
     since: String,
     until: String,
     kinds: Vec<Choice>,
@@ -48,6 +49,8 @@ struct Page {
 struct Search {
     actor: String,
     text: String,
+    /// The key of a release, where the list knows releases.
+    release: String,
     /// What it is about, under its name in the API.
     of: (&'static str, String),
     /// The first day, and the last one, of UTC.
@@ -71,14 +74,33 @@ impl Search {
         Self {
             actor: text("actor"),
             text: text("q"),
+            release: String::new(),
             of: (of, word.map_or_else(String::new, |(word, _)| (*word).to_owned())),
             since: day("since"),
             until: day("until"),
         }
     }
+    /// What somebody looks for in what happened to releases.
+    fn of_releases(query: &Form) -> Self {
+        let release = query.get("release").unwrap_or_default().trim();
+        // Keys are written in capitals; who types one need not.
+        let key = release.to_uppercase();
+        Self {
+            release: if key.starts_with("REL-") {
+                key
+            } else {
+                release.to_owned()
+            }
+            .chars()
+            .take(LONGEST)
+            .collect(),
+            ..Self::read(query, "of", KINDS)
+        }
+    }
     fn is_empty(&self) -> bool {
         let days = self.since.is_none() && self.until.is_none();
-        days && self.actor.is_empty() && self.text.is_empty() && self.of.1.is_empty()
+        let texts = [&self.actor, &self.text, &self.release, &self.of.1];
+        days && texts.iter().all(|text| text.is_empty())
     }
     fn query(&self) -> Serializer<'static, String> {
         let mut query = Serializer::new(String::new());
@@ -86,6 +108,7 @@ impl Search {
         for (name, value) in [
             ("actor", &self.actor),
             ("q", &self.text),
+            ("release", &self.release),
             (self.of.0, &self.of.1),
             ("since", &since),
             ("until", &until),
@@ -124,7 +147,7 @@ const KINDS: &[(&str, &str)] = &[
 /// The page.
 pub(super) async fn show(visit: Visit) -> Paged {
     let query = visit.query();
-    let search = Search::read(&query, "of", KINDS);
+    let search = Search::of_releases(&query);
     let found: List<Activity> = visit
         .look(search.page("/activities", ROWS, query.get("cursor")))
         .await?;
@@ -144,6 +167,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
         items: found.items,
         actor: search.actor,
         text: search.text,
+        release: search.release,
     };
     Ok(page(StatusCode::OK, &template))
 }
@@ -154,12 +178,16 @@ mod tests {
 
     #[test]
     fn a_search_is_told_to_the_api_without_what_it_would_refuse() {
-        let search = |query: &str| Search::read(&Form::read(query.as_bytes()), "of", KINDS);
+        let search = |query: &str| Search::of_releases(&Form::read(query.as_bytes()));
         assert_eq!(
             search("since=2026-03-04&q=A&of=ROLLOUT").page("/activities", 50, Some("7")),
             "/activities?q=A&of=ROLLOUT&since=2026-03-04&limit=50&cursor=7"
         );
-        assert!(search("since=yesterday&of=NONSENSE&other=x").is_empty());
+        assert!(search("since=yesterday&of=NONSENSE&other=x&release=+").is_empty());
+        assert_eq!(
+            search("release=+rel-42&q=tag").page("/activities", 50, None),
+            "/activities?q=tag&release=REL-42&limit=50"
+        );
         let long = format!("actor={}", "x".repeat(300));
         assert_eq!(search(&long).actor.len(), LONGEST);
         let [(csv, _), (json, _)] = search("actor=a%26b").files("/activity/export");

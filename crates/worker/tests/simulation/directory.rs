@@ -12,9 +12,9 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, AuditFilter, AuditLine, By, Change, Directory, EffectRow, Fact, HealthBook, HealthOf,
-    Integration, Listed, Page, Pipeline, Profile, ReleaseFilter, Service, SetUp, StatusLink, StatusLinks,
-    StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
+    AggregateRow, AuditFilter, AuditLine, By, Change, Directory, EffectRow, Fact, Families, HealthBook,
+    HealthOf, Integration, Listed, Named, Page, Pipeline, Profile, ReleaseFilter, Service, SetUp, StatusLink,
+    StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -113,6 +113,30 @@ impl StatusLinks for FaultStore {
     ) -> Result<bool, StoreError> {
         self.reach().await?;
         self.inner.revoke_status_link(tenant, id, at).await
+    }
+}
+
+#[async_trait]
+impl Families for FaultStore {
+    async fn releases_of(
+        &self,
+        tenant: TenantId,
+        members: &[AggregateId],
+    ) -> Result<BTreeMap<AggregateId, Named>, StoreError> {
+        self.reach().await?;
+        self.inner.releases_of(tenant, members).await
+    }
+    async fn family_feed_backwards(
+        &self,
+        tenant: TenantId,
+        members: &[AggregateId],
+        before: Option<i64>,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.reach().await?;
+        self.inner
+            .family_feed_backwards(tenant, members, before, limit)
+            .await
     }
 }
 

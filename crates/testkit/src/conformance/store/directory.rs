@@ -11,7 +11,7 @@ use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
-    AggregateRow, Page, ReleaseFilter, StoredAnswer, StoredDelivery, Tenant, VerificationStatus,
+    AggregateRow, Named, Page, ReleaseFilter, StoredAnswer, StoredDelivery, Tenant, VerificationStatus,
 };
 use serde_json::json;
 
@@ -464,6 +464,73 @@ pub async fn children_of_a_release(subject: &dyn Subject) {
         subject.store().peek(children[0].id).await.unwrap().as_ref(),
         Some(&children[0])
     );
+}
+
+/// What belongs to a release is known by its name, and its history is read as one.
+pub async fn a_family_has_one_name_and_one_history(subject: &dyn Subject) {
+    let (tenant, stranger) = (tenant(subject, "one").await, tenant(subject, "other").await);
+    let parent = release(tenant, "app", 1);
+    insert(subject, &parent).await;
+    let other = release(tenant, "other", 2);
+    insert(subject, &other).await;
+    let submission = child(&parent, AggregateKind::Submission, 3);
+    let rollout = child(&parent, AggregateKind::Rollout, 2);
+    for row in [&submission, &rollout] {
+        insert(subject, row).await;
+    }
+    let store = subject.store();
+    let unknown = release_id("nobody");
+    let asked = [other.id, submission.id, unknown, rollout.id, parent.id, parent.id];
+    let named = store.releases_of(tenant, &asked).await.unwrap();
+    let key_of = |id| named.get(&id).map(|it: &Named| (it.id, it.key.as_str()));
+    let ours = Some((parent.id, parent.projection.key.as_str()));
+    assert_eq!(key_of(submission.id), ours);
+    assert_eq!(key_of(rollout.id), ours);
+    assert_eq!(key_of(parent.id), ours);
+    assert_eq!(key_of(other.id), Some((other.id, other.projection.key.as_str())));
+    assert_eq!(named.len(), 4, "nobody knows the unknown one");
+    assert_eq!(named[&parent.id].title, parent.projection.title);
+    assert!(store.releases_of(stranger, &asked).await.unwrap().is_empty());
+    assert!(store.releases_of(tenant, &[]).await.unwrap().is_empty());
+
+    for (owner, sequence) in [
+        (parent.id, 1),
+        (other.id, 1),
+        (submission.id, 1),
+        (parent.id, 2),
+        (rollout.id, 1),
+        (other.id, 2),
+        (submission.id, 2),
+    ] {
+        append(subject, tenant, owner, sequence).await;
+    }
+    let family = [parent.id, submission.id, rollout.id];
+    let all = store
+        .family_feed_backwards(tenant, &family, None, 10)
+        .await
+        .unwrap();
+    let told: Vec<_> = all.iter().map(|event| (event.owner, event.sequence)).collect();
+    assert_eq!(
+        told,
+        [
+            (submission.id, 2),
+            (rollout.id, 1),
+            (parent.id, 2),
+            (submission.id, 1),
+            (parent.id, 1)
+        ]
+    );
+    let page = |before: Option<i64>, limit: u16| store.family_feed_backwards(tenant, &family, before, limit);
+    assert_eq!(page(None, 2).await.unwrap(), all[..2]);
+    assert_eq!(page(Some(all[1].position), 2).await.unwrap(), all[2..4]);
+    assert_eq!(page(Some(all[4].position), 2).await.unwrap(), []);
+    let theirs = store
+        .family_feed_backwards(stranger, &family, None, 10)
+        .await
+        .unwrap();
+    assert!(theirs.is_empty());
+    let none = store.family_feed_backwards(tenant, &[], None, 10).await.unwrap();
+    assert!(none.is_empty());
 }
 
 /// A callback's correlation key names the write that started the run, also when it is over.

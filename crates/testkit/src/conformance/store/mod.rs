@@ -86,7 +86,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
             tenants_and_tokens, tenants_are_renamed, the_last_delivery_of_an_integration_is_known, settings_and_the_installation, integrations_guard_their_version,
             an_integration_is_found_by_its_id_alone,
             an_integration_in_use_is_not_deleted, pipelines_use_integrations_of_their_category,
-            services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release,
+            services_and_profiles, releases_are_listed_and_narrowed, children_of_a_release, a_family_has_one_name_and_one_history,
             correlation_finds_the_write_before_the_watch, tenants_never_see_each_other,
         }
         audit::{

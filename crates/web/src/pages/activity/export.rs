@@ -1,6 +1,6 @@
 //! Files of what happened, for a spreadsheet or a program.
 
-use super::{KINDS, Search};
+use super::Search;
 use crate::model::{Activity, List};
 use crate::visit::{Paged, Stop, Visit, no};
 use actix_web::HttpResponse;
@@ -32,18 +32,22 @@ pub(super) fn instant(at: DateTime<Utc>) -> String {
 }
 
 impl Row for Activity {
-    const NAMES: &'static [&'static str] = &["at", "actor", "of", "id", "kind", "summary"];
+    const NAMES: &'static [&'static str] = &["at", "actor", "of", "id", "kind", "summary", "release"];
     fn fields(&self) -> Vec<String> {
         let texts = [&self.actor, &self.of, &self.owner_id, &self.kind, &self.summary];
         [instant(self.at)]
             .into_iter()
             .chain(texts.into_iter().cloned())
+            .chain([self
+                .release
+                .as_ref()
+                .map_or_else(String::new, |it| it.key.clone())])
             .collect()
     }
     fn object(&self) -> Value {
         json!({
             "at": instant(self.at), "actor": self.actor, "of": self.of, "id": self.owner_id, "kind": self.kind,
-            "summary": self.summary,
+            "summary": self.summary, "release": self.release.as_ref().map(|it| &it.key),
         })
     }
 }
@@ -203,7 +207,7 @@ pub(super) async fn file<T: Row + 'static>(
 
 /// Every event that fits, as a file.
 pub(in crate::pages) async fn export(visit: Visit) -> Paged {
-    let search = Search::read(&visit.query(), "of", KINDS);
+    let search = Search::of_releases(&visit.query());
     file::<Activity>(visit, search, "/activities", "activity").await
 }
 
@@ -214,7 +218,7 @@ mod tests {
     fn item(summary: &str) -> Activity {
         serde_json::from_value(json!({
             "position": 7, "of": "RELEASE", "ownerId": "1", "kind": "EDITED", "summary": summary,
-            "actor": "ada@x.example", "at": "2026-03-04T05:06:07Z",
+            "release": { "id": "1", "key": "REL-7", "title": "Seven" }, "actor": "ada@x.example", "at": "2026-03-04T05:06:07Z",
         }))
         .unwrap()
     }
@@ -235,9 +239,15 @@ mod tests {
             ("\u{ff1d}1", "\"'\u{ff1d}1\""),
             ("a=1", "\"a=1\""),
         ] {
-            assert_eq!(Kind::Csv.row(&item(summary), true), format!("{start}{shown}\r\n"));
+            assert_eq!(
+                Kind::Csv.row(&item(summary), true),
+                format!("{start}{shown},\"REL-7\"\r\n")
+            );
         }
-        assert_eq!(Kind::Csv.head(Activity::NAMES), "at,actor,of,id,kind,summary\r\n");
+        assert_eq!(
+            Kind::Csv.head(Activity::NAMES),
+            "at,actor,of,id,kind,summary,release\r\n"
+        );
     }
 
     #[test]
@@ -252,6 +262,7 @@ mod tests {
         );
         let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read[1]["summary"], "a \"b\"");
+        assert_eq!(read[1]["release"], "REL-7");
         let none: Value = serde_json::from_str(&format!(
             "{}{}",
             Kind::Json.head(Activity::NAMES),
