@@ -32,6 +32,7 @@ mod m20261122_000015_listing;
 mod m20261122_000016_views;
 mod m20261122_000017_health;
 mod m20261122_000018_audit;
+mod m20261122_000019_troubled;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000016_views::Migration),
             Box::new(m20261122_000017_health::Migration),
             Box::new(m20261122_000018_audit::Migration),
+            Box::new(m20261122_000019_troubled::Migration),
         ]
     }
 }

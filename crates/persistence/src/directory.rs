@@ -193,10 +193,10 @@ impl Directory for SqlStore {
     async fn count_releases(
         &self,
         tenant: TenantId,
-        filter: &ReleaseFilter,
+        lists: &[ReleaseFilter],
         most: u32,
-    ) -> Result<u32, StoreError> {
-        listing::count(&self.inner.read, tenant, filter, most).await
+    ) -> Result<Vec<u32>, StoreError> {
+        listing::count(&self.inner.read, tenant, lists, most).await
     }
     async fn unlisted(&self, tenant: TenantId) -> Result<bool, StoreError> {
         upkeep::unlisted(&self.inner.read, tenant).await

@@ -42,6 +42,7 @@ mod unit;
 mod upkeep;
 mod views;
 mod wake;
+mod workload;
 
 pub use backup::{Backup, BackupError, BackupInfo, Kind, Mark};
 pub use connect::{Options, SqlStore, connect};

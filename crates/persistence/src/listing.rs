@@ -5,8 +5,8 @@
 //! a list is said by `narrow`.
 
 use crate::aggregates::{READ, aside, read};
-use crate::narrow::{Narrowed, narrow};
-use crate::sql::{Row, all, one};
+use crate::narrow::{Narrowed, narrow, narrow_each};
+use crate::sql::{Row, all, one, shifted};
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::AggregateKind;
 use delivr_domain::ports::error::StoreError;
@@ -221,27 +221,41 @@ async fn part_of<C: ConnectionTrait>(
     all(on, WHAT, &text, values).await
 }
 
-/// How many there are, counted up to `most`.
+/// How many there are of each of some lists, counted up to `most`; in one question beside what [`narrow_each`] asks.
 pub(crate) async fn count<C: ConnectionTrait>(
     on: &C,
     tenant: TenantId,
-    filter: &ReleaseFilter,
+    lists: &[ReleaseFilter],
     most: u32,
-) -> Result<u32, StoreError> {
-    let Some(mut it) = narrow(on, tenant, filter).await? else {
-        return Ok(0);
-    };
-    if !it.of_rows.is_empty() {
-        it.and("tenant_id = $1");
+) -> Result<Vec<u32>, StoreError> {
+    let all = narrow_each(on, tenant, lists).await?;
+    let mut values = Vec::new();
+    let mut columns = Vec::with_capacity(all.len());
+    for (at, it) in all.into_iter().enumerate() {
+        let Some(mut it) = it else {
+            columns.push(format!("cast(0 as bigint) as n{at}"));
+            continue;
+        };
+        if !it.of_rows.is_empty() {
+            it.and("tenant_id = $1");
+        }
+        let text = format!(
+            "(select count(*) from (select number from {} where {} limit {most}) some_of_them) as n{at}",
+            it.source, it.conditions
+        );
+        columns.push(shifted(&text, values.len()));
+        values.extend(it.values);
     }
-    let text = format!(
-        "select count(*) as found from (select number from {} where {} limit {most}) some_of_them",
-        it.source, it.conditions
-    );
-    let Some(row) = one(on, WHAT, &text, it.values).await? else {
+    if values.is_empty() {
+        return Ok(vec![0; columns.len()]);
+    }
+    let text = format!("select {}", columns.join(", "));
+    let Some(row) = one(on, WHAT, &text, values).await? else {
         return Err(StoreError::Conflict);
     };
-    row.number("found")
+    (0..columns.len())
+        .map(|at| row.number(&format!("n{at}")))
+        .collect()
 }
 
 #[cfg(test)]

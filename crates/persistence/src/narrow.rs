@@ -57,21 +57,39 @@ impl Rare {
             alone: false,
         }
     }
-    /// Whether at most [`FEW`] releases fit.
-    async fn few<C: ConnectionTrait>(&self, on: &C, tenant: TenantId) -> Result<bool, StoreError> {
-        let mut values = Vec::new();
-        let mut condition = self.condition.clone();
-        if !self.alone {
-            values.push(Value::from(tenant.uuid()));
-            condition = format!("tenant_id = $1 and {condition}");
-        }
-        if let Some(value) = &self.value {
+}
+
+/// How many releases each fits, counted until they are more than [`FEW`]; in one question.
+async fn counted<C: ConnectionTrait>(on: &C, tenant: TenantId, all: &[Rare]) -> Result<Vec<i64>, StoreError> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values = values![tenant.uuid()];
+    let mut counts = Vec::with_capacity(all.len());
+    // Only where it is used: PostgreSQL must find out what kind of value it is.
+    let named = all.iter().any(|rare| !rare.alone);
+    if !named {
+        values.clear();
+    }
+    for (at, rare) in all.iter().enumerate() {
+        let mut condition = rare.condition.clone();
+        if let Some(value) = &rare.value {
             values.push(value.clone());
             condition = condition.replace('?', &format!("${}", values.len()));
         }
-        let text = format!("select number from releases where {condition} limit 1 offset {FEW}");
-        Ok(one(on, WHAT, &text, values).await?.is_none())
+        if !rare.alone {
+            condition = format!("tenant_id = $1 and {condition}");
+        }
+        let most = FEW + 1;
+        counts.push(format!(
+            "(select count(*) from (select number from releases where {condition} limit {most}) it) as n{at}"
+        ));
     }
+    let text = format!("select {}", counts.join(", "));
+    let Some(row) = one(on, WHAT, &text, values).await? else {
+        return Err(StoreError::Conflict);
+    };
+    (0..all.len()).map(|at| row.long(&format!("n{at}"))).collect()
 }
 
 /// What of a filter has an index of its own, beside that of the order.
@@ -130,6 +148,40 @@ pub(crate) async fn narrow<C: ConnectionTrait>(
     tenant: TenantId,
     filter: &ReleaseFilter,
 ) -> Result<Option<Narrowed>, StoreError> {
+    let all = narrow_each(on, tenant, std::slice::from_ref(filter)).await?;
+    Ok(all.into_iter().next().flatten())
+}
+
+/// The same of several lists, with one question for what is rare in all of them.
+pub(crate) async fn narrow_each<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    filters: &[ReleaseFilter],
+) -> Result<Vec<Option<Narrowed>>, StoreError> {
+    let rares: Vec<Vec<Rare>> = filters.iter().map(rare).collect();
+    let lengths: Vec<usize> = rares.iter().map(Vec::len).collect();
+    let rares: Vec<Rare> = rares.into_iter().flatten().collect();
+    let counts = counted(on, tenant, &rares).await?;
+    let mut found = rares.into_iter().zip(counts);
+    let mut narrowed = Vec::with_capacity(filters.len());
+    for (filter, length) in filters.iter().zip(lengths) {
+        let rarest = found.by_ref().take(length).min_by_key(|(_, count)| *count);
+        narrowed.push(match rarest {
+            Some((_, 0)) => None,
+            Some((rare, count)) if count <= FEW => narrow_to(on, tenant, filter, Some(rare)).await?,
+            Some(_) | None => narrow_to(on, tenant, filter, None).await?,
+        });
+    }
+    Ok(narrowed)
+}
+
+/// The conditions of a list whose releases are found first by what is rare, if that is.
+async fn narrow_to<C: ConnectionTrait>(
+    on: &C,
+    tenant: TenantId,
+    filter: &ReleaseFilter,
+    rare: Option<Rare>,
+) -> Result<Option<Narrowed>, StoreError> {
     let by_key = matches!(filter.sort.by, SortBy::Key | SortBy::Status);
     // Of a status on the way to users nothing is over.
     let under_way = |word: &String| word.parse::<Status>().is_ok_and(|status| !status.over());
@@ -140,21 +192,17 @@ pub(crate) async fn narrow<C: ConnectionTrait>(
         open: filter.open || filter.status.as_ref().is_some_and(under_way),
         values: values![tenant.uuid()],
     };
-    let mut found_first = false;
-    for rare in rare(filter) {
-        if rare.few(on, tenant).await? {
-            let mut condition = rare.condition;
-            if let Some(value) = rare.value {
-                condition = condition.replace('?', &it.place(value));
-            }
-            if !rare.alone {
-                condition = format!("tenant_id = $1 and {condition}");
-            }
-            let most = 2 * FEW;
-            it.source = format!("(select {LISTED} from releases where {condition} limit {most}) releases");
-            found_first = true;
-            break;
+    let found_first = rare.is_some();
+    if let Some(rare) = rare {
+        let mut condition = rare.condition;
+        if let Some(value) = rare.value {
+            condition = condition.replace('?', &it.place(value));
         }
+        if !rare.alone {
+            condition = format!("tenant_id = $1 and {condition}");
+        }
+        let most = 2 * FEW;
+        it.source = format!("(select {LISTED} from releases where {condition} limit {most}) releases");
     }
     // By the index of a column where that is in the order of the list, or else so that it is not used.
     let indexed = by_key && !found_first;

@@ -6,12 +6,13 @@ use crate::connect::{Dialect, SqlStore};
 use crate::effects::{self, EFFECT};
 use crate::sql::{after, all, micros, one, run, span, values};
 use crate::wake::CHANNEL;
+use crate::workload;
 use async_trait::async_trait;
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
-    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy,
+    AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy, Workload,
 };
 use delivr_domain::time::Timestamp;
 use sea_orm::ConnectionTrait;
@@ -154,6 +155,10 @@ impl Queue for SqlStore {
 
     async fn rows(&self, owner: AggregateId, ended: bool) -> Result<Vec<EffectRow>, StoreError> {
         effects::of_owner(&self.inner.read, owner, ended).await
+    }
+
+    async fn workload(&self, tenant: TenantId, most: u32, told: u16) -> Result<Workload, StoreError> {
+        workload::read(self, tenant, most, told).await
     }
 
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {

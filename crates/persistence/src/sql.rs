@@ -222,6 +222,19 @@ pub(crate) fn places(from: usize, count: usize) -> String {
     all.join(", ")
 }
 
+/// A text whose values come after so many others: its `$1` is `$(before + 1)`. No text of ours has a `$` of another meaning.
+pub(crate) fn shifted(text: &str, before: usize) -> String {
+    let mut parts = text.split('$');
+    let mut shifted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|it: char| !it.is_ascii_digit()).unwrap_or(part.len());
+        let (place, rest) = part.split_at(end);
+        let place: usize = place.parse().unwrap_or_default();
+        shifted.push_str(&format!("${}{rest}", place.saturating_add(before)));
+    }
+    shifted
+}
+
 /// `($1, $2), ($3, $4), ...`: places for so many rows of so many values, beginning after the values before them.
 pub(crate) fn rows_of_places(before: usize, rows: usize, values: usize) -> String {
     let all: Vec<String> = (0..rows)
@@ -238,5 +251,15 @@ mod tests {
     fn places_are_counted_through() {
         assert_eq!(rows_of_places(1, 2, 2), "($2, $3), ($4, $5)");
         assert_eq!(rows_of_places(0, 1, 3), "($1, $2, $3)");
+    }
+
+    #[test]
+    fn values_that_come_after_others_keep_their_places() {
+        assert_eq!(
+            shifted("a = $1 and b in ($2, $13) or $1", 9),
+            "a = $10 and b in ($11, $22) or $10"
+        );
+        assert_eq!(shifted("no value", 9), "no value");
+        assert_eq!(shifted("$1", 0), "$1");
     }
 }

@@ -337,7 +337,13 @@ async fn an_older_version_wrote(here: Here, url: &str) {
             database.execute_unprepared(stale).await.unwrap();
         }
         assert!(here.0.unlisted(tenant).await.unwrap());
-        assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 1);
+        assert_eq!(
+            here.0
+                .count_releases(tenant, std::slice::from_ref(&stopped), 9)
+                .await
+                .unwrap(),
+            [1]
+        );
         assert_eq!(here.0.list_releases().await.unwrap(), 1);
         assert_eq!(
             here.0.list_releases().await.unwrap(),
@@ -345,7 +351,13 @@ async fn an_older_version_wrote(here: Here, url: &str) {
             "nothing is left to be written"
         );
         assert!(!here.0.unlisted(tenant).await.unwrap());
-        assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 0);
+        assert_eq!(
+            here.0
+                .count_releases(tenant, std::slice::from_ref(&stopped), 9)
+                .await
+                .unwrap(),
+            [0]
+        );
         let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();
         assert_eq!(stored.projection, state.projection());
     }
@@ -357,7 +369,13 @@ async fn an_older_version_wrote(here: Here, url: &str) {
         database.execute_unprepared(broken).await.unwrap();
     }
     assert_eq!(here.0.list_releases().await.unwrap(), 1);
-    assert_eq!(here.0.count_releases(tenant, &stopped, 9).await.unwrap(), 1);
+    assert_eq!(
+        here.0
+            .count_releases(tenant, std::slice::from_ref(&stopped), 9)
+            .await
+            .unwrap(),
+        [1]
+    );
     database.close().await.unwrap();
 }
 

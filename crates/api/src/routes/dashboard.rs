@@ -2,11 +2,11 @@
 
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
-use crate::problem::Problem;
 use actix_web::get;
 use delivr_domain::ports::store::{Attention, ReleaseFilter};
 use delivr_domain::release::Phase;
 use delivr_domain::release::view::Status;
+use futures_util::future;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -91,15 +91,6 @@ const STAGES: &[(&str, &[Part])] = &[
     ),
 ];
 
-async fn count(cx: &Context, filter: &ReleaseFilter) -> Result<CountView, Problem> {
-    let found = cx
-        .app
-        .store
-        .count_releases(cx.tenant(), filter, MOST.saturating_add(1))
-        .await?;
-    Ok(capped(found))
-}
-
 fn capped(found: u32) -> CountView {
     CountView {
         count: found.min(MOST),
@@ -146,34 +137,47 @@ fn going(filter: ReleaseFilter) -> ReleaseFilter {
 #[utoipa::path(tag = "Releases", responses((status = 200, description = "The numbers", body = StatsView)))]
 #[get("/dashboard/stats")]
 pub(crate) async fn stats(cx: Context) -> Answered {
-    let mut stages = Vec::with_capacity(STAGES.len());
-    for (stage, parts) in STAGES {
-        let mut counts = Vec::with_capacity(parts.len());
-        for (status, phase) in *parts {
-            counts.push(count(&cx, &of(*status, *phase)).await?);
-        }
-        stages.push(StageCountView {
-            stage,
-            count: sum(&counts),
-        });
-    }
     let mine = ReleaseFilter {
         pilot: Some(cx.who.actor().to_lowercase()),
         open: true,
         ..ReleaseFilter::default()
     };
-    let verified = going(of(Status::StagingVerified, None));
-    let to_ship = going(of(Status::ReadyProduction, Some(Phase::AwaitingDistribution)));
+    let parts = STAGES.iter().flat_map(|(_, parts)| parts.iter());
+    let mut lists: Vec<ReleaseFilter> = parts.map(|(status, phase)| of(*status, *phase)).collect();
+    lists.extend([
+        needing(Attention::Waiting),
+        needing(Attention::Stopped),
+        mine,
+        going(of(Status::ReadyStaging, None)),
+        going(of(Status::StagingVerified, None)),
+        going(of(Status::ReadyProduction, Some(Phase::AwaitingDistribution))),
+    ]);
+    let store = &cx.app.store;
+    let (counts, settling) = future::try_join(
+        store.count_releases(cx.tenant(), &lists, MOST.saturating_add(1)),
+        store.unlisted(cx.tenant()),
+    )
+    .await?;
+    // As many as were asked for, in their order.
+    let mut counts = counts.into_iter().map(capped);
+    let mut next = |several: usize| sum(&counts.by_ref().take(several).collect::<Vec<_>>());
+    let stages: Vec<StageCountView> = STAGES
+        .iter()
+        .map(|(stage, parts)| StageCountView {
+            stage,
+            count: next(parts.len()),
+        })
+        .collect();
     let open: Vec<CountView> = stages.iter().map(|stage| stage.count).collect();
     Ok(Answer::ok(&StatsView {
         open: sum(&open),
-        waiting: count(&cx, &needing(Attention::Waiting)).await?,
-        stopped: count(&cx, &needing(Attention::Stopped)).await?,
-        mine: count(&cx, &mine).await?,
-        ready_for_staging: count(&cx, &going(of(Status::ReadyStaging, None))).await?,
-        ready_for_production: sum(&[count(&cx, &verified).await?, count(&cx, &to_ship).await?]),
+        waiting: next(1),
+        stopped: next(1),
+        mine: next(1),
+        ready_for_staging: next(1),
+        ready_for_production: next(2),
         stages,
-        settling: cx.app.store.unlisted(cx.tenant()).await?,
+        settling,
     }))
 }
 

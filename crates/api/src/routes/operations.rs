@@ -8,17 +8,18 @@ use actix_web::get;
 use chrono::TimeDelta;
 use delivr_app::usecases::explain;
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::ports::store::{AggregateRow, EffectRow, Page, ReleaseFilter, RowState};
+use delivr_domain::ports::store::{ReleaseFilter, Troubled};
 use delivr_domain::time::Timestamp;
+use futures_util::future::{self, TryFutureExt as _};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::slice;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Releases that are looked at, the newest of those that are not over.
-const MOST: u16 = 100;
+/// Each number is counted so far: counting costs the same however much there is.
+const MOST: u32 = 10_000;
 /// Effects in trouble that are told one by one.
-const TOLD: usize = 50;
+const TOLD: u16 = 50;
 /// A worker that was not seen for so long does not work.
 const WORKER_SEEN: TimeDelta = TimeDelta::seconds(60);
 
@@ -31,7 +32,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TroubledView {
-    /// Key of its release.
+    /// Key of its release; of what is shipped, that of the release that ships it.
     release: String,
     /// What it does, with its exact names.
     does: String,
@@ -58,44 +59,31 @@ pub(crate) struct OperationsView {
     worker_alive: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_worker_at: Option<Timestamp>,
-    /// Effects that may be begun now.
-    due: usize,
+    /// Effects that may be begun now. This number and the next three are of all releases, with what they ship, and are
+    /// counted up to 10 000.
+    due: u32,
     /// Since when the oldest of them may be.
     #[schema(value_type = Option<String>, format = DateTime)]
     oldest_due_at: Option<Timestamp>,
     /// Effects whose time is to come.
-    waiting: usize,
+    waiting: u32,
     /// Effects that a worker has in hand.
-    claimed: usize,
+    claimed: u32,
     /// Effects that a hold keeps back.
-    parked: usize,
+    parked: u32,
     /// Effects in trouble, the longest due first; at most 50.
     troubled: Vec<TroubledView>,
-    /// Releases that were looked at, with their submissions and rollouts.
-    releases: usize,
-    /// There are more releases under way than were looked at.
+    /// Releases that are not over, counted up to 10 000.
+    releases: u32,
+    /// Some number is higher than it was counted.
     more: bool,
     /// Stop switches that are on; while there is one, nothing new is sent.
     stops: Vec<StandingStop>,
 }
 
-/// Releases that are not over, the newest first.
-async fn under_way(cx: &Context) -> Result<(Vec<AggregateRow>, bool), Problem> {
-    let open = ReleaseFilter {
-        open: true,
-        ..ReleaseFilter::default()
-    };
-    let page = Page {
-        limit: MOST,
-        cursor: None,
-    };
-    let listed = cx.app.store.releases(cx.tenant(), &open, &page).await?;
-    Ok((listed.items, listed.next.is_some()))
-}
-
-fn troubled(release: &str, row: &EffectRow) -> TroubledView {
+fn troubled(Troubled { release, row }: &Troubled) -> TroubledView {
     TroubledView {
-        release: release.to_owned(),
+        release: release.clone(),
         does: explain::sentence(&row.effect),
         state: row.state.to_string(),
         failures: row.failures,
@@ -106,59 +94,40 @@ fn troubled(release: &str, row: &EffectRow) -> TroubledView {
     }
 }
 
-/// How the tenant's work stands now: effects that are due, late, held or in trouble, and whether anybody works. Looks at
-/// the hundred newest releases that are not over.
+/// How the tenant's work stands now: effects that are due, late, held or in trouble, of all its releases and of what they
+/// ship, and whether anybody works.
 #[utoipa::path(tag = "Operations", responses((status = 200, description = "How it stands", body = OperationsView)))]
 #[get("/operations")]
 pub(crate) async fn read(cx: Context) -> Answered {
     let store = &cx.app.store;
-    let (releases, more) = under_way(&cx).await?;
-    let now = store.now().await?;
-    let last_worker_at = store.last_beat().await?;
-    let mut rows: Vec<(String, EffectRow)> = Vec::new();
-    for release in &releases {
-        let key = &release.projection.key;
-        let children = store.children(cx.tenant(), release.id.id).await?;
-        let owners = std::iter::once(release.id).chain(children.iter().map(|it| it.id));
-        for owner in owners {
-            let live = store.rows(owner, false).await?;
-            rows.extend(live.into_iter().map(|row| (key.clone(), row)));
-        }
-    }
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut oldest = None;
-    for (_, row) in &rows {
-        let place = match row.state {
-            RowState::Ready if row.due_at <= now => {
-                oldest = Some(oldest.map_or(row.due_at, |it: Timestamp| it.min(row.due_at)));
-                "due"
-            }
-            RowState::Ready => "waiting",
-            RowState::Claimed => "claimed",
-            RowState::Parked => "parked",
-            RowState::Done | RowState::Dead => continue,
-        };
-        *counts.entry(place).or_default() += 1;
-    }
-    let count = |word: &str| counts.get(word).copied().unwrap_or_default();
-    rows.retain(|(_, row)| row.failures > 0 || row.trouble.is_some());
-    rows.sort_by_key(|(_, row)| row.due_at);
-    let view = OperationsView {
-        worker_alive: last_worker_at.is_some_and(|at| now - at <= WORKER_SEEN),
-        last_worker_at,
-        due: count("due"),
-        oldest_due_at: oldest,
-        waiting: count("waiting"),
-        claimed: count("claimed"),
-        parked: count("parked"),
-        troubled: rows
-            .iter()
-            .take(TOLD)
-            .map(|(key, row)| troubled(key, row))
-            .collect(),
-        releases: releases.len(),
-        more,
-        stops: line::stops(&cx).await?,
+    let open = ReleaseFilter {
+        open: true,
+        ..ReleaseFilter::default()
     };
-    Ok(Answer::ok(&view))
+    // One above the bound tells whether there are more.
+    let most = MOST.saturating_add(1);
+    let (work, counts, last_worker_at, stops) = future::try_join4(
+        store.workload(cx.tenant(), most, TOLD).map_err(Problem::from),
+        store
+            .count_releases(cx.tenant(), slice::from_ref(&open), most)
+            .map_err(Problem::from),
+        store.last_beat().map_err(Problem::from),
+        line::stops(&cx),
+    )
+    .await?;
+    let releases = counts.iter().sum();
+    let all = [work.due, work.waiting, work.claimed, work.parked, releases];
+    Ok(Answer::ok(&OperationsView {
+        worker_alive: last_worker_at.is_some_and(|at| work.now - at <= WORKER_SEEN),
+        last_worker_at,
+        due: work.due.min(MOST),
+        oldest_due_at: work.oldest_due_at,
+        waiting: work.waiting.min(MOST),
+        claimed: work.claimed.min(MOST),
+        parked: work.parked.min(MOST),
+        troubled: work.troubled.iter().map(troubled).collect(),
+        releases: releases.min(MOST),
+        more: all.iter().any(|number| *number > MOST),
+        stops,
+    }))
 }

@@ -14,6 +14,7 @@ pub mod listing;
 pub mod search;
 mod views;
 mod work;
+mod workload;
 
 pub use audit::{Altered, AuditFilter, AuditLine, By, Change, Deed, Draft, Facts, SetUp, Subject, broken};
 pub use family::{Families, Named};
@@ -27,6 +28,7 @@ pub use work::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
     StopBy,
 };
+pub use workload::{Troubled, Workload};
 
 use super::error::StoreError;
 use super::kept::Kept;
@@ -312,6 +314,9 @@ pub trait Queue: Send + Sync {
     async fn now(&self) -> Result<Timestamp, StoreError>;
     /// Live rows of an aggregate (or all ever, with `ended`).
     async fn rows(&self, owner: AggregateId, ended: bool) -> Result<Vec<EffectRow>, StoreError>;
+    /// How the live rows of a tenant stand: each number counted up to `most`, and of those in trouble the first `told`. Costs
+    /// the same however many releases there are.
+    async fn workload(&self, tenant: TenantId, most: u32, told: u16) -> Result<Workload, StoreError>;
     /// Attempts at the effects of an aggregate, oldest first, without what was exchanged in them.
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError>;
     /// What was exchanged with vendors in attempts at these effects of a tenant: the newest so many, the newest first.
@@ -664,26 +669,31 @@ pub trait Directory: Send + Sync {
         filter: &ReleaseFilter,
         page: &Page,
     ) -> Result<Listed<AggregateRow>, StoreError>;
-    /// How many releases there are of a list, counted up to so many and no further.
+    /// How many releases there are of each of some lists, counted up to so many and no further.
     async fn count_releases(
         &self,
         tenant: TenantId,
-        filter: &ReleaseFilter,
+        lists: &[ReleaseFilter],
         most: u32,
-    ) -> Result<u32, StoreError> {
-        let mut count: u32 = 0;
-        let mut page = Page {
-            limit: 200,
-            cursor: None,
-        };
-        loop {
-            let listed = self.releases(tenant, filter, &page).await?;
-            count = count.saturating_add(u32::try_from(listed.items.len()).unwrap_or(u32::MAX));
-            match listed.next {
-                Some(next) if count < most => page.cursor = Some(next),
-                Some(_) | None => return Ok(count.min(most)),
+    ) -> Result<Vec<u32>, StoreError> {
+        let mut counts = Vec::with_capacity(lists.len());
+        for filter in lists {
+            let mut count: u32 = 0;
+            let mut page = Page {
+                limit: 200,
+                cursor: None,
+            };
+            loop {
+                let listed = self.releases(tenant, filter, &page).await?;
+                count = count.saturating_add(u32::try_from(listed.items.len()).unwrap_or(u32::MAX));
+                page.cursor = listed.next;
+                if page.cursor.is_none() || count >= most {
+                    break;
+                }
             }
+            counts.push(count.min(most));
         }
+        Ok(counts)
     }
     /// Whether a version of the program that knows nothing of lists has saved some of the tenant's releases last: until the
     /// upkeep has taken them up, they stand at the end of a sort, and are missing where somebody is needed.

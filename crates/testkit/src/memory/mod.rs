@@ -17,6 +17,7 @@ mod rows;
 mod state;
 mod unit;
 mod views;
+mod workload;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;

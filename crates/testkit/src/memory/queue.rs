@@ -9,6 +9,7 @@ use delivr_domain::key::{AggregateId, EffectId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, RowState, Stop, StopBy,
+    Workload,
 };
 use delivr_domain::time::Timestamp;
 use futures_util::future::{self, poll_fn};
@@ -246,6 +247,11 @@ impl Queue for MemoryStore {
         }
         rows.sort_by_key(|row| (row.due_at, row.id));
         Ok(rows)
+    }
+
+    async fn workload(&self, tenant: TenantId, most: u32, told: u16) -> Result<Workload, StoreError> {
+        let now = self.time();
+        Ok(self.state().workload(tenant, now, most, told))
     }
 
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {

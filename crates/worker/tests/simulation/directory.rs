@@ -77,7 +77,7 @@ directory! {
     insert_profile(profile: &Profile) -> ();
     read(tenant: TenantId, id: AggregateId) -> Option<AggregateRow>;
     releases(tenant: TenantId, filter: &ReleaseFilter, page: &Page) -> Listed<AggregateRow>;
-    count_releases(tenant: TenantId, filter: &ReleaseFilter, most: u32) -> u32;
+    count_releases(tenant: TenantId, lists: &[ReleaseFilter], most: u32) -> Vec<u32>;
     unlisted(tenant: TenantId) -> bool;
     children(tenant: TenantId, release: uuid::Uuid) -> Vec<AggregateRow>;
     effect_by_correlation(tenant: TenantId, correlation: &str) -> Option<EffectRow>;

@@ -12,7 +12,7 @@ use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Queue, Stop, StopBy, Store,
-    UnitOfWork,
+    UnitOfWork, Workload,
 };
 use delivr_domain::time::Timestamp;
 use delivr_testkit::conformance::store::samples::stop_by;
@@ -244,6 +244,10 @@ impl Queue for FaultStore {
     async fn rows(&self, owner: AggregateId, ended: bool) -> Result<Vec<EffectRow>, StoreError> {
         self.reach().await?;
         self.inner.rows(owner, ended).await
+    }
+    async fn workload(&self, tenant: TenantId, most: u32, told: u16) -> Result<Workload, StoreError> {
+        self.reach().await?;
+        self.inner.workload(tenant, most, told).await
     }
     async fn attempts(&self, owner: AggregateId) -> Result<Vec<AttemptRecord>, StoreError> {
         self.inner.attempts(owner).await

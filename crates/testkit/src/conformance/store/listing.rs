@@ -133,6 +133,7 @@ pub async fn releases_stand_in_every_order(subject: &dyn Subject) {
     let (one, other) = (tenant(subject, "one").await, tenant(subject, "other").await);
     let all = furnished(subject, one, "one").await;
     furnished(subject, other, "other").await;
+    let mut counted: Vec<(ReleaseFilter, u32, u32)> = Vec::new();
     for filter in filters(one) {
         for sort in sorts() {
             let filter = ReleaseFilter {
@@ -155,11 +156,26 @@ pub async fn releases_stand_in_every_order(subject: &dyn Subject) {
             }
             let many = u32::try_from(expected.len()).unwrap();
             for most in [2, 1_000] {
-                let counted = subject.store().count_releases(one, &filter, most).await.unwrap();
-                assert_eq!(counted, many.min(most), "{filter:?}");
+                let alone = std::slice::from_ref(&filter);
+                let counted = subject.store().count_releases(one, alone, most).await.unwrap();
+                assert_eq!(counted, [many.min(most)], "{filter:?}");
+            }
+            for most in [2, 1_000] {
+                counted.push((filter.clone(), most, many.min(most)));
             }
         }
     }
+    // Counted together, each is what it is alone.
+    for most in [2, 1_000] {
+        let of: Vec<_> = counted.iter().filter(|(_, to, _)| *to == most).collect();
+        for some in of.chunks(17) {
+            let lists: Vec<ReleaseFilter> = some.iter().map(|(filter, _, _)| filter.clone()).collect();
+            let expected: Vec<u32> = some.iter().map(|(_, _, count)| *count).collect();
+            let found = subject.store().count_releases(one, &lists, most).await.unwrap();
+            assert_eq!(found, expected, "{lists:?}");
+        }
+    }
+    assert_eq!(subject.store().count_releases(one, &[], 9).await.unwrap(), [0; 0]);
     assert!(!subject.store().unlisted(one).await.unwrap());
 }
 

@@ -16,6 +16,7 @@ pub mod queue;
 pub mod samples;
 pub mod units;
 pub mod views;
+pub mod workload;
 
 use async_trait::async_trait;
 use delivr_domain::key::EffectId;
@@ -96,6 +97,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
         health::{ health_is_merged_by_time_and_goes_with_its_integration }
         links::{ status_links_are_found_listed_and_revoked }
         listing::{ releases_stand_in_every_order, a_page_goes_on_while_releases_move }
+        workload::{ live_effects_are_counted_by_what_they_are, effects_in_trouble_are_told_with_their_releases }
         views::{ views_belong_to_accounts_and_may_be_shared, an_account_begins_with_a_view }
     }
 }
