@@ -79,10 +79,8 @@ impl Inside {
             Err(reply) => return reply,
         };
         let Some(request) = request else {
-            return Reply {
-                status: StatusCode::NOT_FOUND,
-                body: json!({"code": "not_found", "detail": "there is no such place"}),
-            };
+            let nowhere = json!({"code": "not_found", "detail": "there is no such place"});
+            return Reply::of(StatusCode::NOT_FOUND, &nowhere);
         };
         let response = match routes(request).await {
             Ok(response) => response,
@@ -93,20 +91,15 @@ impl Inside {
         };
         let status = response.status();
         match to_bytes_limited(response.into_body(), LONGEST).await {
-            Ok(Ok(body)) => Reply {
-                status,
-                body: serde_json::from_slice(&body).unwrap_or_default(),
-            },
+            Ok(Ok(body)) => Reply::new(status, body),
             Ok(Err(_)) | Err(_) => failed("the API's answer could not be read"),
         }
     }
 }
 
 fn failed(detail: &str) -> Reply {
-    Reply {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        body: json!({"code": "internal", "detail": detail}),
-    }
+    let document = json!({"code": "internal", "detail": detail});
+    Reply::of(StatusCode::INTERNAL_SERVER_ERROR, &document)
 }
 
 /// The call as a request over HTTP would be, of somebody or of nobody known.
@@ -143,10 +136,7 @@ fn request(who: Option<&Principal>, call: &Call, epoch: Option<&str>) -> Option<
 
 fn refusal(problem: &Problem) -> Refusal {
     let document = serde_json::to_value(problem.document(None)).unwrap_or_default();
-    Refusal(Reply {
-        status: problem.status(),
-        body: document,
-    })
+    Refusal(Reply::of(problem.status(), &document))
 }
 
 #[async_trait(?Send)]

@@ -97,7 +97,18 @@ async fn migrate_to(store: &SqlStore, works_from: &str) -> Result<Tried, StoreEr
 
 /// Whether the database answers and its schema is one that this build works on.
 pub(crate) async fn ready(store: &SqlStore) -> Result<(), StoreError> {
-    Found::read(&store.inner.read).await?.must_suit()
+    // Asked by every page: one question where all is well. Where a table is missing, what there is is looked at one by one.
+    let found = match Found::read_at_once(&store.inner.read).await {
+        Ok(found) => found,
+        Err(_missing) => Found::read(&store.inner.read).await?,
+    };
+    found.must_suit()
+}
+
+/// The migrations of this build.
+fn known() -> Vec<String> {
+    let all = Migrator::migrations();
+    all.iter().map(|it| it.name().to_owned()).collect()
 }
 
 /// The newest migration of this build: what it is named by.
@@ -123,10 +134,7 @@ impl Found {
         C: ConnectionTrait,
         &'a C: IntoSchemaManagerConnection<'a>,
     {
-        let known: Vec<String> = Migrator::migrations()
-            .iter()
-            .map(|it| it.name().to_owned())
-            .collect();
+        let known = known();
         let manager = SchemaManager::new(on);
         if !manager.has_table("seaql_migrations").await.map_err(unavailable)? {
             return Ok(Self {
@@ -135,17 +143,12 @@ impl Found {
                 works_from: None,
             });
         }
-        let mut applied = Vec::new();
-        for row in all(
-            on,
-            "migration",
-            "select version from seaql_migrations",
-            Vec::new(),
-        )
-        .await?
-        {
-            applied.push(row.text("version")?);
-        }
+        let text = "select version from seaql_migrations";
+        let rows = all(on, "migration", text, Vec::new()).await?;
+        let applied: Vec<String> = rows
+            .iter()
+            .map(|row| row.text("version"))
+            .collect::<Result<_, _>>()?;
         let works_from = if applied.is_empty() {
             None
         } else {
@@ -153,11 +156,27 @@ impl Found {
             let row = one(on, "setting", text, values![WORKS_FROM]).await?;
             row.map(|row| row.text("value")).transpose()?
         };
-        Ok(Self {
+        Ok(Self::of(&known, applied, works_from))
+    }
+
+    /// The same where there are migrations and settings. On PostgreSQL a transaction ends with the first table that is missed.
+    async fn read_at_once<C: ConnectionTrait>(on: &C) -> Result<Self, StoreError> {
+        let text = "select version, (select value from settings where name = $1) as works_from from seaql_migrations";
+        let rows = all(on, "migration", text, values![WORKS_FROM]).await?;
+        let applied: Vec<String> = rows
+            .iter()
+            .map(|row| row.text("version"))
+            .collect::<Result<_, _>>()?;
+        let works_from = rows.first().map(|row| row.opt_text("works_from")).transpose()?;
+        Ok(Self::of(&known(), applied, works_from.flatten()))
+    }
+
+    fn of(known: &[String], applied: Vec<String>, works_from: Option<String>) -> Self {
+        Self {
             pending: known.iter().filter(|name| !applied.contains(name)).count(),
             newer: applied.into_iter().filter(|name| !known.contains(name)).collect(),
             works_from,
-        })
+        }
     }
 
     fn must_suit(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
 use async_trait::async_trait;
 use delivr_app::App;
 use delivr_app::usecases::access::Principal;
@@ -83,11 +84,26 @@ impl Call {
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
-    /// The document; null where there is none.
-    pub body: Value,
+    /// The document as JSON; empty where there is none. It is read once, as what a page needs of it.
+    body: Bytes,
 }
 
 impl Reply {
+    /// An answer as it came.
+    #[must_use]
+    pub const fn new(status: StatusCode, body: Bytes) -> Self {
+        Self { status, body }
+    }
+    /// An answer with a document.
+    #[must_use]
+    pub fn of(status: StatusCode, document: &Value) -> Self {
+        Self::new(status, Bytes::from(document.to_string()))
+    }
+    /// The document; null where there is none.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
     /// The document as what it must be.
     ///
     /// # Errors
@@ -96,15 +112,15 @@ impl Reply {
         if !self.status.is_success() {
             return Err(self);
         }
-        serde_json::from_value(self.body).map_err(|error| {
+        // What the API answers without a body is null.
+        let body: &[u8] = if self.body.is_empty() { b"null" } else { &self.body };
+        serde_json::from_slice(body).map_err(|error| {
             tracing::error!(%error, "the API answered a page with a document of another kind");
-            Self {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                body: serde_json::json!({
-                    "code": "internal",
-                    "detail": "the page does not understand what the API answered",
-                }),
-            }
+            let why = serde_json::json!({
+                "code": "internal",
+                "detail": "the page does not understand what the API answered",
+            });
+            Self::of(StatusCode::INTERNAL_SERVER_ERROR, &why)
         })
     }
 }

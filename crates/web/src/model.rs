@@ -39,7 +39,7 @@ pub(crate) struct FieldError {
 impl Problem {
     /// The refusal that an answer is.
     pub(crate) fn of(reply: &Reply) -> Self {
-        Self::from_value(reply.body.clone())
+        Self::from_value(reply.document())
     }
     pub(crate) fn from_value(value: Value) -> Self {
         let mut problem: Self = serde_json::from_value(value).unwrap_or_default();

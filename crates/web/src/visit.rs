@@ -10,6 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 use delivr_app::usecases::access::{self, Principal, Role};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::fmt;
@@ -88,6 +89,9 @@ pub(crate) fn cookie(name: &'static str, value: String) -> Cookie<'static> {
         .finish()
 }
 
+/// Questions of one kind that a page asks at the same time, at most.
+const AT_ONCE: usize = 4;
+
 /// The cookie of the theme.
 pub(crate) const THEME: &str = "delivr-theme";
 
@@ -117,10 +121,7 @@ pub(crate) fn bare(request: &HttpRequest) -> Frame {
 
 /// A refusal of the pages themselves.
 pub(crate) fn no(status: StatusCode, detail: &str) -> Reply {
-    Reply {
-        status,
-        body: json!({"detail": detail}),
-    }
+    Reply::of(status, &json!({"detail": detail}))
 }
 
 /// Somebody who is signed in looks at a page.
@@ -217,11 +218,22 @@ impl Visit {
     pub(crate) async fn checked_frame(&self, nav: &'static str) -> Frame {
         let mut frame = self.frame(nav);
         let reply = self.api.call(&self.who, Call::get("/ready")).await;
-        let warnings = reply.body.get("warnings").and_then(|it| it.as_array());
+        let ready = reply.document();
+        let warnings = ready.get("warnings").and_then(|it| it.as_array());
         for warning in warnings.into_iter().flatten() {
             frame.warnings.extend(warning.as_str().map(ToOwned::to_owned));
         }
         frame
+    }
+
+    /// The same while a page asks for what it shows: neither waits for the other. A refusal of the page counts first.
+    pub(crate) async fn with_frame<T>(
+        &self,
+        nav: &'static str,
+        page: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<(Frame, T), Stop> {
+        let (frame, page) = future::join(self.checked_frame(nav), page).await;
+        Ok((frame, page?))
     }
 
     /// The query of the address.
@@ -280,6 +292,16 @@ impl Visit {
         };
         let reply = self.api.call(&reader, Call::get(path)).await;
         reply.read().map_err(|reply| self.refuse(reply))
+    }
+
+    /// Reads several documents of one kind at once, in the order of their paths. Not all of them at the same time: others
+    /// want connections to the database too.
+    pub(crate) async fn look_each<T: DeserializeOwned>(
+        &self,
+        paths: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<T>, Stop> {
+        let asked = paths.into_iter().map(|path| self.look(path));
+        stream::iter(asked).buffered(AT_ONCE).try_collect().await
     }
 
     /// What a form of ours sends. One that another page made the browser send is refused before it is looked at.

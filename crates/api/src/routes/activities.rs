@@ -150,15 +150,6 @@ impl Search {
             until,
         })
     }
-    /// Whether every event fits.
-    const fn is_empty(&self) -> bool {
-        self.of.is_none()
-            && self.kind.is_none()
-            && self.actor.is_none()
-            && self.text.is_none()
-            && self.since.is_none()
-            && self.until.is_none()
-    }
     /// What can be told without reading the event itself.
     fn may_fit(&self, stored: &StoredEvent) -> bool {
         let has = |wanted: &Option<String>, text: &str| {
@@ -220,9 +211,10 @@ pub(crate) async fn all(cx: Context, asked: Query<SearchQuery>) -> Answered {
         None => None,
     };
     let search = Search::read(asked)?;
-    let step = if search.is_empty() { limit } else { MOST };
     let mut items = Vec::new();
     let mut looked: usize = 0;
+    // A page's worth first, which is all of it where every event fits; further steps are as long as they may be.
+    let mut step = limit;
     loop {
         let store = &cx.app.store;
         let events = match &members {
@@ -252,9 +244,11 @@ pub(crate) async fn all(cx: Context, asked: Query<SearchQuery>) -> Answered {
         if past || !whole {
             return page(&cx, items, None).await;
         }
-        if looked >= LOOKED_THROUGH {
+        let left = LOOKED_THROUGH.saturating_sub(looked);
+        if left == 0 {
             return page(&cx, items, before).await;
         }
+        step = u16::try_from(left).unwrap_or(MOST).min(MOST);
     }
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{get, web};
 use chrono::TimeDelta;
 use delivr_domain::ports::error::StoreError;
+use futures_util::future;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -60,7 +61,8 @@ pub(crate) async fn health() -> Answer {
 #[get("/ready")]
 pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
     let store = &shared.app.store;
-    store.ready().await.map_err(|error| match error {
+    let (ready, last_worker_at, now) = future::join3(store.ready(), store.last_beat(), store.now()).await;
+    ready.map_err(|error| match error {
         StoreError::Unavailable { .. } => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",
@@ -73,11 +75,8 @@ pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
         | StoreError::Corrupt { .. }
         | StoreError::Newer { .. }) => Problem::from(other),
     })?;
-    let last_worker_at = store.last_beat().await?;
-    let seen = match last_worker_at {
-        Some(at) => store.now().await? - at <= TimeDelta::seconds(60),
-        None => false,
-    };
+    let (last_worker_at, now) = (last_worker_at?, now?);
+    let seen = last_worker_at.is_some_and(|at| now - at <= TimeDelta::seconds(60));
     let warnings = if seen {
         Vec::new()
     } else {

@@ -175,7 +175,7 @@ impl Poisoned {
         let mut body: Value = answer.json().await.unwrap_or_default();
         fill(&call.path, &mut body);
         poison("", &mut body);
-        Reply { status, body }
+        Reply::of(status, &body)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::Api;
 use crate::world::World;
 use delivr_testkit::clock::FakeClock;
+use delivr_testkit::conformance::store::samples;
 use delivr_testkit::memory::MemoryStore;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -50,6 +51,28 @@ async fn the_feed_is_paged_from_the_newest_to_the_first() {
         world.api.of("OTHER", "GET", "/activities").send().await.is(200)["items"],
         json!([])
     );
+}
+
+/// However long a page is, so many events are looked through for it and no more; the rest is offered.
+#[tokio::test]
+async fn a_search_for_nothing_ends_and_leads_on() {
+    let world = World::new().await;
+    let (store, tenant) = (&world.api.app.store, world.api.tenant.id);
+    let owner = samples::release_id("much happened");
+    let events: Vec<_> = (1..=2_100).map(|number| samples::event(owner, number)).collect();
+    let mut unit = store.begin().await.unwrap();
+    unit.append(tenant, &events).await.unwrap();
+    unit.commit().await.unwrap();
+    let newest = store.feed_backwards(tenant, None, 1).await.unwrap()[0].position;
+    for limit in [1, 50, 200] {
+        let path = format!("/activities?kind=NEVER_HAPPENED&limit={limit}");
+        let page = world.api.get(&path).await.is(200);
+        assert_eq!(page["items"], json!([]));
+        let cursor = page["nextCursor"].as_str().unwrap();
+        assert_eq!(cursor, (newest - 1_999).to_string(), "in pages of {limit}");
+        let rest = world.api.get(&format!("{path}&cursor={cursor}")).await.is(200);
+        assert_eq!((&rest["items"], &rest["nextCursor"]), (&json!([]), &json!(null)));
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use delivr_domain::ids::{TenantId, TokenId};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{By, Change, Tenant, Token};
 use delivr_domain::time::{Span, Timestamp};
+use futures_util::future;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
@@ -215,12 +216,10 @@ pub async fn valid_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Opt
 /// # Errors
 /// When the store fails.
 pub async fn by_token(app: &App, tenant: TenantId, id: TokenId) -> Result<Option<Principal>, StoreError> {
-    match valid_token(app, tenant, id).await? {
-        Some(token) => {
-            let tenant = app.store.tenant(token.tenant).await?;
-            tenant.map(|tenant| principal(token, tenant)).transpose()
-        }
-        None => Ok(None),
+    let (token, tenant) = future::try_join(valid_token(app, tenant, id), app.store.tenant(tenant)).await?;
+    match (token, tenant) {
+        (Some(token), Some(tenant)) => principal(token, tenant).map(Some),
+        (_, _) => Ok(None),
     }
 }
 

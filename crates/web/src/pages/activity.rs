@@ -148,11 +148,10 @@ const KINDS: &[(&str, &str)] = &[
 pub(super) async fn show(visit: Visit) -> Paged {
     let query = visit.query();
     let search = Search::of_releases(&query);
-    let found: List<Activity> = visit
-        .look(search.page("/activities", ROWS, query.get("cursor")))
-        .await?;
+    let found = visit.look::<List<Activity>>(search.page("/activities", ROWS, query.get("cursor")));
+    let (frame, found) = visit.with_frame("activity", found).await?;
     let template = Page {
-        frame: visit.checked_frame("activity").await,
+        frame,
         since: written(search.since),
         until: written(search.until),
         kinds: choices(

@@ -8,6 +8,7 @@ use crate::shown::OPEN;
 use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
+use futures_util::future;
 use std::collections::BTreeMap;
 use url::form_urlencoded::Serializer;
 
@@ -65,31 +66,29 @@ impl Narrowed {
     }
 }
 
-/// Releases of a status.
-async fn column(
+/// Releases in columns by status, of so many at most.
+async fn columns(
     visit: &Visit,
-    status: &'static str,
-    most: usize,
+    of: &[(&'static str, usize)],
     narrowed: &Narrowed,
-) -> Result<Column, Stop> {
+) -> Result<Vec<Column>, Stop> {
     let query = &narrowed.query;
-    let found: List<Release> = visit
-        .look(format!("/releases?status={status}&limit={most}{query}"))
-        .await?;
-    Ok(Column {
+    let paths = of
+        .iter()
+        .map(|(status, most)| format!("/releases?status={status}&limit={most}{query}"));
+    let found: Vec<List<Release>> = visit.look_each(paths).await?;
+    let columns = of.iter().zip(found).map(|((status, _), found)| Column {
         status,
         releases: found.items,
         more: found.next_cursor.is_some(),
-    })
+    });
+    Ok(columns.collect())
 }
 
 /// Releases on their way, a column for each status, of so many at most.
 pub(super) async fn under_way(visit: &Visit, most: usize, narrowed: &Narrowed) -> Result<Vec<Column>, Stop> {
-    let mut columns = Vec::with_capacity(OPEN.len().saturating_add(1));
-    for status in OPEN {
-        columns.push(column(visit, status, most, narrowed).await?);
-    }
-    Ok(columns)
+    let of: Vec<_> = OPEN.iter().map(|status| (*status, most)).collect();
+    columns(visit, &of, narrowed).await
 }
 
 impl Column {
@@ -118,11 +117,15 @@ impl Column {
 pub(super) async fn show(visit: Visit) -> Paged {
     let query = visit.query();
     let narrowed = Narrowed::read(&query);
-    let mut columns = under_way(&visit, CARDS, &narrowed).await?;
-    columns.push(column(&visit, "DEPLOYED", 10, &narrowed).await?);
-    let services: List<Service> = visit.look("/services?limit=200").await?;
+    let mut of: Vec<_> = OPEN.iter().map(|status| (*status, CARDS)).collect();
+    of.push(("DEPLOYED", 10));
+    let shown = future::try_join(
+        columns(&visit, &of, &narrowed),
+        visit.look::<List<Service>>("/services?limit=200"),
+    );
+    let (frame, (columns, services)) = visit.with_frame("board", shown).await?;
     let template = Board {
-        frame: visit.checked_frame("board").await,
+        frame,
         empty: columns.iter().all(|it| it.releases.is_empty()),
         filtered: !narrowed.query.is_empty(),
         more: narrowed.list,

@@ -197,8 +197,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
     let query = visit.query();
     let shift: i64 = query.get("weeks").and_then(|text| text.parse().ok()).unwrap_or(0);
     let shift = shift.clamp(-FAR, FAR);
-    let frame = visit.checked_frame("timeline").await;
-    let now = frame.now;
+    let now = visit.api.app().clock.now();
     let first = monday(now.date_naive(), shift.saturating_sub(BEHIND));
     let last = first.checked_add_days(Days::new(WEEKS * 7)).unwrap_or(first);
     let scale = Scale {
@@ -210,7 +209,8 @@ pub(super) async fn show(visit: Visit) -> Paged {
         .append_pair("from", &written(scale.from))
         .append_pair("to", &written(scale.to))
         .finish();
-    let span: Span = visit.look(format!("/calendar?{wanted}")).await?;
+    let span = visit.look::<Span>(format!("/calendar?{wanted}"));
+    let (frame, span) = visit.with_frame("timeline", span).await?;
     let mut rows: Vec<Row> = span
         .items
         .into_iter()

@@ -7,6 +7,7 @@ use crate::model::{Activity, Hold, List, Release};
 use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
+use futures_util::future;
 use std::collections::BTreeSet;
 
 /// What waits for somebody: so many are shown, the rest is in the queues.
@@ -111,17 +112,14 @@ fn waiting(releases: Vec<Release>, actor: &str) -> Vec<Waiting> {
 
 /// Releases that need somebody: the visitor's own, those that are stopped, those that wait for a decision.
 async fn needing(visit: &Visit) -> Result<Vec<Release>, Stop> {
-    let mut found = Vec::new();
-    for narrowed in [
+    let lists = [
         "pilot=me&attention=WAITING,STOPPED",
         "attention=STOPPED",
         "attention=WAITING",
-    ] {
-        let path = format!("/releases?{narrowed}&open=true&sort=priority&limit={EACH}");
-        let page: List<Release> = visit.look(path).await?;
-        found.extend(page.items);
-    }
-    Ok(found)
+    ];
+    let path = |narrowed| format!("/releases?{narrowed}&open=true&sort=priority&limit={EACH}");
+    let found: Vec<List<Release>> = visit.look_each(lists.into_iter().map(path)).await?;
+    Ok(found.into_iter().flat_map(|page| page.items).collect())
 }
 
 /// The stages with their numbers, and the releases that are shown of each.
@@ -145,13 +143,18 @@ fn stages(stats: &Stats, releases: Vec<Release>) -> Vec<Stage> {
 
 /// The first page.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let stats: Stats = visit.look("/dashboard/stats").await?;
-    let columns = under_way(&visit, CARDS, &Narrowed::default()).await?;
-    let recent: List<Activity> = visit.look("/activities?limit=15").await?;
-    let waiting = waiting(needing(&visit).await?, visit.who.actor());
+    let narrowed = Narrowed::default();
+    let shown = future::try_join4(
+        visit.look::<Stats>("/dashboard/stats"),
+        under_way(&visit, CARDS, &narrowed),
+        visit.look::<List<Activity>>("/activities?limit=15"),
+        needing(&visit),
+    );
+    let (frame, (stats, columns, recent, needing)) = visit.with_frame("dashboard", shown).await?;
+    let waiting = waiting(needing, visit.who.actor());
     let releases = columns.into_iter().flat_map(|column| column.releases).collect();
     let template = Dashboard {
-        frame: visit.checked_frame("dashboard").await,
+        frame,
         waiting,
         needed: stats.waiting.plus(stats.stopped),
         stages: stages(&stats, releases),

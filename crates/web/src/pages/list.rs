@@ -9,6 +9,7 @@ use crate::visit::{Paged, Visit, no};
 use actix_web::http::StatusCode;
 use askama::Template;
 use delivr_app::usecases::access::Role;
+use futures_util::future;
 
 /// An entry of a list to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,15 +115,18 @@ pub(super) async fn show(visit: Visit) -> Paged {
     }
     let changed = view.is_some_and(|view| view.asked() != asked);
     let cursor = query.get("cursor");
-    let found: List<Release> = visit.look(format!("/releases?{}", asked.query(cursor))).await?;
-    let services: List<Service> = visit.look("/services?limit=200").await?;
+    let shown = future::try_join(
+        visit.look::<List<Release>>(format!("/releases?{}", asked.query(cursor))),
+        visit.look::<List<Service>>("/services?limit=200"),
+    );
+    let (frame, (found, services)) = visit.with_frame("releases", shown).await?;
     let named = |all: &'static [&'static str]| all.iter().map(|word| (*word, words(word)));
     let shown = asked
         .shown()
         .iter()
         .filter_map(|key| COLUMNS.iter().find(|column| column.key == *key));
     let template = Releases {
-        frame: visit.checked_frame("releases").await,
+        frame,
         statuses: choices(named(STATUSES), asked.get("status")),
         phases: choices(named(PHASES), asked.get("phase")),
         services: choices(

@@ -3,10 +3,11 @@
 use crate::frame::{Frame, page};
 use crate::model::{List, Release};
 use crate::pages::stats::{Count, Stats};
-use crate::visit::{Paged, Stop, Visit};
+use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
 use chrono::{DateTime, Utc};
+use futures_util::future;
 
 /// Releases of a queue that are shown; what is behind them comes up when they have moved on.
 const SHOWN: usize = 40;
@@ -110,34 +111,34 @@ fn first(mut all: Vec<Release>) -> Vec<Release> {
     all
 }
 
-async fn queue(visit: &Visit, kind: &Kind, stats: &Stats) -> Result<Queue, Stop> {
-    let mut found = Vec::new();
-    for list in kind.lists {
-        let path = format!("/releases?{list}&sort=priority&limit={SHOWN}");
-        let page: List<Release> = visit.look(path).await?;
-        found.extend(page.items);
-    }
-    Ok(Queue {
+/// A queue, made of the next of the lists that were read.
+fn queue(kind: &Kind, lists: &mut impl Iterator<Item = List<Release>>, stats: &Stats) -> Queue {
+    let found = lists.take(kind.lists.len()).flat_map(|page| page.items);
+    Queue {
         id: kind.id,
         title: kind.title,
         means: kind.means,
         none: kind.none,
-        releases: first(found),
+        releases: first(found.collect()),
         count: (kind.count)(stats),
         all: kind.all,
-    })
+    }
 }
 
 /// The queues.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let stats: Stats = visit.look("/dashboard/stats").await?;
-    let mut queues = Vec::with_capacity(KINDS.len());
-    for kind in KINDS {
-        queues.push(queue(&visit, kind, &stats).await?);
-    }
+    let lists = KINDS.iter().flat_map(|kind| kind.lists);
+    let path = |list| format!("/releases?{list}&sort=priority&limit={SHOWN}");
+    let shown = future::try_join(
+        visit.look::<Stats>("/dashboard/stats"),
+        visit.look_each(lists.map(path)),
+    );
+    let (frame, (stats, lists)) = visit.with_frame("queues", shown).await?;
+    let mut lists = lists.into_iter();
+    let queues = KINDS.iter().map(|kind| queue(kind, &mut lists, &stats));
     let template = Queues {
-        frame: visit.checked_frame("queues").await,
-        queues,
+        frame,
+        queues: queues.collect(),
         settling: stats.settling,
     };
     Ok(page(StatusCode::OK, &template))

@@ -107,9 +107,9 @@ impl<'a> Office<'a> {
         let told = format!("{} {}", call.method, call.path);
         let reply = self.api.call(who, call).await;
         if !reply.status.is_success() {
-            bail!("{told}: {} {}", reply.status, reply.body);
+            bail!("{told}: {} {}", reply.status, reply.document());
         }
-        Ok(reply.body)
+        Ok(reply.document())
     }
 
     /// Asks for something.

@@ -21,16 +21,19 @@ use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::TenantId;
 use delivr_domain::ports::store::listing::Place;
-use delivr_domain::ports::store::{After, Page, ReleaseFilter, Sort, SortBy};
+use delivr_domain::ports::store::{After, AggregateRow, Listed, Page, ReleaseFilter, Sort, SortBy};
 use delivr_domain::release::Release;
 use delivr_domain::release::state::Slot;
 use delivr_domain::release::view::Status;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Releases of one status that are looked at.
 const EACH: u16 = 50;
+/// So many of them are asked for at the same time: others want connections too.
+const AT_ONCE: usize = 4;
 /// The span that is shown unless another one is asked for begins so long ago.
 const BACK: TimeDelta = TimeDelta::weeks(2);
 /// And is so long.
@@ -168,12 +171,9 @@ async fn gathered(
     tenant: TenantId,
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Result<Gathered, Problem> {
-    let mut found = Gathered {
-        releases: Vec::new(),
-        more: false,
-    };
     // What was called off has no place in anybody's calendar.
-    for status in Status::ALL.iter().filter(|status| **status != Status::Cancelled) {
+    let statuses = Status::ALL.iter().filter(|status| **status != Status::Cancelled);
+    let lists = statuses.map(|status| async move {
         let mut filter = ReleaseFilter {
             status: Some(status.word().to_owned()),
             ..ReleaseFilter::default()
@@ -187,7 +187,14 @@ async fn gathered(
             filter.sort = sort;
             page.cursor = Some(after.cursor(&filter));
         }
-        let listed = app.store.releases(tenant, &filter, &page).await?;
+        app.store.releases(tenant, &filter, &page).await
+    });
+    let lists: Vec<Listed<AggregateRow>> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
+    let mut found = Gathered {
+        releases: Vec::new(),
+        more: false,
+    };
+    for listed in lists {
         found.more |= listed.next.is_some();
         for row in &listed.items {
             if let Aggregate::Release(release) = show_state(row)? {

@@ -176,8 +176,11 @@ pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
             "is of no page of this list: a list with other filters or another sort begins with its first page",
         ));
     }
-    let sweep = last_sweep(&cx).await?;
     let listed = cx.app.store.releases(cx.tenant(), &filter, &page).await?;
+    let sweep = match listed.items.as_slice() {
+        [] => None,
+        _ => last_sweep(&cx).await?,
+    };
     let mut items = Vec::with_capacity(listed.items.len());
     for row in &listed.items {
         if let Aggregate::Release(it) = show_state(row)? {

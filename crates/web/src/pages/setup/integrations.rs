@@ -35,14 +35,26 @@ struct Listed {
 
 /// Integrations of a category.
 pub(super) async fn of_category(visit: &Visit, category: &str) -> Result<Vec<Integration>, Stop> {
-    let found: List<Integration> = visit.look(format!("/integrations/{category}?limit=200")).await?;
+    let found: List<Integration> = visit.look(list_of(category)).await?;
     Ok(found.items)
+}
+
+fn list_of(category: &str) -> String {
+    format!("/integrations/{category}?limit=200")
+}
+
+/// Integrations of each category, in the order of [`CATEGORIES`].
+pub(super) async fn by_category(visit: &Visit) -> Result<Vec<Vec<Integration>>, Stop> {
+    let paths = CATEGORIES.iter().map(|(word, _, _)| list_of(word));
+    let found: Vec<List<Integration>> = visit.look_each(paths).await?;
+    Ok(found.into_iter().map(|list| list.items).collect())
 }
 
 /// All integrations, by category.
 pub(super) async fn list(visit: Visit) -> Paged {
+    let (frame, found) = visit.with_frame("integrations", by_category(&visit)).await?;
     let mut groups = Vec::new();
-    for (word, name, about) in CATEGORIES {
+    for ((word, name, about), integrations) in CATEGORIES.iter().zip(found) {
         let add = control(
             &visit,
             Role::Admin,
@@ -53,7 +65,7 @@ pub(super) async fn list(visit: Visit) -> Paged {
             word,
             name,
             about,
-            integrations: of_category(&visit, word).await?,
+            integrations,
             controls: vec![add],
         });
     }
@@ -65,7 +77,7 @@ pub(super) async fn list(visit: Visit) -> Paged {
             control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
             control(&visit, Role::Admin, "Stop the line", "/operations/stop"),
         ],
-        frame: visit.checked_frame("integrations").await,
+        frame,
     };
     Ok(page(StatusCode::OK, &template))
 }

@@ -1,15 +1,16 @@
 //! Operations: whether anybody works, what waits, what is in trouble, what failed and can be tried again.
 
-use super::integrations::of_category;
+use super::integrations::by_category;
 use crate::frame::{Frame, page};
 use crate::model::{Hold, List, Release};
 use crate::pages::controls::Control;
-use crate::setup::{CATEGORIES, Integration, Stopped};
+use crate::setup::{Integration, Stopped};
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
 use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
+use futures_util::future;
 use serde::Deserialize;
 
 /// How the work stands.
@@ -63,14 +64,18 @@ struct Page {
 
 /// The page.
 pub(super) async fn show(visit: Visit) -> Paged {
-    let now: Operations = visit.look("/operations").await?;
-    let mut broken = Vec::new();
-    for (word, _, _) in CATEGORIES {
-        let found = of_category(&visit, word).await?;
-        broken.extend(found.into_iter().filter(|it| !it.works()));
-    }
     let stopped = "/releases?attention=STOPPED&open=true&sort=-updatedAt&limit=100";
-    let found: List<Release> = visit.look(stopped).await?;
+    let shown = future::try_join3(
+        visit.look::<Operations>("/operations"),
+        by_category(&visit),
+        visit.look::<List<Release>>(stopped),
+    );
+    let (frame, (now, integrations, found)) = visit.with_frame("operations", shown).await?;
+    let broken = integrations
+        .into_iter()
+        .flatten()
+        .filter(|it| !it.works())
+        .collect();
     let mut failed = Vec::new();
     for release in found.items {
         for hold in release.holds.iter().filter(|it| it.hold == "TASK_FAILED") {
@@ -100,7 +105,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
         ],
         stops: now.stops.clone(),
         now,
-        frame: visit.checked_frame("operations").await,
+        frame,
     };
     Ok(page(StatusCode::OK, &template))
 }
