@@ -17,6 +17,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
+use futures_util::future;
 use serde_json::{Value, json};
 
 /// One of the four stages.
@@ -310,10 +311,12 @@ fn composed(
 pub(super) async fn show(visit: Visit) -> Paged {
     let key = visit.segment("key")?;
     let parts = "tasks,cycles,builds,slots,approvals,blockers";
-    let release: Release = visit.look(format!("/releases/{key}?include={parts}")).await?;
-    let stores: Distribution = visit.look(format!("/releases/{key}/distribution")).await?;
-    let feed: List<Activity> = visit.look(format!("/releases/{key}/activities?limit=80")).await?;
-    let frame = visit.checked_frame("releases").await;
+    let shown = future::try_join3(
+        visit.look::<Release>(format!("/releases/{key}?include={parts}")),
+        visit.look::<Distribution>(format!("/releases/{key}/distribution")),
+        visit.look::<List<Activity>>(format!("/releases/{key}/activities?limit=80")),
+    );
+    let (frame, (release, stores, feed)) = visit.with_frame("releases", shown).await?;
     let who = (visit.who.role, visit.who.person.is_some());
     let template = composed(frame, who, release, stores, feed.items);
     Ok(page(StatusCode::OK, &template))

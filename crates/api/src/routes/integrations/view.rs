@@ -8,6 +8,7 @@ use delivr_domain::ports::health::{Ending, Health};
 use delivr_domain::ports::provider::Descriptor;
 use delivr_domain::ports::store::Integration;
 use delivr_domain::time::Timestamp;
+use futures_util::future;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -195,10 +196,13 @@ impl Signs {
     /// Of the tenant that asks.
     pub(super) async fn read(cx: &Context) -> Result<Self, StoreError> {
         let store = cx.app.store.as_ref();
-        Ok(Self {
-            deliveries: store.last_deliveries(cx.tenant()).await?,
-            health: cx.app.connections.health().health(store, cx.tenant()).await?,
-        })
+        let kept = cx.app.connections.health();
+        let (deliveries, health) = future::try_join(
+            store.last_deliveries(cx.tenant()),
+            kept.health(store, cx.tenant()),
+        )
+        .await?;
+        Ok(Self { deliveries, health })
     }
 }
 

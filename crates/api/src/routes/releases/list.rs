@@ -179,7 +179,7 @@ pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
     let listed = cx.app.store.releases(cx.tenant(), &filter, &page).await?;
     let sweep = match listed.items.as_slice() {
         [] => None,
-        _ => last_sweep(&cx).await?,
+        [_, ..] => last_sweep(&cx).await?,
     };
     let mut items = Vec::with_capacity(listed.items.len());
     for row in &listed.items {
