@@ -181,7 +181,8 @@ pub struct StoreVersion {
     pub version: String,
     /// The store's own build number or version code.
     pub build_number: String,
-    /// Notes for users by locale (`en-US`).
+    /// Notes for users by language (`en-US`); `default` is for languages without their own. Versions that began before
+    /// there were texts by language have one, for `en-US`.
     pub notes: BTreeMap<String, String>,
 }
 

@@ -3,6 +3,7 @@
 use crate::api::Reply;
 use crate::shown::web_address;
 use chrono::{DateTime, Utc};
+use delivr_domain::key::TargetKey;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -117,6 +118,14 @@ pub(crate) struct Release {
     pub(crate) approvals: Vec<Approval>,
     #[serde(default)]
     pub(crate) blockers: Vec<Blocker>,
+}
+
+impl Release {
+    /// Whether a store tells its users about it.
+    pub(crate) fn has_store(&self) -> bool {
+        let known = |it: &Target| it.target.parse().is_ok_and(TargetKey::is_store);
+        self.targets.iter().any(known)
+    }
 }
 
 /// What a release that was given up has left at a vendor.

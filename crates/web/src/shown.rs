@@ -198,6 +198,7 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "theme" => "Your theme is set.",
         "revoked" => "The token is revoked.",
         "unlinked" => "The link is revoked.",
+        "noted" => "The text is kept; the next submission takes it along.",
         "view-saved" => "The view is saved.",
         "view-changed" => "The view is changed.",
         "view-deleted" => "The view is deleted.",

@@ -23,6 +23,7 @@ use delivr_domain::release::catalogue::ship_task;
 use delivr_domain::release::command::Force;
 use delivr_domain::submission::{Command as SubmissionCommand, Submission};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -49,6 +50,8 @@ pub(crate) struct SubmissionView {
     attempt: u16,
     version: String,
     build_number: Option<String>,
+    /// What it tells users, by language; `default` is for languages without their own.
+    notes: BTreeMap<String, String>,
     /// Guards against lost updates; the ETag begins with it.
     revision: u64,
     /// Where it stands; a word of the store that is not known moves nothing.
@@ -107,6 +110,7 @@ pub(crate) fn submission(it: &Submission) -> SubmissionView {
         attempt: it.start.attempt,
         version: it.start.version.version.clone(),
         build_number: (!number.is_empty()).then(|| number.clone()),
+        notes: it.start.version.notes.clone(),
         revision: it.version,
         status: it.status.word(),
         store_word: it.review.as_ref().map(|review| review.store_word.clone()),

@@ -477,6 +477,11 @@ impl Organisation {
             ("profile", "/profile".to_owned()),
             ("token-revoke", format!("/profile/tokens/{}/revoke", self.token)),
             ("changes", format!("/releases/{}/changes", self.shipping)),
+            ("store-notes", format!("/releases/{}/store-notes", self.testing)),
+            (
+                "store-notes-closed",
+                format!("/releases/{}/store-notes", self.shipping),
+            ),
             ("status", self.link.1.clone()),
             ("link-revoke", format!("/settings/links/{}/revoke", self.link.0)),
             ("missing", "/releases/REL-999".to_owned()),

@@ -29,5 +29,6 @@ mod sessions;
 mod settings;
 mod sizes;
 mod status;
+mod store_notes;
 mod walk;
 mod words;

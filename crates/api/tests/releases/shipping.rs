@@ -38,6 +38,27 @@ impl Shop {
         Self::ask(&self.vendors, &body);
     }
 
+    /// Details of the effects of one kind that a vendor has performed, the oldest first.
+    fn effects(&self, vendor: &str, operation: &str) -> Vec<Value> {
+        let journal = self.vendors.journal();
+        let all = journal["effects"].as_array().unwrap().iter();
+        let wanted = all.filter(|it| it["vendor"] == vendor && it["operation"] == operation);
+        wanted.map(|it| it["detail"].clone()).collect()
+    }
+
+    fn last(&self, vendor: &str, operation: &str) -> Value {
+        self.effects(vendor, operation).pop().unwrap()
+    }
+
+    /// What the App Store tells users, by locale.
+    fn whats_new(&self) -> Value {
+        let mut texts = json!({});
+        for written in self.effects("appstore", "set_notes") {
+            texts[written["locale"].as_str().unwrap()] = written["whatsNew"].clone();
+        }
+        texts
+    }
+
     /// Connects a vendor through the API, has it verified, and gives the integration's id.
     async fn connect(&self, category: &str, vendor: &str) -> String {
         let url = format!("{}/_credentials", self.vendors.url());
@@ -155,6 +176,19 @@ async fn a_release_reaches_its_users_through_both_stores() {
     // From here on the reviewers are people.
     shop.vendor("appstore", "auto", &json!({"on": false}));
     assert_eq!(built["builds"].as_array().unwrap().len(), 2, "{built}");
+    // What users read, in the languages that people wrote for.
+    let notes = format!("{}/store-notes", World::path(&made));
+    for (target, texts) in [
+        ("IOS_APP_STORE", json!({"de-DE": "Startet schneller."})),
+        (
+            "ANDROID_PLAY_STORE",
+            json!({"default": "Faster.", "ja-JP": "速い"}),
+        ),
+    ] {
+        api.patch(&format!("{notes}/{target}"), &json!({"notes": texts}))
+            .await
+            .is(200);
+    }
     let pipeline = &built["targets"][0]["pipelines"][0];
     assert_eq!(
         (&pipeline["triggered"], &pipeline["buildStatus"]),
@@ -175,6 +209,19 @@ async fn a_release_reaches_its_users_through_both_stores() {
     // App Store: submitted by a person, rejected by the reviewers, tried anew.
     let lane = shop.lane(&made, "IOS_APP_STORE", prepared).await;
     let first = format!("/submissions/{}", last(&lane)["id"].as_str().unwrap());
+    let collected = built["notes"].as_str().unwrap().trim();
+    assert_eq!(
+        last(&lane)["notes"],
+        json!({"de-DE": "Startet schneller.", "default": collected}),
+        "{lane}"
+    );
+    assert_eq!(
+        shop.whats_new(),
+        json!({"de-DE": "Startet schneller.", "en-US": collected})
+    );
+    let mended = json!({"notes": {"default": "Mended.", "de-DE": "Behoben."}});
+    let ios = format!("{notes}/IOS_APP_STORE");
+    api.patch(&ios, &mended).await.refused(409, "notes_sent");
     api.post(&format!("{first}/submit"), &json!({})).await.is(200);
     shop.lane(&made, "IOS_APP_STORE", status("SUBMITTED")).await;
     shop.vendor(
@@ -198,6 +245,8 @@ async fn a_release_reaches_its_users_through_both_stores() {
     let stops = api.get(&format!("{}/blockers", World::path(&made))).await.is(200);
     assert_eq!(stops["stores"][0]["status"], "REJECTED", "{stops}");
     assert_eq!(stops["holds"][0]["hold"], "TASK_FAILED", "{stops}");
+    // The reviewers did not like the notes: others go with the next try.
+    api.patch(&ios, &mended).await.is(200);
     let again = api.post(&format!("{first}/resubmit"), &json!({})).await.is(200);
     assert_ne!(again["submissionId"], again["supersededId"]);
     let second = again["submissionId"].clone();
@@ -207,6 +256,7 @@ async fn a_release_reaches_its_users_through_both_stores() {
         })
         .await;
     assert_eq!(last(&lane)["attempt"], json!(2));
+    assert_eq!(shop.whats_new(), json!({"de-DE": "Behoben.", "en-US": "Mended."}));
     let second = format!("/submissions/{}", second.as_str().unwrap());
     api.post(&format!("{first}/resubmit"), &json!({}))
         .await
@@ -242,6 +292,8 @@ async fn a_release_reaches_its_users_through_both_stores() {
         )
     })
     .await;
+    let told = json!([{"language": "en-US", "text": "Faster."}, {"language": "ja-JP", "text": "速い"}]);
+    assert_eq!(shop.last("playstore", "commit")["notes"], told);
     shop.vendor("playstore", "approve", &json!({}));
     let lane = shop
         .lane(&made, "ANDROID_PLAY_STORE", |lane| lane["rollout"].is_object())

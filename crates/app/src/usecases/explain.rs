@@ -95,7 +95,17 @@ fn store(write: &StoreWrite) -> String {
                 version.build_number, version.version
             )
         }
-        StoreWrite::SetNotes { version } => format!("write the notes of version {}", version.version),
+        StoreWrite::SetNotes { version } if version.notes.is_empty() => {
+            format!("write no notes of version {}: there are none", version.version)
+        }
+        StoreWrite::SetNotes { version } => {
+            let languages: Vec<&str> = version.notes.keys().map(String::as_str).collect();
+            format!(
+                "write the notes of version {} ({})",
+                version.version,
+                languages.join(", ")
+            )
+        }
         StoreWrite::EnablePhasedRelease { version } => {
             format!("switch on the phased release of version {}", version.version)
         }

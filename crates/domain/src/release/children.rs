@@ -8,6 +8,7 @@ use super::event::Event;
 use super::gate;
 use super::hold::{self, Hold};
 use super::state::Release;
+use super::store_notes;
 use super::work;
 use crate::board::{Lane, Owner as _, Task, TaskState};
 use crate::effect::{Effect, StoreVersion};
@@ -143,11 +144,6 @@ pub(super) fn birth(release: &Release, key: &TaskKey) -> Option<Effect> {
     let task = release.board.find(key)?;
     let target = key.target?;
     let plan = release.plan().targets.get(&target)?;
-    let notes: BTreeMap<String, String> = release
-        .notes
-        .iter()
-        .map(|text| ("en-US".to_owned(), text.chars().take(500).collect()))
-        .collect();
     let start = SubmissionStart {
         id: work::submission_id(release, task),
         tenant: release.draft.tenant,
@@ -159,7 +155,7 @@ pub(super) fn birth(release: &Release, key: &TaskKey) -> Option<Effect> {
         version: StoreVersion {
             version: plan.version.to_string(),
             build_number: gate::store_build_number(release, target)?,
-            notes,
+            notes: store_notes::of_submission(release, target),
         },
         settings: plan.settings.clone(),
     };

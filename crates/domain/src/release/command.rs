@@ -11,6 +11,7 @@ use super::hold::{Hold, Scope};
 use super::remind;
 use super::settle;
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
+use super::store_notes::{self, Language};
 use crate::board::{self, Task, TaskEvent};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
@@ -20,6 +21,7 @@ use crate::report::RunProduct;
 use crate::time::{Span, Timestamp};
 pub use replan::{PlanChange, changes};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 words! {
     /// Whether a forced repeat accepts the risk of a duplicate.
@@ -153,6 +155,13 @@ pub enum Command {
         /// From there.
         mode: BuildMode,
     },
+    /// What a store tells users about the version is this from now on.
+    ChangeStoreNotes {
+        /// Which target.
+        target: TargetKey,
+        /// Texts by language: set to this, or taken away. Languages that are not named stay.
+        texts: BTreeMap<Language, Option<String>>,
+    },
     /// Edit fields.
     Edit {
         /// These.
@@ -214,7 +223,7 @@ pub enum Rejection {
     Missing(&'static str),
 }
 
-fn illegal<T>(code: &'static str, sentence: impl Into<String>) -> Result<T, Rejection> {
+pub(super) fn illegal<T>(code: &'static str, sentence: impl Into<String>) -> Result<T, Rejection> {
     Err(Rejection::Illegal {
         code,
         sentence: sentence.into(),
@@ -410,6 +419,7 @@ pub fn decide_command(
                 }]
             })
         }
+        Command::ChangeStoreNotes { target, texts } => store_notes::change(release, *target, texts),
         Command::Edit { edit } => edit::edit_release(release, edit, cx.now),
         Command::IntegrationRestored { integration } => Ok(release
             .failures()

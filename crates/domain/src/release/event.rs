@@ -2,6 +2,7 @@
 
 use super::hold::Hold;
 use super::state::{Approval, Build, Cycle, CycleState, Draft, Shipment, Slot, Stage, Verdict};
+use super::store_notes::Language;
 use crate::board::TaskEvent;
 use crate::effect::{FactKind, RunRef};
 use crate::ids::SlotId;
@@ -9,6 +10,7 @@ use crate::key::{EffectKey, TargetKey};
 use crate::plan::{BuildMode, GatedStage, Plan};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A fact about a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +141,13 @@ pub enum Event {
         /// From there.
         mode: BuildMode,
     },
+    /// What a store tells users about the version changed.
+    StoreNotesChanged {
+        /// For which target.
+        target: TargetKey,
+        /// Texts by language: set to this, or taken away. Languages that are not named stay.
+        texts: BTreeMap<Language, Option<String>>,
+    },
     /// A submission or rollout of it changed.
     ShipmentChanged {
         /// For which target.
@@ -223,6 +232,7 @@ impl Event {
             Self::ReminderSkipped { .. } => "REMINDER_SKIPPED",
             Self::Edited { .. } => "RELEASE_EDITED",
             Self::BuildModeChanged { .. } => "BUILD_MODE_CHANGED",
+            Self::StoreNotesChanged { .. } => "STORE_NOTES_CHANGED",
             Self::ShipmentChanged { .. } => "SHIPMENT_CHANGED",
             Self::FactChanged { .. } => "FACT_CHANGED",
             Self::Archived { .. } => "RELEASE_ARCHIVED",

@@ -1,7 +1,8 @@
 //! The release: one coordinated version bump of one service, from kickoff into the stores.
 //!
 //! `state` holds what it is, `event` what can happen to it, `command` what people may ask, `settle` what follows by
-//! itself (`remind` what people are told again), `react` what the world must now do. One file tells each story.
+//! itself (`remind` what people are told again), `react` what the world must now do, `store_notes` what users read. One file
+//! tells each story.
 
 pub mod catalogue;
 pub mod children;
@@ -16,6 +17,7 @@ pub mod remind;
 pub mod report;
 pub mod settle;
 pub mod state;
+pub mod store_notes;
 pub mod view;
 pub mod work;
 

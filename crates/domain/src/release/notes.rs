@@ -179,6 +179,7 @@ fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
         | Event::ReminderSkipped { .. }
         | Event::Edited { .. }
         | Event::BuildModeChanged { .. }
+        | Event::StoreNotesChanged { .. }
         | Event::FactChanged { .. }
         | Event::RunCancelled { .. } => None,
     }

@@ -43,6 +43,7 @@ pub fn react(before: &Release, release: &Release, event: &Event) -> Vec<Reaction
         | Event::ReminderSkipped { .. }
         | Event::Edited { .. }
         | Event::BuildModeChanged { .. }
+        | Event::StoreNotesChanged { .. }
         | Event::ShipmentChanged { .. }
         | Event::FactChanged { .. }
         | Event::Archived { .. }

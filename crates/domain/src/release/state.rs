@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::hold::Hold;
+use super::store_notes::{self, Texts};
 use crate::board::{Board, Lane, StepResult, TaskEvent, TaskState};
 use crate::ids::{BuildId, CycleId, InstallId, ReleaseId, ServiceId, SlotId, TenantId};
 use crate::key::{AggregateId, AggregateKind, TargetKey, TaskKey, TaskKind, words};
@@ -322,6 +323,9 @@ pub struct Release {
     pub tag: Option<RefName>,
     /// Final notes.
     pub notes: Option<String>,
+    /// What people wrote for users in the stores, by target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub store_notes: BTreeMap<TargetKey, Texts>,
     /// Children by target.
     pub shipments: BTreeMap<TargetKey, Shipment>,
     /// Reminder keys that fired or were skipped, each with the date it was for.
@@ -364,6 +368,7 @@ impl Release {
             base_sha: None,
             tag: None,
             notes: None,
+            store_notes: BTreeMap::new(),
             shipments: BTreeMap::new(),
             reminders: BTreeSet::new(),
             rework: Rework::default(),
@@ -559,6 +564,7 @@ impl Release {
                     plan.builds = *mode;
                 }
             }
+            Event::StoreNotesChanged { target, texts } => store_notes::fold(self, *target, texts),
             Event::ShipmentChanged { target, shipment } => {
                 let before = self.shipments.insert(*target, shipment.clone());
                 let says = |it: &Shipment| (it.submission, it.state.status.clone(), it.state.blocker.clone());

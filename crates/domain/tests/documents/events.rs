@@ -596,6 +596,17 @@ pub(crate) fn of_release() -> Vec<Case> {
             },
         ),
         (
+            "store notes changed",
+            E::StoreNotesChanged {
+                target: ANDROID,
+                texts: BTreeMap::from([
+                    ("de-DE".parse().unwrap(), Some(text("Geschenke."))),
+                    ("default".parse().unwrap(), Some(text("Gifts."))),
+                    ("fr-FR".parse().unwrap(), None),
+                ]),
+            },
+        ),
+        (
             "shipment changed",
             E::ShipmentChanged {
                 target: ANDROID,

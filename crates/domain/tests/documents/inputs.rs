@@ -18,6 +18,7 @@ use delivr_domain::report::{
     RunState, Sighting,
 };
 use delivr_domain::time::Span;
+use std::collections::BTreeMap;
 /// The ways a skip of something unknown can end.
 pub(crate) fn looked_up(seen: &mut Seen, subject: &Subject, task: TaskKey) {
     let row = subject
@@ -318,6 +319,12 @@ pub(crate) fn commands(subject: &Subject) -> Vec<Command> {
         target: TargetKey::AndroidPlayStore,
         mode: BuildMode::Pipeline,
     });
+    for text in [Some("Geschenke."), None] {
+        all.push(Command::ChangeStoreNotes {
+            target: TargetKey::AndroidPlayStore,
+            texts: BTreeMap::from([("de-DE".parse().expect("a language"), text.map(ToOwned::to_owned))]),
+        });
+    }
     all.push(Command::Edit { edit: titled });
     all.push(Command::Edit { edit: moved });
     all.push(Command::IntegrationRestored {

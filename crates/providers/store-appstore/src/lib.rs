@@ -8,6 +8,7 @@ mod config;
 mod errors;
 mod limits;
 mod model;
+mod notes;
 mod reads;
 mod review;
 mod states;

@@ -12,9 +12,6 @@ use delivr_domain::ports::vendor::Lookup;
 use delivr_provider_kit::Method;
 use serde_json::{Value, json};
 
-/// Most characters of the notes in one locale (vendor-apis 17.7).
-const LONGEST_NOTES: usize = 4000;
-
 /// What the state says about a write.
 #[derive(Debug)]
 pub(crate) enum State {
@@ -254,79 +251,6 @@ impl App {
         Ok(found.reference().with("build", number))
     }
 
-    /// Locales whose notes are not as wanted: locale, id of the localization if there is one, text.
-    async fn notes_open(
-        &self,
-        found: &Version,
-        wanted: &StoreVersion,
-    ) -> Result<Vec<(String, Option<String>, String)>, ProviderError> {
-        let there = self.texts("find_notes", &found.id).await?;
-        let locales: Vec<String> = if self.locales.is_empty() {
-            there.iter().map(|(locale, ..)| locale.clone()).collect()
-        } else {
-            self.locales.clone()
-        };
-        let mut open = Vec::new();
-        for locale in locales {
-            let Some(text) = notes_for(wanted, &locale) else {
-                continue;
-            };
-            if text.chars().count() > LONGEST_NOTES {
-                return Err(error(
-                    "set_notes",
-                    ProviderErrorKind::Invalid,
-                    format!(
-                        "The notes for {locale} are longer than the App Store's {LONGEST_NOTES} characters; shorten them."
-                    ),
-                ));
-            }
-            match there.iter().find(|(other, ..)| *other == locale) {
-                Some((_, now, _)) if now.trim() == text.trim() => {}
-                Some((_, _, id)) => open.push((locale, Some(id.clone()), text.to_owned())),
-                None => open.push((locale, None, text.to_owned())),
-            }
-        }
-        Ok(open)
-    }
-
-    async fn notes_state(&self, wanted: &StoreVersion) -> Result<State, ProviderError> {
-        let found = self.expect_version("find_notes", &wanted.version).await?;
-        if self.notes_open(&found, wanted).await?.is_empty() {
-            return Ok(State::Done(found.reference()));
-        }
-        if found.standing() == Standing::Editable {
-            return Ok(State::Open);
-        }
-        Ok(State::Foreign(format!(
-            "Version {} has other release notes and is in state {}, in which Apple takes no new ones; withdraw it first.",
-            found.string, found.word
-        )))
-    }
-
-    async fn set_notes(&self, wanted: &StoreVersion) -> Result<Reference, ProviderError> {
-        const KIND: &str = "appStoreVersionLocalizations";
-        let found = self
-            .expect_version("set_notes", &wanted.version)
-            .await
-            .map_err(before)?;
-        let open = self.notes_open(&found, wanted).await.map_err(before)?;
-        for (locale, id, text) in open {
-            let (method, path, body) = match id {
-                Some(id) => {
-                    let body = document(KIND, Some(&id), json!({"whatsNew": text}), &[]);
-                    (Method::PATCH, format!("v1/{KIND}/{id}"), body)
-                }
-                None => {
-                    let of = [("appStoreVersion", "appStoreVersions", found.id.as_str())];
-                    let body = document(KIND, None, json!({"locale": locale, "whatsNew": text}), &of);
-                    (Method::POST, format!("v1/{KIND}"), body)
-                }
-            };
-            self.client.write("set_notes", method, &path, body).await?;
-        }
-        Ok(found.reference())
-    }
-
     async fn phased_state(&self, wanted: &StoreVersion) -> Result<State, ProviderError> {
         let found = self
             .expect_version("find_phased_release", &wanted.version)
@@ -444,27 +368,4 @@ fn already(refused: &ProviderError) -> bool {
 /// Before anything was sent that changes something, a failed look leaves nothing in doubt.
 pub(crate) fn before(failed: ProviderError) -> ProviderError {
     failed.certain(Certainty::NotDone)
-}
-
-/// The notes for a locale: its own, else of the same language, else the default ones, else the first there are.
-pub(crate) fn notes_for<'a>(version: &'a StoreVersion, locale: &str) -> Option<&'a str> {
-    let language = |text: &str| {
-        text.split(['-', '_'])
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    let notes = &version.notes;
-    let text = notes
-        .get(locale)
-        .or_else(|| {
-            notes
-                .iter()
-                .find(|(other, _)| language(other) == language(locale))
-                .map(|(_, text)| text)
-        })
-        .or_else(|| notes.get("default"))
-        .or_else(|| notes.get("en-US"))
-        .or_else(|| notes.values().next())?;
-    (!text.trim().is_empty()).then_some(text.as_str())
 }

@@ -13,7 +13,7 @@ mod common;
 
 use common::*;
 use delivr_domain::effect::OperationKind;
-use delivr_domain::effect::{ReleaseTiming, RolloutChange, StoreWrite};
+use delivr_domain::effect::{ReleaseTiming, RolloutChange, StoreVersion, StoreWrite};
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Lookup, Recognition};
 use serde_json::json;
@@ -286,23 +286,96 @@ async fn what_the_store_cannot_do_is_said() {
 async fn notes_follow_the_language_and_their_limit() {
     let bench = Bench::with_build().await;
     bench.perform(&ensure()).await.unwrap();
-    let mut short = version();
-    short.notes = [("en-GB".to_owned(), "One text.".to_owned())].into();
+    let noted = |texts: &[(&str, &str)]| {
+        let owned = texts
+            .iter()
+            .map(|(language, text)| ((*language).to_owned(), (*text).to_owned()));
+        StoreWrite::SetNotes {
+            version: StoreVersion {
+                notes: owned.collect(),
+                ..version()
+            },
+        }
+    };
+    // The version has German and American English.
+    let written = noted(&[("default", "D"), ("de-DE", "G")]);
+    bench.perform(&written).await.unwrap();
+    assert_eq!(
+        bench.notes(),
+        [("de-DE".into(), "G".into()), ("en-US".into(), "D".into())].into()
+    );
+    assert_eq!(bench.effects("set_notes"), 2);
+    // The same once more is there already; of other texts only those that differ are written.
+    assert!(bench.done(&written).await);
+    bench.perform(&written).await.unwrap();
     bench
-        .perform(&StoreWrite::SetNotes { version: short })
+        .perform(&noted(&[("default", "D"), ("de-DE", "H")]))
         .await
         .unwrap();
-    assert_eq!(bench.effects("set_notes"), 2);
-    let mut long = version();
-    long.notes.insert("en-US".into(), "x".repeat(4001));
-    let error = bench
-        .perform(&StoreWrite::SetNotes { version: long })
+    assert_eq!(bench.effects("set_notes"), 3);
+    assert_eq!(
+        bench.notes(),
+        [("de-DE".into(), "H".into()), ("en-US".into(), "D".into())].into()
+    );
+    // One text for a language goes to its other countries.
+    bench
+        .perform(&noted(&[("default", "D"), ("en-GB", "B")]))
         .await
-        .unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Invalid);
+        .unwrap();
+    assert_eq!(
+        bench.notes(),
+        [("de-DE".into(), "D".into()), ("en-US".into(), "B".into())].into()
+    );
+    // What cannot be as it is written is refused by name, and nothing is half done.
+    let kept = (bench.effects("set_notes"), bench.notes());
+    let long = "x".repeat(4001);
+    for (texts, says) in [
+        (
+            vec![("default", "E"), ("fr-FR", "F"), ("ja", "J")],
+            "no language for the notes in fr-FR, ja",
+        ),
+        (
+            vec![("de-DE", "G"), ("fr-FR", "F")],
+            "no language for the notes in fr-FR",
+        ),
+        (vec![("de-DE", "G")], "no notes for en-US and no default text"),
+        (
+            vec![("default", "E"), ("de-DE", long.as_str())],
+            "4000 characters: the notes for de-DE have 4001",
+        ),
+    ] {
+        for error in [
+            bench.perform(&noted(&texts)).await.unwrap_err(),
+            bench.store.find(&key(), &noted(&texts)).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind, ProviderErrorKind::Invalid);
+            assert!(error.sentence.contains(says), "{error}");
+        }
+    }
+    assert_eq!((bench.effects("set_notes"), bench.notes()), kept);
     let mut none = version();
     none.notes.clear();
     assert!(bench.done(&StoreWrite::SetNotes { version: none }).await);
+}
+
+#[tokio::test]
+async fn a_language_is_added_where_the_set_up_names_it() {
+    let bench = Bench::with(|all| all["config"]["locales"] = json!(["en-US", "fr-FR"])).await;
+    bench.perform(&ensure()).await.unwrap();
+    let texts = [("default", "D"), ("de-DE", "G")];
+    let owned = texts.map(|(language, text)| (language.to_owned(), text.to_owned()));
+    let write = StoreWrite::SetNotes {
+        version: StoreVersion {
+            notes: owned.into(),
+            ..version()
+        },
+    };
+    bench.perform(&write).await.unwrap();
+    // German is not named there, but the version has it, and somebody wrote for it.
+    let expected = [("de-DE", "G"), ("en-US", "D"), ("fr-FR", "D")];
+    let expected = expected.map(|(language, text)| (language.to_owned(), text.to_owned()));
+    assert_eq!(bench.notes(), expected.into());
+    assert!(bench.done(&write).await);
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ impl AppStore {
                 "set_notes",
                 &new,
                 None,
-                json!({"whatsNew": text.fields.get("whatsNew")}),
+                json!({"locale": text.locale, "whatsNew": text.fields.get("whatsNew")}),
             );
         }
         match known.and_then(|position| self.localizations.get_mut(position)) {

@@ -171,7 +171,7 @@ fn write_change(
     life: &str,
 ) {
     let subject = release.subject(package, track);
-    let detail = json!({"name": release.name, "review": life});
+    let detail = json!({"name": release.name, "review": life, "notes": release.release_notes});
     match before {
         Some(before) if before.subject(package, track) == subject => {
             let content = |release: &Release| ctx.ids.hash(&json!(release).to_string(), 12);

@@ -20,6 +20,7 @@ mod setup;
 mod sign_in;
 mod stats;
 mod status;
+mod store_notes;
 mod task;
 mod timeline;
 mod views;
@@ -77,6 +78,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/releases/{key}", web::get().to(release::show))
         .route("/releases/{key}/live", web::post().to(release::live))
         .route("/releases/{key}/changes", web::get().to(changes::show))
+        .service(
+            web::resource("/releases/{key}/store-notes")
+                .route(web::get().to(store_notes::show))
+                .route(web::post().to(store_notes::write)),
+        )
         .route("/releases/{key}/move", web::get().to(moves::show))
         .route("/releases/{key}/check", web::post().to(release::check))
         .route("/releases/{key}/tasks/{task}", web::get().to(task::show))

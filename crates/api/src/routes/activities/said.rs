@@ -5,6 +5,7 @@ use delivr_domain::board::TaskEvent;
 use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::remind;
+use delivr_domain::release::store_notes::Language;
 use delivr_domain::report::{Exposure, Held};
 use delivr_domain::rollout::Event as RolloutEvent;
 use delivr_domain::submission::Event as SubmissionEvent;
@@ -141,6 +142,14 @@ fn release(event: &ReleaseEvent) -> String {
         }
         ReleaseEvent::Edited { edit } => format!("edited {}", fields(edit).join(", ")),
         ReleaseEvent::BuildModeChanged { target, mode } => format!("builds of {target} come by {mode}"),
+        ReleaseEvent::StoreNotesChanged { target, texts } => {
+            let said = |(language, text): (&Language, &Option<String>)| match text {
+                Some(_) => language.to_string(),
+                None => format!("{language} taken away"),
+            };
+            let languages: Vec<String> = texts.iter().map(said).collect();
+            format!("store notes of {target} changed: {}", languages.join(", "))
+        }
         ReleaseEvent::ShipmentChanged { target, shipment } => with(
             shipped(
                 &target.to_string(),

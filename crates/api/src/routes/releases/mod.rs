@@ -15,6 +15,7 @@ mod parts;
 mod plan;
 mod read;
 mod regression;
+mod store_notes;
 mod stream;
 pub(crate) mod tasks;
 pub(crate) mod ticket;
@@ -66,6 +67,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(gates::list_approvals)
         .service(gates::decide)
         .service(distribution::read)
+        .service(store_notes::read)
+        .service(store_notes::change)
         .service(changes::read)
         .service(plan::read)
         .service(plan::replan)

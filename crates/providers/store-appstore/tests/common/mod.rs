@@ -10,6 +10,7 @@ use delivr_provider_kit::Deps;
 use delivr_sandbox::{Running, Sandbox};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -127,6 +128,20 @@ impl Bench {
             .count()
     }
 
+    /// The notes of the version by locale, as the journal tells.
+    pub(crate) fn notes(&self) -> BTreeMap<String, String> {
+        let journal = self.running.journal();
+        let effects = journal["effects"].as_array().unwrap();
+        let written = effects.iter().filter(|it| it["operation"] == "set_notes");
+        let noted = written.map(|it| {
+            let text = it["detail"]["whatsNew"].as_str().unwrap();
+            (
+                it["detail"]["locale"].as_str().unwrap().to_owned(),
+                text.to_owned(),
+            )
+        });
+        noted.collect()
+    }
     pub(crate) fn assert_no_duplicates(&self) {
         assert_eq!(self.running.journal()["duplicates"], json!([]));
     }

@@ -1,0 +1,112 @@
+//! What the stores tell users, written on a page: one form for each text.
+
+use crate::browser::{Browser, Form, forms};
+use crate::headers::sound;
+use crate::world::World;
+use serde_json::json;
+
+/// The form of a language, as the page shows it; of the further language where it is none.
+fn form(page: &str, language: &str) -> Form {
+    let found = forms(page).into_iter().find(|form| {
+        form.fields
+            .get("target")
+            .is_some_and(|it| it == "ANDROID_PLAY_STORE")
+            && form.fields.get("language").map_or("", String::as_str) == language
+    });
+    found
+        .unwrap_or_else(|| panic!("a form for {language:?}: {page}"))
+        .without("remove")
+}
+
+#[tokio::test]
+async fn notes_are_written_changed_and_taken_away_on_a_page() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let key = made["key"].as_str().unwrap();
+    let path = format!("/releases/{key}/store-notes");
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    assert!(member.page(&format!("/releases/{key}")).await.contains(&path));
+    let page = member.page(&path).await;
+    assert!(
+        page.contains("Default text") && page.contains("at most 500 characters"),
+        "{page}"
+    );
+    let further = form(&page, "")
+        .with("language", "de-de")
+        .with("text", "<b>Geschenke</b>");
+    let reply = member.submit(&further).await;
+    assert_eq!(reply.status, 303, "{}", reply.text);
+    assert_eq!(
+        reply.headers["location"],
+        format!("{path}?done=noted#ANDROID_PLAY_STORE").as_str()
+    );
+    let page = member.page(&format!("{path}?done=noted")).await;
+    assert!(page.contains("The text is kept"), "{page}");
+    assert!(
+        page.contains("&#60;b&#62;Geschenke") && page.contains("lang=\"de-DE\""),
+        "{page}"
+    );
+    member
+        .submit(&form(&page, "default").with("text", "Gifts."))
+        .await;
+    let api = format!("/releases/{key}/store-notes");
+    let read = world.api.get(&api).await.is(200);
+    assert_eq!(
+        read["items"][0]["notes"],
+        json!({"default": "Gifts.", "de-DE": "<b>Geschenke</b>"})
+    );
+    let taken = form(&page, "de-DE").with("remove", "on");
+    assert_eq!(member.submit(&taken).await.status, 303);
+    let read = world.api.get(&api).await.is(200);
+    assert_eq!(read["items"][0]["notes"], json!({"default": "Gifts."}));
+}
+
+#[tokio::test]
+async fn what_is_refused_stays_in_its_form() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let path = format!("/releases/{}/store-notes", made["key"].as_str().unwrap());
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let page = member.page(&path).await;
+    let long = "x".repeat(501);
+    for (sent, status, says) in [
+        (
+            form(&page, "").with("language", "de-DE").with("text", &long),
+            422,
+            "501 characters",
+        ),
+        (
+            form(&page, "").with("language", "german").with("text", &long),
+            400,
+            "is not a language tag",
+        ),
+        (form(&page, "default").with("text", &long), 422, "501 characters"),
+    ] {
+        let reply = member.submit(&sent).await;
+        assert_eq!(reply.status, status, "{}", reply.text);
+        assert!(
+            reply.text.contains(says) && reply.text.contains(&long),
+            "{}",
+            reply.text
+        );
+        sound(&reply, says);
+    }
+    // Only members write, and only for stores of theirs.
+    let viewer = Browser::signed_in(&world.api, "VIEWER").await;
+    let seen = viewer.page(&path).await;
+    assert!(
+        seen.contains("Members write these notes") && !seen.contains("<textarea"),
+        "{seen}"
+    );
+    let fields = [
+        ("target", "ANDROID_PLAY_STORE"),
+        ("language", "default"),
+        ("text", "x"),
+    ];
+    assert_eq!(viewer.forge(&path, &fields).await.status, 403);
+    let nowhere = [("target", "../x"), ("language", "default"), ("text", "x")];
+    assert_eq!(member.forge(&path, &nowhere).await.status, 404);
+    let other = Browser::signed_in(&world.api, "OTHER").await;
+    assert_eq!(other.get(&path).await.status, 404);
+    assert_eq!(other.forge(&path, &fields).await.status, 404);
+}

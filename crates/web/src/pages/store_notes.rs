@@ -1,0 +1,199 @@
+//! What the stores tell users about a release: one form for each text, so that two people who write in two languages do
+//! not write over each other.
+
+use crate::api::Call;
+use crate::form::Form;
+use crate::frame::{Frame, go, page};
+use crate::model::{Problem, Release};
+use crate::shown::words;
+use crate::visit::{Paged, Stop, Visit, is_segment, no};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web;
+use askama::Template;
+use delivr_app::usecases::access::Role;
+use delivr_domain::release::store_notes::Language;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The notes of one store target, as the API tells them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Notes {
+    target: String,
+    longest: usize,
+    closed: Option<String>,
+    notes: BTreeMap<String, String>,
+    collected: Option<String>,
+}
+
+/// Those of every store target.
+#[derive(Debug, Clone, Deserialize)]
+struct Items {
+    items: Vec<Notes>,
+}
+
+/// One text and its form.
+struct Row {
+    /// Its place on the page, for labels.
+    id: String,
+    /// The language; empty for a text whose language is yet to be named.
+    language: String,
+    title: String,
+    text: String,
+    /// Somebody wrote it already.
+    written: bool,
+    /// Why it was refused.
+    wrong: Option<String>,
+}
+
+impl Row {
+    fn is_new(&self) -> bool {
+        self.title.is_empty()
+    }
+    fn is_default(&self) -> bool {
+        self.language == Language::DEFAULT && !self.is_new()
+    }
+    fn count(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+/// One store with its texts.
+struct Store {
+    target: String,
+    name: String,
+    longest: usize,
+    closed: Option<String>,
+    collected: Option<String>,
+    /// They may be changed, and by this visitor.
+    open: bool,
+    rows: Vec<Row>,
+}
+
+#[derive(Template)]
+#[template(path = "store_notes.html")]
+struct Page {
+    frame: Frame,
+    release: Release,
+    stores: Vec<Store>,
+    member: bool,
+}
+
+/// What was sent and refused.
+struct Refused {
+    target: String,
+    language: String,
+    text: String,
+    /// It came from the form for a further language.
+    new: bool,
+    why: String,
+}
+
+fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
+    let refused = refused.filter(|it| it.target == notes.target);
+    let row = |language: &str, title: String, at: usize| {
+        let mine = refused.filter(|it| it.language == language && !it.new);
+        let written = notes.notes.get(language);
+        Row {
+            id: format!("{}-{at}", notes.target),
+            language: language.to_owned(),
+            title,
+            text: match mine {
+                Some(it) => it.text.clone(),
+                None => written.cloned().unwrap_or_default(),
+            },
+            written: written.is_some(),
+            wrong: mine.map(|it| it.why.clone()),
+        }
+    };
+    let mut rows = vec![row(Language::DEFAULT, "Default text".to_owned(), 0)];
+    let others = notes.notes.keys().filter(|it| *it != Language::DEFAULT);
+    rows.extend(others.zip(1..).map(|(it, at)| row(it, it.clone(), at)));
+    if open {
+        let mine = refused.filter(|it| it.new);
+        rows.push(Row {
+            id: format!("{}-new", notes.target),
+            language: mine.map(|it| it.language.clone()).unwrap_or_default(),
+            title: String::new(),
+            text: mine.map(|it| it.text.clone()).unwrap_or_default(),
+            written: false,
+            wrong: mine.map(|it| it.why.clone()),
+        });
+    }
+    rows
+}
+
+async fn read(visit: &Visit, refused: Option<&Refused>) -> Result<Page, Stop> {
+    let key = visit.segment("key")?;
+    let release: Release = visit.look(format!("/releases/{key}?include=")).await?;
+    let found: Items = visit.look(format!("/releases/{key}/store-notes")).await?;
+    let member = visit.who.role >= Role::Member;
+    let stores = found.items.into_iter().map(|it| {
+        let open = member && it.closed.is_none();
+        Store {
+            name: words(&it.target),
+            rows: rows(&it, open, refused),
+            target: it.target,
+            longest: it.longest,
+            closed: it.closed,
+            collected: it.collected,
+            open,
+        }
+    });
+    Ok(Page {
+        frame: visit.frame("releases"),
+        release,
+        stores: stores.collect(),
+        member,
+    })
+}
+
+/// The page.
+pub(super) async fn show(visit: Visit) -> Paged {
+    Ok(page(StatusCode::OK, &read(&visit, None).await?))
+}
+
+/// What a form asks for: the text set, or taken away.
+fn wanted(form: &Form) -> Value {
+    let language = form.get("language").unwrap_or_default();
+    let text = form.get("text").filter(|_| !form.ticked("remove"));
+    json!({"notes": {language: text}})
+}
+
+/// Writes one text. One that is refused stays in its form, with what is wrong with it.
+pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
+    let form = visit.form(&body)?;
+    let key = visit.segment("key")?;
+    let target = form.get("target").unwrap_or_default();
+    if !is_segment(target) {
+        return Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such target")));
+    }
+    let back = format!("/releases/{key}/store-notes");
+    let call = Call::with(Method::PATCH, format!("{back}/{target}"), wanted(&form));
+    let reply = visit.api.call(&visit.who, call).await;
+    if reply.status.is_success() {
+        return Ok(go(&format!("{back}?done=noted#{target}")));
+    }
+    let to_mend = matches!(
+        reply.status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    );
+    if !to_mend {
+        return Err(visit.refuse_from(reply, &back));
+    }
+    let problem = Problem::of(&reply);
+    let details: Vec<String> = problem.errors.iter().map(|it| it.detail.clone()).collect();
+    let refused = Refused {
+        target: target.to_owned(),
+        language: form.get("language").unwrap_or_default().to_owned(),
+        text: form.get("text").unwrap_or_default().to_owned(),
+        new: form.ticked("new"),
+        why: if details.is_empty() {
+            problem.detail
+        } else {
+            details.join("; ")
+        },
+    };
+    Ok(page(reply.status, &read(&visit, Some(&refused)).await?))
+}
