@@ -52,6 +52,7 @@ impl FromStr for Language {
             }
             tag.push('-');
             // A region is written in capitals, a script with one, so that one language has one name.
+            // The part is ASCII, as was just looked at, so that it splits after any byte.
             match part.len() {
                 2 => tag.push_str(&part.to_ascii_uppercase()),
                 4 => {
