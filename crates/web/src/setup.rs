@@ -106,6 +106,7 @@ pub(crate) struct Integration {
     pub(crate) id: String,
     pub(crate) category: String,
     pub(crate) provider: String,
+    pub(crate) provider_name: String,
     pub(crate) name: String,
     pub(crate) config: Value,
     pub(crate) credentials: BTreeMap<String, Set>,

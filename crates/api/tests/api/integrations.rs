@@ -210,6 +210,7 @@ async fn verification_asks_the_vendor() {
     let path = format!("/integrations/ci-cd/{}", made["id"].as_str().unwrap());
     let verified = api.post(&format!("{path}/verify"), &json!({})).await.is(200);
     assert_eq!(verified["verificationStatus"], "VALID", "{verified}");
+    assert_eq!(verified["providerName"], "Jenkins", "{verified}");
     assert!(verified["verifiedAt"].is_string());
     api.of("MEMBER", "POST", &format!("{path}/verify"))
         .send()

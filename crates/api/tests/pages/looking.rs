@@ -325,7 +325,7 @@ async fn what_happened_is_searched_and_taken_away_whole() {
     for path in ["/", "/activity?release=REL-2"] {
         let page = browser.page(path).await;
         let key = other["key"].as_str().unwrap();
-        let named = format!("{key} · {}", other["title"].as_str().unwrap());
+        let named = format!("{key}</span> · {}", other["title"].as_str().unwrap());
         assert!(page.contains(&named), "{path}: {page}");
         assert!(page.contains(&format!("<a href=\"/releases/{key}\">")), "{path}");
     }

@@ -28,7 +28,7 @@ async fn notes_are_written_changed_and_taken_away_on_a_page() {
     assert!(member.page(&format!("/releases/{key}")).await.contains(&path));
     let page = member.page(&path).await;
     assert!(
-        page.contains("Default text") && page.contains("at most 500 characters"),
+        page.contains("Default text") && page.contains("At most 500 characters"),
         "{page}"
     );
     let further = form(&page, "")

@@ -133,6 +133,8 @@ pub(crate) struct IntegrationView {
     id: String,
     category: String,
     provider: String,
+    /// The provider as people know it; its key where this build does not know it.
+    provider_name: String,
     name: String,
     #[schema(value_type = Object)]
     config: Value,
@@ -211,11 +213,9 @@ pub(super) fn view(cx: &Context, it: &Integration, signs: &Signs) -> Integration
     let now = cx.now();
     let health = signs.health.get(&it.id).cloned().unwrap_or_default();
     let quota = health.quotas.iter().filter(|(_, quota)| quota.counts(now));
-    let sends = cx
-        .app
-        .registry
-        .find(it.port, &it.provider)
-        .is_some_and(|provider| provider.webhook.is_some());
+    let provider = cx.app.registry.find(it.port, &it.provider);
+    let sends = provider.is_some_and(|provider| provider.webhook.is_some());
+    let name = provider.map_or(it.provider.as_str(), |provider| provider.display_name);
     let webhook_url = cx
         .public_url
         .as_ref()
@@ -229,6 +229,7 @@ pub(super) fn view(cx: &Context, it: &Integration, signs: &Signs) -> Integration
         id: it.id.to_string(),
         category: it.port.to_string(),
         provider: it.provider.clone(),
+        provider_name: name.to_owned(),
         name: it.name.clone(),
         config: it.config.clone(),
         credentials: it
