@@ -516,6 +516,17 @@ fn a_build_that_came_without_a_file_is_told_as_one() {
 
 /// Tried again while the release is paused, a task has not been looked up yet: sent back now, it would be made anew under
 /// another key, beside what its first send may still bring about.
+/// The write is given up, and nobody knows what it did.
+fn fails_unanswered(world: &mut World, row: EffectId, key: EffectKey) {
+    let cause = Cause::new("vendor_unavailable", "nobody listens", Class::NeedsHuman);
+    let performed = Performed::Failed {
+        cause,
+        outcome: Outcome::Unknown,
+    };
+    let report = Report::Performed { key, performed };
+    world.input(key.owner, Input::Report(&report), Some(row));
+}
+
 #[test]
 fn a_task_of_unknown_outcome_that_is_tried_again_under_a_hold_is_not_sent_back() {
     let mut settings = plan(&[ANDROID]);
@@ -527,13 +538,7 @@ fn a_task_of_unknown_outcome_that_is_tried_again_under_a_hold_is_not_sent_back()
     assert!(waits_for(&world, sends));
     let (row, effect) = world.live.iter().find(|(_, it)| sends(it)).unwrap();
     let (row, key) = (*row, *effect.key().unwrap());
-    let cause = Cause::new("vendor_unavailable", "nobody listens", Class::NeedsHuman);
-    let performed = Performed::Failed {
-        cause,
-        outcome: Outcome::Unknown,
-    };
-    let report = Report::Performed { key, performed };
-    world.input(key.owner, Input::Report(&report), Some(row));
+    fails_unanswered(&mut world, row, key);
     let rework = || Command::Rework {
         to: GatedStage::PreRelease,
         reason: "the build is bad".to_owned(),
@@ -558,13 +563,7 @@ fn ticket_tried_again_under_a_pause() -> (World, EffectId, EffectKey) {
     let sends = of(TaskKind::CreateProjectManagementTicket);
     let (row, effect) = world.live.iter().find(|(_, it)| sends(it)).unwrap();
     let (row, key) = (*row, *effect.key().unwrap());
-    let cause = Cause::new("vendor_unavailable", "nobody listens", Class::NeedsHuman);
-    let performed = Performed::Failed {
-        cause,
-        outcome: Outcome::Unknown,
-    };
-    let report = Report::Performed { key, performed };
-    world.input(key.owner, Input::Report(&report), Some(row));
+    fails_unanswered(&mut world, row, key);
     assert!(world.command(Command::Pause { note: None }));
     assert!(world.command(Command::RetryTask {
         task: key.task,
