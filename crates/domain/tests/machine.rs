@@ -21,6 +21,7 @@ use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::hold::{Hold, Scope, holds};
 use delivr_domain::release::state::{Decision, Phase, Verdict};
+use delivr_domain::release::store_notes::longest;
 use delivr_domain::report::{
     Cause, Class, Outcome, Performed, Report, RunProduct, RunResult, RunState, Sighting,
 };
@@ -563,6 +564,7 @@ enum Move {
     Upload(usize),
     Rework(bool),
     Replan(u8),
+    Notes(bool, u8),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -589,6 +591,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::Archive),
         3 => any::<bool>().prop_map(Move::Rework),
         2 => any::<u8>().prop_map(Move::Replan),
+        2 => (any::<bool>(), 0u8..3).prop_map(|(ios, text)| Move::Notes(ios, text)),
     ]
 }
 
@@ -778,6 +781,19 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
             }
             plan.deadlines.poll_seconds = u32::from(*what) + 1;
             world.command(Command::Replan { plan: Box::new(plan) });
+        }
+        Move::Notes(ios, text) => {
+            let target = BOTH[usize::from(*ios)];
+            let longest = longest(target.channel()).unwrap();
+            let text = match text {
+                0 => None,
+                1 => Some("Faster".to_owned()),
+                _ => Some("x".repeat(longest + 1)),
+            };
+            let too_long = text.as_ref().is_some_and(|text| text.len() > longest);
+            let texts = [("de-DE".parse().unwrap(), text)].into();
+            let taken = world.command(Command::ChangeStoreNotes { target, texts });
+            assert!(!(taken && too_long), "no store takes it");
         }
         Move::Upload(index) => {
             if let Some(task) = task_at(world, *index) {

@@ -82,12 +82,14 @@ impl Families for SqlStore {
         before: Option<i64>,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut members = members.to_vec();
+        members.sort_unstable();
+        members.dedup();
         let mut found = Vec::new();
         for some in members.chunks(AT_ONCE) {
             found.extend(history::backwards_of(&self.inner.read, tenant, some, before, limit).await?);
         }
         found.sort_by_key(|event| std::cmp::Reverse(event.position));
-        found.dedup_by_key(|event| event.position);
         found.truncate(usize::from(limit));
         Ok(found)
     }

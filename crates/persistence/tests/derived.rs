@@ -327,6 +327,10 @@ async fn an_older_version_wrote(here: Here, url: &str) {
         attention: vec![Attention::Stopped],
         ..ReleaseFilter::default()
     };
+    let counted = async || {
+        let lists = std::slice::from_ref(&stopped);
+        here.0.count_releases(tenant, lists, 9).await.unwrap()
+    };
     let wrong =
         "update releases set service_slug = null, attention = 2, pilot = 'x', changed_at = 1, turn = null";
     for older in [
@@ -337,13 +341,7 @@ async fn an_older_version_wrote(here: Here, url: &str) {
             database.execute_unprepared(stale).await.unwrap();
         }
         assert!(here.0.unlisted(tenant).await.unwrap());
-        assert_eq!(
-            here.0
-                .count_releases(tenant, std::slice::from_ref(&stopped), 9)
-                .await
-                .unwrap(),
-            [1]
-        );
+        assert_eq!(counted().await, [1]);
         assert_eq!(here.0.list_releases().await.unwrap(), 1);
         assert_eq!(
             here.0.list_releases().await.unwrap(),
@@ -351,13 +349,7 @@ async fn an_older_version_wrote(here: Here, url: &str) {
             "nothing is left to be written"
         );
         assert!(!here.0.unlisted(tenant).await.unwrap());
-        assert_eq!(
-            here.0
-                .count_releases(tenant, std::slice::from_ref(&stopped), 9)
-                .await
-                .unwrap(),
-            [0]
-        );
+        assert_eq!(counted().await, [0]);
         let stored = here.0.read(tenant, state.id()).await.unwrap().unwrap();
         assert_eq!(stored.projection, state.projection());
     }
