@@ -13,7 +13,7 @@ use crate::sql::{Row, after, all, micros, places, run, span, values};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::EffectId;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{Claim, ClaimRequest, Claimed, RowState};
+use delivr_domain::ports::store::{Claim, ClaimRequest, Claimed, Rooms, RowState};
 use delivr_domain::time::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -126,24 +126,33 @@ fn room(request: &ClaimRequest, values: &mut Vec<Value>) -> String {
 /// The two searches for due rows of one tenant, each along its own index. All but `values`, to which the integrations to
 /// skip are added, are expressions.
 fn due_rows(
-    request: &ClaimRequest,
+    dialect: Dialect,
+    rooms: &Rooms,
     values: &mut Vec<Value>,
     tenant: &str,
     now: &str,
     margin: &str,
     limit: &str,
-    lock: &str,
 ) -> String {
     let mut skip = String::new();
-    let list = grouped(values, request.rooms.full());
+    let list = grouped(values, rooms.full());
     if !list.is_empty() {
         skip = format!("and (integration_id is null or integration_id not in ({list}))");
     }
+    // SQLite would go through what is due of everybody, once for each tenant.
+    let (ready, claimed, lock) = match dialect {
+        Dialect::Sqlite => (
+            "effects indexed by effects_ready",
+            "effects indexed by effects_claimed",
+            "",
+        ),
+        Dialect::Postgres => ("effects", "effects", LOCK),
+    };
     format!(
-        "select * from (select id, integration_id, due_at as since from effects where tenant_id = {tenant} and state = 'READY'
+        "select * from (select id, integration_id, due_at as since from {ready} where tenant_id = {tenant} and state = 'READY'
             and due_at <= {now} {skip} order by due_at, id limit {limit} {lock}) ready
         union all
-        select * from (select id, integration_id, lease_until as since from effects where tenant_id = {tenant} and state = 'CLAIMED'
+        select * from (select id, integration_id, lease_until as since from {claimed} where tenant_id = {tenant} and state = 'CLAIMED'
             and lease_until < {now} - {margin} {skip} order by lease_until, id limit {limit} {lock}) expired"
     )
 }
@@ -163,7 +172,15 @@ async fn in_one_statement(
         last.unwrap_or(Uuid::nil()),
     ];
     let now = "(select now from clock)";
-    let due = due_rows(request, &mut values, "t.id", now, "$2", "$3", LOCK);
+    let due = due_rows(
+        Dialect::Postgres,
+        &request.rooms,
+        &mut values,
+        "t.id",
+        now,
+        "$2",
+        "$3",
+    );
     let room = room(request, &mut values);
     let sets = claimed_sets(now, &format!("{now} + $4"), "$5");
     let text = format!(
@@ -293,7 +310,15 @@ async fn candidates(
             i64::from(request.limit),
             tenant,
         ];
-        let due = due_rows(request, &mut values, "$4", "$1", "$2", "$3", "");
+        let due = due_rows(
+            Dialect::Sqlite,
+            &request.rooms,
+            &mut values,
+            "$4",
+            "$1",
+            "$2",
+            "$3",
+        );
         let text = format!("select id, integration_id, since from ({due}) due order by since, id");
         // An integration is one tenant's.
         let mut rooms = request.rooms.clone();
@@ -346,4 +371,37 @@ async fn leave_to_others<C: ConnectionTrait>(
         where id = $1";
     let values = values![id.uuid(), after(now, UNREADABLE), error.to_string()];
     run(on, EFFECT, text, values).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivr_migrations::{Migrator, MigratorTrait as _};
+
+    #[tokio::test]
+    async fn what_is_due_of_other_tenants_is_not_gone_through_on_sqlite() {
+        let database = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        Migrator::up(&database, None).await.unwrap();
+        let mut values = values![0_i64, 0_i64, 5_i64, Uuid::nil()];
+        let due = due_rows(
+            Dialect::Sqlite,
+            &Rooms::default(),
+            &mut values,
+            "$4",
+            "$1",
+            "$2",
+            "$3",
+        );
+        let text = format!("explain query plan {due}");
+        let plan = all(&database, "plan", &text, values).await.unwrap();
+        let mut along: Vec<String> = plan.iter().map(|step| step.text("detail").unwrap()).collect();
+        along.retain(|step| step.contains("effects"));
+        assert_eq!(
+            along,
+            [
+                "SEARCH effects USING INDEX effects_ready (tenant_id=? AND due_at<?)",
+                "SEARCH effects USING INDEX effects_claimed (tenant_id=? AND lease_until<?)"
+            ]
+        );
+    }
 }
