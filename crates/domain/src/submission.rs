@@ -13,7 +13,8 @@ use crate::ids::RolloutId;
 use crate::key::{AggregateId, AggregateKind, Channel, EffectKey, TaskKey, TaskKind};
 use crate::plan::SubmitMode;
 use crate::report::{
-    ChildState, Finding, Held, Report, ReviewState, ReviewWord, RolloutStart, Sighting, SubmissionStart,
+    ChildState, Finding, Held, Outcome, Report, ReviewState, ReviewWord, RolloutStart, Sighting,
+    SubmissionStart,
 };
 use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
@@ -214,10 +215,9 @@ impl Submission {
                         "the submission is being withdrawn already".to_owned(),
                     );
                 }
-                let submitted = self
-                    .board
-                    .find(&TaskKey::once(TaskKind::SubmitForReview))
-                    .is_some_and(|task| task.state != TaskState::Pending);
+                let submit = self.board.find(&TaskKey::once(TaskKind::SubmitForReview));
+                let submitted =
+                    submit.is_some_and(|task| task.state != TaskState::Pending || task.is_armed_anew());
                 if !submitted {
                     let mut events: Vec<Event> = self.open_tasks();
                     events.push(Event::StatusChanged {
@@ -232,15 +232,47 @@ impl Submission {
                     after: std::collections::BTreeSet::new(),
                     skipped: None,
                 };
-                Ok(vec![Event::Task {
-                    event: TaskEvent::Planned { tasks: vec![task] },
-                }])
+                let planned = TaskEvent::Planned { tasks: vec![task] };
+                let looked_for = submit.into_iter().flat_map(|task| self.look_for_hand_in(task));
+                Ok(std::iter::once(planned)
+                    .chain(looked_for)
+                    .map(|event| Event::Task { event })
+                    .collect())
             }
             Command::Retry { task } => {
                 let event = child::retry(&self.board, task)?;
                 Ok(vec![Event::Task { event }])
             }
         }
+    }
+
+    /// A hand-in that may have arrived, though nobody is at it, is looked for before it is withdrawn: the withdrawal would
+    /// find nothing yet, and what arrives after it would stay with the store. It is not sent again: a withdrawal is planned.
+    fn look_for_hand_in(&self, submit: &Task) -> Vec<TaskEvent> {
+        let failed = match &submit.state {
+            TaskState::Failed { outcome, .. } => *outcome == Outcome::Unknown,
+            TaskState::Pending => false,
+            TaskState::Running { .. }
+            | TaskState::AwaitingCallback { .. }
+            | TaskState::AwaitingManual { .. }
+            | TaskState::AwaitingChild { .. }
+            | TaskState::Completed { .. }
+            | TaskState::Skipped { .. }
+            | TaskState::Cancelled => return Vec::new(),
+        };
+        if !failed && !submit.is_armed_anew() {
+            return Vec::new();
+        }
+        let rearmed = failed.then_some(TaskEvent::Rearmed {
+            task: submit.key,
+            spent: false,
+        });
+        let started = TaskEvent::Started {
+            task: submit.key,
+            steps: submit.steps.clone(),
+            begin: Begin::Step,
+        };
+        rearmed.into_iter().chain([started]).collect()
     }
 
     fn open_tasks(&self) -> Vec<Event> {

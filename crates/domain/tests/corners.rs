@@ -118,9 +118,13 @@ fn at_bundle() -> World {
 }
 
 fn another_pipeline(world: &World) -> Command {
+    another(world, Purpose::AabBuild)
+}
+
+fn another(world: &World, purpose: Purpose) -> Command {
     let mut plan = world.release().plan().clone();
     let target = plan.targets.get_mut(&ANDROID).unwrap();
-    let pipeline = target.pipelines.get_mut(&Purpose::AabBuild).unwrap();
+    let pipeline = target.pipelines.get_mut(&purpose).unwrap();
     pipeline.job = "another".to_owned();
     pipeline.integration = IntegrationId::from_uuid(uuid::Uuid::from_u128(77));
     Command::Replan { plan: Box::new(plan) }
@@ -317,6 +321,34 @@ fn a_wait_that_timed_out_keeps_its_plan() {
         !world.command(change),
         "the run that was accepted belongs to the old job"
     );
+}
+
+#[test]
+fn automation_that_was_started_is_waited_for_where_it_runs() {
+    let mut world = World::new(plan(&[ANDROID]));
+    assert!(run_until(
+        &mut world,
+        of(TaskKind::TriggerAutomationRuns),
+        |world| { waits_for(world, of(TaskKind::TriggerAutomationRuns)) }
+    ));
+    let sent = world
+        .live
+        .iter()
+        .find(|(_, effect)| of(TaskKind::TriggerAutomationRuns)(effect));
+    let row = *sent.unwrap().0;
+    assert!(world.command(Command::Pause { note: None }));
+    // It was under way when the release was paused; nobody waits for the run yet.
+    run_row(&mut world, row);
+    assert!(!waits_for(&world, of(TaskKind::AutomationRuns)));
+    let change = another(&world, Purpose::Automation);
+    assert!(
+        !world.command(change.clone()),
+        "the run is at the old pipeline's CI"
+    );
+    assert!(world.command(Command::Resume));
+    assert!(run_until(&mut world, of(TaskKind::AutomationRuns), |world| {
+        waits_for(world, of(TaskKind::AutomationRuns))
+    }));
 }
 
 #[test]

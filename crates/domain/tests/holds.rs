@@ -23,7 +23,7 @@ use delivr_domain::release::children::holds_of;
 use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::hold::{Hold, Scope};
 use delivr_domain::release::state::Phase;
-use delivr_domain::report::{Cause, Class, ExposureWord, Outcome, Performed, Report};
+use delivr_domain::report::{Cause, Class, ExposureWord, Outcome, Performed, Report, ReviewWord};
 use delivr_domain::rollout::{self, EVERYBODY, Status};
 use delivr_domain::submission::{self, Submission};
 use delivr_domain::time::Span;
@@ -188,6 +188,87 @@ fn a_held_submission_is_not_handed_in_and_may_be_withdrawn() {
     shop.ask(submission, &cancel).unwrap();
     let (_, withdrawal) = shop.task_row(TaskKind::WithdrawSubmission).unwrap();
     assert_eq!(shop.permit(&withdrawal), Permit::Write);
+}
+
+/// A hand-in of unknown outcome under a hold, perhaps tried again, and then the withdrawal.
+fn withdrawn_after_an_unknown_hand_in(tried_again: bool) -> (Shop, AggregateId, EffectId) {
+    let mut shop = Shop::new(&[ANDROID], None, SubmitMode::Auto);
+    let submitting = |it: &Shop| it.task_row(TaskKind::SubmitForReview).is_some();
+    assert!(shop.until(true, submitting));
+    let (row, key) = shop.task_row(TaskKind::SubmitForReview).unwrap();
+    let report = Report::Performed {
+        key,
+        performed: Performed::Failed {
+            cause: Cause::new("timeout", "no answer came", Class::NeedsHuman),
+            outcome: Outcome::Unknown,
+        },
+    };
+    shop.world.input(key.owner, Input::Report(&report), Some(row));
+    shop.pause_release();
+    shop.deliver();
+    if tried_again {
+        let retry = submission::Command::Retry { task: key.task };
+        shop.ask(key.owner, &AnyCommand::Submission(retry)).unwrap();
+        assert!(!submitting(&shop), "nothing is sent under the hold");
+    }
+    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    shop.ask(key.owner, &cancel).unwrap();
+    let (row, key) = shop
+        .task_row(TaskKind::SubmitForReview)
+        .expect("what may have arrived is looked for");
+    assert_eq!(shop.permit(&key), Permit::LookUpOnly);
+    assert!(
+        shop.task_row(TaskKind::WithdrawSubmission).is_none(),
+        "withdrawing before it arrives would leave it standing"
+    );
+    (shop, key.owner, row)
+}
+
+#[test]
+fn a_hand_in_that_may_have_arrived_is_looked_for_before_it_is_withdrawn() {
+    for tried_again in [true, false] {
+        // It had arrived: it is adopted, and then withdrawn.
+        let (mut shop, submission, row) = withdrawn_after_an_unknown_hand_in(tried_again);
+        run_row(&mut shop.world, row);
+        let (_, withdrawal) = shop.task_row(TaskKind::WithdrawSubmission).unwrap();
+        assert_eq!(shop.permit(&withdrawal), Permit::Write);
+        // It had not: there is nothing to send any more, and the withdrawal makes sure.
+        let (mut shop, _, row) = withdrawn_after_an_unknown_hand_in(tried_again);
+        shop.park(row);
+        assert!(shop.task_row(TaskKind::WithdrawSubmission).is_some());
+        assert!(shop.until(false, |it| it.submission(submission).status
+            == ReviewWord::Cancelled));
+        assert!(
+            shop.submission(submission)
+                .board
+                .iter()
+                .all(|task| task.state.over())
+        );
+    }
+}
+
+#[test]
+fn the_rollout_of_a_closed_release_goes_no_further() {
+    let closings = [
+        Command::CloseRolledBack { reason: reason() },
+        Command::Archive {
+            reason: reason(),
+            close_tickets: false,
+            delete_branch: false,
+        },
+    ];
+    for closing in closings {
+        let (mut shop, rollout) = Shop::rolling(&[ANDROID], Some(60));
+        shop.ask(rollout, &halt()).unwrap();
+        assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Halted));
+        shop.deliver();
+        assert!(shop.world.command(closing));
+        shop.deliver();
+        let refused = shop.ask(rollout, &go_on()).unwrap_err();
+        assert!(refused.starts_with("release_held: "), "{refused}");
+        assert!(refused.contains("is closed"), "{refused}");
+        assert!(!shop.until(true, |it| it.stands(rollout).word != ExposureWord::Halted));
+    }
 }
 
 #[test]
@@ -358,7 +439,11 @@ fn nothing_moved_under_a_hold(shop: &Shop) {
                 let known = state.owner().board().find(task);
                 let reads_back =
                     id.kind == AggregateKind::Rollout && known.is_some_and(|it| it.next_step > 0);
-                let forward = FORWARD.contains(&task.kind) && !reads_back;
+                // A hand-in that is to be withdrawn is looked for, and sent no more.
+                let withdrawal = TaskKey::once(TaskKind::WithdrawSubmission);
+                let looked_for = task.kind == TaskKind::SubmitForReview
+                    && state.owner().board().find(&withdrawal).is_some();
+                let forward = FORWARD.contains(&task.kind) && !reads_back && !looked_for;
                 assert!(
                     !(forward && holds_child(&state)),
                     "{id} started {task} under a hold"

@@ -111,16 +111,36 @@ pub(super) fn accept_drift(release: &Release, cleared: &Hold) -> Option<Effect> 
 /// Tells the child that a release which was sent back leaves behind that it goes no further: users must not get by an
 /// old button what a new build is made to replace.
 pub(super) fn leave_behind(before: &Release, release: &Release, ship: &TaskKey) -> Option<Effect> {
+    let sentence = format!(
+        "{} was sent back, and a new build takes the place of this one",
+        release.key()
+    );
+    leave(before, release, ship, "SUPERSEDED", sentence)
+}
+
+/// Tells the child that a release which was given up or rolled back leaves behind that it goes no further: nobody watches
+/// over the version any more, and a halted rollout must not be resumed by an old button.
+pub(super) fn leave_closed(before: &Release, release: &Release, ship: &TaskKey) -> Option<Effect> {
+    let sentence = format!("{} is closed, and this version goes no further", release.key());
+    leave(before, release, ship, "CLOSED", sentence)
+}
+
+/// The last word to a child that its release waits for no more. It is never taken back: a child is told of holds only
+/// while it is waited for.
+fn leave(
+    before: &Release,
+    release: &Release,
+    ship: &TaskKey,
+    hold: &str,
+    sentence: String,
+) -> Option<Effect> {
     let target = ship.target?;
     let to = child_of(before, before.board.find(ship)?)?;
     let held = Held {
         as_of: release.version,
         by: vec![HeldBy {
-            hold: "SUPERSEDED".to_owned(),
-            sentence: format!(
-                "{} was sent back, and a new build takes the place of this one",
-                release.key()
-            ),
+            hold: hold.to_owned(),
+            sentence,
         }],
     };
     Some(Effect::Tell {

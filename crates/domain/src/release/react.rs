@@ -100,7 +100,11 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
             let left = children::leave_behind(before, release, task);
             reactions.extend(left.map(Reaction::Enqueue));
         }
-        TaskEvent::Cancelled { task } => reactions.extend(cancel_run(before, task).map(Reaction::Enqueue)),
+        TaskEvent::Cancelled { task } => {
+            reactions.extend(cancel_run(before, task).map(Reaction::Enqueue));
+            let left = children::leave_closed(before, release, task);
+            reactions.extend(left.map(Reaction::Enqueue));
+        }
         TaskEvent::Started { .. }
         | TaskEvent::Planned { .. }
         | TaskEvent::StepDone { .. }

@@ -18,6 +18,7 @@ const SECRETS: &[&str] = &[
     "dlv_",
     "dlt_",
     "dls_",
+    "dlc_",
     "ghp_",
     "gho_",
     "ghs_",
@@ -122,6 +123,7 @@ mod tests {
             "10.1.2.3:80",
             "\\\\share\\builds",
             "dlv_0123",
+            "dlc_0123",
             "token=ghp_abcdef",
             "0123456789abcdef0123456789abcdef01234567",
         ] {

@@ -5,6 +5,7 @@
 
 use super::{Rejection, illegal};
 use crate::board::{Task, TaskState};
+use crate::key::{TaskKey, TaskKind};
 use crate::plan::Plan;
 use crate::release::event::Event;
 use crate::release::state::{Release, Stage};
@@ -132,6 +133,33 @@ fn is_bound(task: &Task) -> bool {
     }
 }
 
+/// Whether a task is still to wait for a run that its trigger has started: the run is at the CI system, and under the
+/// number, of the plan it was started by.
+fn waits_for_run(release: &Release, task: &Task) -> bool {
+    let waits = match &task.state {
+        TaskState::Pending => true,
+        // A spent run is started anew in any case.
+        TaskState::Failed { outcome, .. } => *outcome != Outcome::Spent,
+        TaskState::Running { .. }
+        | TaskState::AwaitingCallback { .. }
+        | TaskState::AwaitingManual { .. }
+        | TaskState::AwaitingChild { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Skipped { .. }
+        | TaskState::Cancelled => false,
+    };
+    let trigger = TaskKey {
+        kind: TaskKind::TriggerAutomationRuns,
+        ..task.key
+    };
+    waits
+        && task.key.kind == TaskKind::AutomationRuns
+        && release
+            .board
+            .find(&trigger)
+            .is_some_and(|it| matches!(it.state, TaskState::Completed { .. }))
+}
+
 pub(super) fn replan(release: &Release, plan: &Plan) -> Result<Vec<Event>, Rejection> {
     let found = changes(release, plan);
     if found.is_empty() {
@@ -153,7 +181,7 @@ pub(super) fn replan(release: &Release, plan: &Plan) -> Result<Vec<Event>, Rejec
     let busy: Vec<String> = release
         .board
         .iter()
-        .filter(|task| is_bound(task))
+        .filter(|task| is_bound(task) || waits_for_run(release, task))
         .map(|task| task.key.to_string())
         .collect();
     if !busy.is_empty() {
