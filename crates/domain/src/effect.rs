@@ -434,7 +434,7 @@ words! {
         Releases = "releases",
         /// Builds.
         Builds = "builds",
-        /// Regression rounds.
+        /// Regression cycles.
         Regression = "regression",
         /// What needs a person now.
         Critical = "critical",

@@ -88,9 +88,9 @@ typed_id! {
     ProfileId = "pro";
     /// One coordinated version bump.
     ReleaseId = "rel";
-    /// A planned time of a regression round.
+    /// A planned time of a regression cycle.
     SlotId = "slt";
-    /// One executed regression round.
+    /// One executed regression cycle.
     CycleId = "cyc";
     /// One artifact of one target.
     BuildId = "bld";

@@ -187,9 +187,9 @@ words! {
         CreateProjectManagementTicket = "CREATE_PROJECT_MANAGEMENT_TICKET",
         /// One test run per target.
         CreateTestSuite = "CREATE_TEST_SUITE",
-        /// Builds before the first regression round.
+        /// Builds before the first regression cycle.
         TriggerPreRegressionBuilds = "TRIGGER_PRE_REGRESSION_BUILDS",
-        /// Test run set back for the next round.
+        /// Test run set back for the next cycle.
         ResetTestSuite = "RESET_TEST_SUITE",
         /// Pins the cycle's SHA and tags it.
         CreateRcTag = "CREATE_RC_TAG",

@@ -509,7 +509,7 @@ fn what_an_archive_leaves_at_vendors_is_listed() {
         expected.sort_unstable();
         assert_eq!(kinds, expected);
         let tags = left.iter().filter(|it| it.kind == LeftKind::Tag);
-        assert_eq!(tags.count(), 3, "of two rounds and of the release: {left:?}");
+        assert_eq!(tags.count(), 3, "of two cycles and of the release: {left:?}");
     }
 }
 

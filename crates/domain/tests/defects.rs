@@ -253,7 +253,7 @@ fn what_fails_late_changes_nothing_that_is_over() {
             is_watch(effect) && of(TaskKind::TriggerRegressionBuilds)(effect)
         })
     };
-    go(&mut world, is_watch_of_a_round, building).expect("a round builds");
+    go(&mut world, is_watch_of_a_cycle, building).expect("a cycle builds");
     assert!(world.command(Command::Archive {
         reason: "not now".to_owned(),
         close_tickets: false,
@@ -264,7 +264,7 @@ fn what_fails_late_changes_nothing_that_is_over() {
     assert!(hold_words(&world).is_empty(), "{:?}", holds(world.release()));
 }
 
-fn is_watch_of_a_round(effect: &Effect) -> bool {
+fn is_watch_of_a_cycle(effect: &Effect) -> bool {
     is_watch(effect) && of(TaskKind::TriggerRegressionBuilds)(effect)
 }
 
@@ -274,11 +274,11 @@ fn a_retry_starts_what_failed_and_nothing_that_still_runs() {
     let both_run = |it: &World| {
         it.live
             .values()
-            .filter(|effect| is_watch_of_a_round(effect))
+            .filter(|effect| is_watch_of_a_cycle(effect))
             .count()
             == 2
     };
-    go(&mut world, is_watch_of_a_round, both_run).expect("both platforms build");
+    go(&mut world, is_watch_of_a_cycle, both_run).expect("both platforms build");
     let on = |target: TargetKey| {
         move |effect: &Effect| effect.key().is_some_and(|key| key.task.target == Some(target))
     };
@@ -317,7 +317,7 @@ fn a_pause_over_a_gate_is_no_approval_and_a_resume_no_trigger() {
 
 /// Slots, the plan's switch, pipelines and test management disagree in every way there is.
 #[test]
-fn a_round_ends_whatever_its_slot_and_plan_ask_for() {
+fn a_cycle_ends_whatever_its_slot_and_plan_ask_for() {
     for bits in 0..64_u8 {
         let has = |bit: u8| bits & (1 << bit) != 0;
         let mut settings = plan(&BOTH);
@@ -410,16 +410,16 @@ fn every_target_has_its_own_runs_tests_and_totals() {
                 assert_eq!(
                     run.id,
                     trigger.reference().unwrap().id,
-                    "the run of the same target and round"
+                    "the run of the same target and cycle"
                 );
                 waited += 1;
             }
             _ => {}
         }
     }
-    assert_eq!(resets.len(), 4, "the second round begins anew for every target");
+    assert_eq!(resets.len(), 4, "the second cycle begins anew for every target");
     assert_eq!(totals.len(), 4);
-    assert_eq!(waited, 8, "four targets in two rounds");
+    assert_eq!(waited, 8, "four targets in two cycles");
     assert!(started.values().all(|times| *times == 1), "{started:?}");
 }
 
@@ -438,7 +438,7 @@ fn tests_that_fail_on_one_target_close_the_gate() {
         )
     };
     for _ in 0..4 {
-        go(&mut world, reads, |it| waits(it, reads)).expect("totals are read in both rounds");
+        go(&mut world, reads, |it| waits(it, reads)).expect("totals are read in both cycles");
         let effect = live(&world, reads);
         let passed = if effect.key().unwrap().task.target == Some(IOS) {
             8
@@ -456,7 +456,7 @@ fn tests_that_fail_on_one_target_close_the_gate() {
     go(&mut world, nothing, |it| {
         it.release().stage == Stage::AwaitingPreRelease
     })
-    .expect("the rounds end");
+    .expect("the cycles end");
     fresh_facts(&mut world);
     assert!(
         world
@@ -554,7 +554,7 @@ fn the_commit_that_was_tested_is_tagged_built_and_shipped() {
     }
     let release = world.release();
     assert_eq!(release.phase(), Phase::Completed, "{:?}", holds(release));
-    // One look for the fork, one for each round, none after that.
+    // One look for the fork, one for each cycle, none after that.
     assert_eq!(vendor.heads, 3);
     assert_eq!(release.base_sha, Some(commit(1)));
     let named: Vec<(&str, Sha)> = vendor
@@ -613,15 +613,15 @@ fn a_build_of_another_or_an_unknown_commit_does_not_pass() {
 }
 
 #[test]
-fn rounds_are_named_for_the_version_and_noted_since_the_one_before() {
+fn cycles_are_named_for_the_version_and_noted_since_the_one_before() {
     let mut settings = plan(&[ANDROID]);
     settings.scm.previous_tag = Some("v1.3.0".parse().unwrap());
     let mut world = World::new(settings);
-    // The first round is given up before anything of it is made.
+    // The first cycle is given up before anything of it is made.
     go(&mut world, of(TaskKind::CreateRcTag), |it| {
         waits(it, of(TaskKind::CreateRcTag))
     })
-    .expect("a round begins");
+    .expect("a cycle begins");
     assert!(world.command(Command::AbandonCycle {
         cycle: 1,
         reason: "wrong commit".to_owned()
@@ -726,12 +726,12 @@ fn reminders_are_told_once_and_in_time() {
             _ => None,
         })
         .collect();
-    let (kickoff, round) = ("PRE_KICKOFF_REMINDER", "REGRESSION_KICKOFF_REMINDER");
+    let (kickoff, cycle) = ("PRE_KICKOFF_REMINDER", "REGRESSION_KICKOFF_REMINDER");
     let mut expected = vec![
         (hours(1), kickoff, Topic::Releases),
         (hours(1), kickoff, Topic::Regression),
-        (hours(5), round, Topic::Regression),
-        (hours(8), round, Topic::Regression),
+        (hours(5), cycle, Topic::Regression),
+        (hours(8), cycle, Topic::Regression),
     ];
     let mut told = told;
     told.sort_unstable();

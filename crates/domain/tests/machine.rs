@@ -377,7 +377,7 @@ fn rework(to: GatedStage) -> Command {
 }
 
 #[test]
-fn a_release_without_a_regression_round_ships_the_branchs_head() {
+fn a_release_without_a_regression_cycle_ships_the_branchs_head() {
     for publishes_releases in [true, false] {
         let mut settings = plan(&BOTH);
         settings.allow_zero_cycles = true;

@@ -222,7 +222,7 @@ fn what_stands_twice_after_an_archive_is_on_the_clean_up_list() {
 }
 
 #[test]
-fn regression_without_a_round_to_come_says_what_a_person_must_do() {
+fn regression_without_a_cycle_to_come_says_what_a_person_must_do() {
     let mut world = World::without_slots(plan(&[ANDROID]));
     rest(&mut world);
     assert_eq!(world.release().phase(), Phase::RegressionAwaitingNextCycle);
@@ -238,13 +238,13 @@ fn regression_without_a_round_to_come_says_what_a_person_must_do() {
     assert_eq!(
         holds(world.release()),
         [Hold::AwaitingCycle],
-        "an abandoned round does not count"
+        "an abandoned cycle does not count"
     );
     let at = world.now + Span::hours(2);
     assert!(world.command(Command::AddSlot { slot: slot(300, at) }));
     assert!(
         holds(world.release()).is_empty(),
-        "a planned round starts by itself"
+        "a planned cycle starts by itself"
     );
     rest(&mut world);
     assert_eq!(world.release().phase(), Phase::Completed);

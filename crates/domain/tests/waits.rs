@@ -177,7 +177,7 @@ fn who_pauses_a_release_is_not_reminded_of_it() {
 }
 
 #[test]
-fn a_gate_and_a_regression_without_a_round_are_waits() {
+fn a_gate_and_a_regression_without_a_cycle_are_waits() {
     for zero in [true, false] {
         let mut settings = loud(plan(&[ANDROID]));
         settings.auto_start.remove(&GatedStage::PreRelease);

@@ -266,7 +266,7 @@ pub(crate) struct Header {
     pub(crate) value: String,
 }
 
-/// A planned regression round.
+/// A planned regression cycle.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Slot {
     pub(crate) at: DateTime<Utc>,
@@ -274,7 +274,7 @@ pub(crate) struct Slot {
     pub(crate) automation: String,
 }
 
-/// An executed regression round.
+/// An executed regression cycle.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Cycle {

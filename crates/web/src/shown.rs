@@ -74,7 +74,7 @@ fn told_word(word: &str) -> Option<String> {
             text.push_str(&format!(" for {}", brief(target)));
         }
         if cycle != "-" {
-            text.push_str(&format!(", round {cycle}"));
+            text.push_str(&format!(", cycle {cycle}"));
         }
         return Some(text);
     }
@@ -306,7 +306,7 @@ mod tests {
         for (said, shown) in [
             (
                 "TRIGGER_REGRESSION_BUILDS/ANDROID_PLAY_STORE/1 failed: the run 7 ended as FAILED; look at https://ci/7/",
-                "Trigger regression builds for Android, round 1 failed: the run 7 ended as FAILED; look at https://ci/7/",
+                "Trigger regression builds for Android, cycle 1 failed: the run 7 ended as FAILED; look at https://ci/7/",
             ),
             (
                 "IOS_APP_STORE is live, for 20 % of users",
@@ -314,7 +314,7 @@ mod tests {
             ),
             (
                 "CREATE_RELEASE_NOTES/-/1: step 2 done",
-                "Create release notes, round 1: step 2 done",
+                "Create release notes, cycle 1: step 2 done",
             ),
             ("came to PRE_RELEASE", "Came to Pre-release"),
             (

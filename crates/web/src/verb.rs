@@ -14,7 +14,7 @@ pub(crate) enum Of {
     Stage,
     /// A task, by its id.
     Task,
-    /// A regression round, by its number.
+    /// A regression cycle, by its number.
     Cycle,
     /// A submission, by its id.
     Submission,
@@ -136,7 +136,7 @@ pub(crate) const VERBS: &[Verb] = &[
         "The release is closed as rolled back.",
     )).dangerous(),
     verb(("rework", "Send back"), Of::Release, Reason::Must, (
-        "The release goes back to an earlier stage: a new regression round, or new builds of the approved commit.",
+        "The release goes back to an earlier stage: a new regression cycle, or new builds of the approved commit.",
         "The release is sent back.",
     )).with(More::ToStage).dangerous(),
     verb(("approve", "Approve"), Of::Stage, Reason::May, (
@@ -155,13 +155,13 @@ pub(crate) const VERBS: &[Verb] = &[
         "The next stage starts in spite of what keeps its gate closed. What was overridden, and your reason, stay in the history.",
         "The gate was overridden; the stage has started.",
     )).dangerous().by_admins(),
-    verb(("cycle", "Start a regression round"), Of::Release, Reason::No, (
-        "A new regression round begins at the head of the release branch.",
-        "The regression round has begun.",
+    verb(("cycle", "Start a regression cycle"), Of::Release, Reason::No, (
+        "A new regression cycle begins at the head of the release branch.",
+        "The regression cycle has begun.",
     )),
-    verb(("abandon", "Abandon the round"), Of::Cycle, Reason::Must, (
-        "The regression round ends without a verdict.",
-        "The regression round is abandoned.",
+    verb(("abandon", "Abandon the cycle"), Of::Cycle, Reason::Must, (
+        "The regression cycle ends without a verdict.",
+        "The regression cycle is abandoned.",
     )).dangerous(),
     verb(("retry", "Retry"), Of::Task, Reason::No, (
         "The task is tried again. What it may have made already is looked for first, so that it is not made twice.",

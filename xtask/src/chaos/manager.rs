@@ -201,7 +201,7 @@ impl Manager<'_> {
         self.whims(&phase, &release)?;
         match phase.as_str() {
             "AWAITING_REGRESSION" => self.trigger("trigger-regression-testing")?,
-            // A planned round comes by itself.
+            // A planned cycle comes by itself.
             "REGRESSION_AWAITING_NEXT_CYCLE" if list(&release, "slots").is_empty() => self.new_cycle()?,
             "AWAITING_PRE_RELEASE" => self.trigger("trigger-pre-release")?,
             "AWAITING_DISTRIBUTION" => {
@@ -337,7 +337,7 @@ impl Manager<'_> {
         Ok(true)
     }
 
-    /// Plans a regression round an hour from now.
+    /// Plans a regression cycle an hour from now.
     fn far_slot(&mut self) -> Result<Option<String>> {
         let path = self.path("/slots");
         let answer = self.counted("SLOT_ADDED", &path, &json!({ "at": soon(3_600_000) }))?;

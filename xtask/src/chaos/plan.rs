@@ -66,13 +66,13 @@ pub(crate) enum Deed {
     Block(u64),
     /// Stops the tenant's line and lets it go on.
     StopLine(u64),
-    /// Plans one more regression round, soon.
+    /// Plans one more regression cycle, soon.
     AddSlot,
     /// Plans one far away and brings it forward.
     MoveSlot,
     /// Plans one far away and drops it again.
     DropSlot,
-    /// Runs one more regression round at once.
+    /// Runs one more regression cycle at once.
     NewCycle,
     /// Commits a fix onto the release branch.
     Commit,

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job, end to end, on this machine alone.
 //!
 //! A real git repository, the product with its embedded worker on SQLite, and the vendors' sandbox. A release goes from
-//! kickoff through two regression rounds and pre-release into both stores. Of Delivr only the public HTTP API is used, as
+//! kickoff through two regression cycles and pre-release into both stores. Of Delivr only the public HTTP API is used, as
 //! by any client; the vendors are moved by the sandbox's control routes.
 
 mod story;

@@ -39,7 +39,7 @@ pub(crate) fn tell(stage: &mut Stage) -> Result<String> {
         id: text(&release, "/id")?,
         told: BTreeMap::new(),
     };
-    it.follow(stage, "the first regression round is over", |release| {
+    it.follow(stage, "the first regression cycle is over", |release| {
         phase(release) == "AWAITING_PRE_RELEASE"
     })?;
 
@@ -56,9 +56,9 @@ pub(crate) fn tell(stage: &mut Stage) -> Result<String> {
         .refused(&it.path("/trigger-pre-release"), &json!({}), 409)?;
     say(format!("  refused: {}", text(&refusal, "/detail")?));
 
-    say("\nSo there is a second round.");
+    say("\nSo there is a second cycle.");
     stage.api.post(&it.path("/cycles"), &json!({}))?;
-    it.follow(stage, "the second regression round is over", |release| {
+    it.follow(stage, "the second regression cycle is over", |release| {
         phase(release) == "AWAITING_PRE_RELEASE"
     })?;
 

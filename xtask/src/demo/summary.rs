@@ -48,7 +48,7 @@ pub(crate) fn of(stage: &Stage, release: &str) -> Result<Value> {
     Ok(summary)
 }
 
-/// The release tag, the last round's tag and every store build are of one commit.
+/// The release tag, the last cycle's tag and every store build are of one commit.
 fn same_commit(stage: &Stage, state: &Value) -> Result<()> {
     let tagged = stage
         .repository
@@ -63,7 +63,7 @@ fn same_commit(stage: &Stage, state: &Value) -> Result<()> {
             of_tag += 1;
         }
     }
-    // Second round and pre-release, for two targets each.
+    // Second cycle and pre-release, for two targets each.
     if of_tag != 4 {
         bail!("{of_tag} builds are of the tagged commit {tagged}, not 4: {builds:?}");
     }

@@ -49,7 +49,7 @@ pub(crate) struct StatsView {
     stopped: CountView,
     /// Those that the caller pilots, of all that are not over.
     mine: CountView,
-    /// A regression round can start.
+    /// A regression cycle can start.
     ready_for_staging: CountView,
     /// Tested: the next step is a decision.
     ready_for_production: CountView,

@@ -23,7 +23,7 @@ pub(crate) struct Organisation {
     pub(crate) shipping: String,
     /// Rejected by its store.
     pub(crate) rejected: String,
-    /// Between regression rounds.
+    /// Between regression cycles.
     pub(crate) testing: String,
     /// A task of it failed.
     pub(crate) failed: String,
@@ -212,7 +212,7 @@ impl Organisation {
         story.finish(&done).await;
         story.pass(days(1)).await;
 
-        // The one that ships now: three rounds, the last of them good.
+        // The one that ships now: three cycles, the last of them good.
         let shipping = story.releasing(&shop, "5.4.0", &json!({
             "type": "MINOR", "title": "Wish lists and faster checkout", "pilot": ADA, "priority": "HIGH",
             "description": "Wish lists that can be shared, checkout in one step, and prices in the buyer's currency.",
@@ -229,7 +229,7 @@ impl Organisation {
         {
             let number = u64::try_from(at + 1).unwrap();
             let over = house
-                .until(&shipping, "a round is over", |it| {
+                .until(&shipping, "a cycle is over", |it| {
                     it["cycles"]
                         .as_array()
                         .unwrap()
@@ -269,7 +269,7 @@ impl Organisation {
         let rejected_now = house.phase(&rejected, "AWAITING_PRE_RELEASE").await;
         assert_eq!(rejected_now["phase"], "AWAITING_PRE_RELEASE");
 
-        // Regression goes on: one round is over, two are planned.
+        // Regression goes on: one cycle is over, two are planned.
         let testing = story.releasing(&rider, "3.8.0", &json!({
             "type": "MINOR", "title": "Live courier tracking", "pilot": DIEGO, "priority": "MEDIUM",
             "description": "Riders and customers see each other on one map.",
@@ -277,7 +277,7 @@ impl Organisation {
             "targetDate": house.at(days(6)),
         })).await;
         house
-            .until(&testing, "a round is over", |it| {
+            .until(&testing, "a cycle is over", |it| {
                 it["cycles"]
                     .as_array()
                     .unwrap()

@@ -217,9 +217,9 @@ async fn from_nothing(script: Script) {
     let page = format!("{}/releases/{key}", wizard.house.root);
 
     // And through its stages, each begun by the button that stands there.
-    wizard.says(&page, "Start a regression round").await;
-    wizard.act("Start a regression round", "").await;
-    browser.reads("The regression round has begun.").await;
+    wizard.says(&page, "Start a regression cycle").await;
+    wizard.act("Start a regression cycle", "").await;
+    browser.reads("The regression cycle has begun.").await;
     wizard.says(&page, "Awaiting pre-release").await;
     browser.follow("Read the gate's facts again").await;
     wizard.act("Start the next stage", "").await;

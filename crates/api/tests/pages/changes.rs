@@ -6,7 +6,7 @@ use crate::world::{World, task};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn what_was_picked_since_the_last_round_is_told() {
+async fn what_was_picked_since_the_last_cycle_is_told() {
     let world = World::new().await;
     let mut body = world.small("1.0.0");
     body["settings"] = json!({"autoStart": []});
@@ -64,7 +64,7 @@ async fn what_was_picked_since_the_last_round_is_told() {
     let reply = member.get(&page).await;
     sound(&reply, &page);
     for said in [
-        "Picked since round 1",
+        "Picked since cycle 1",
         "More",
         "everything in the repository is new",
     ] {

@@ -96,7 +96,7 @@ async fn from_kickoff_to_the_store_through_every_gate() {
         .await
         .wrong_at("/action");
 
-    // REGRESSION: one round, its build handed in by a person.
+    // REGRESSION: one cycle, its build handed in by a person.
     world
         .act(&made, "trigger-regression-testing", &json!({}))
         .await
@@ -152,7 +152,7 @@ async fn from_kickoff_to_the_store_through_every_gate() {
     assert_eq!(whole["approvals"][0]["comment"], "fine");
     assert_eq!(whole["blockers"], json!([]), "{whole}");
 
-    // Somebody pushes: what would ship was not tested, and the approval was for another commit's round.
+    // Somebody pushes: what would ship was not tested, and the approval was for another commit's cycle.
     world.commit("release/1.0.0");
     let refused = world
         .act(&made, "trigger-pre-release", &json!({}))
@@ -301,7 +301,7 @@ async fn a_failed_task_is_retried_completed_by_hand_or_left_out() {
 }
 
 #[tokio::test]
-async fn a_round_is_judged_and_abandoned_by_people() {
+async fn a_cycle_is_judged_and_abandoned_by_people() {
     let world = World::new().await;
     let made = world.made(&world.small("1.0.0")).await;
     world

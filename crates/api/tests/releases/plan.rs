@@ -105,10 +105,10 @@ async fn the_rehearsal_goes_on_from_where_the_release_stands() {
         !rest.iter().any(|it| it.contains("create the branch")),
         "{rest:#?}"
     );
-    // A hold and a missing round are a person's, and said so before what follows from them.
+    // A hold and a missing cycle are a person's, and said so before what follows from them.
     assert_eq!(place(&rest, "PERSON resume the release"), 0, "{rest:#?}");
     assert!(
-        place(&rest, "PERSON start a regression round")
+        place(&rest, "PERSON start a regression cycle")
             < place(&rest, "PERFORM create the tag `v1.0.0-rc.1`")
     );
     assert_eq!(plan["endsIn"], "COMPLETED");
@@ -215,7 +215,7 @@ async fn a_rehearsal_ends_also_where_the_release_cannot_go_on() {
         "{rest:#?}"
     );
     assert_eq!(plan["endsIn"], "COMPLETED");
-    // Without a round there is no commit to tag: it says where it ends, and does not go round.
+    // Without a cycle there is no commit to tag: it says where it ends, and does not go round.
     let mut body = world.later("2.0.0");
     body["settings"] = json!({"allowZeroCycles": true, "autoStart": ["REGRESSION", "PRE_RELEASE"]});
     let made = world.made(&body).await;

@@ -1,4 +1,4 @@
-//! What a release brings: the commits since the last one that shipped, and what was picked since its last round.
+//! What a release brings: the commits since the last one that shipped, and what was picked since its last cycle.
 
 use super::limit::within;
 use crate::App;
@@ -34,7 +34,7 @@ pub struct Changes {
     pub head: RefName,
     /// Since the last release that shipped; none when nothing shipped before, so that everything is new.
     pub shipped: Option<Span>,
-    /// Since the last regression round with a tag, and the number of that round.
+    /// Since the last regression cycle with a tag, and the number of that cycle.
     pub cycle: Option<(u16, Span)>,
 }
 
@@ -67,9 +67,9 @@ pub async fn read(app: &App, tenant: TenantId, release: &Release) -> Result<Chan
             Some(base) => Some(span(scm.as_ref(), base, &head).await?),
             None => None,
         };
-        let round = release.cycles.iter().rev();
-        let mut round = round.filter_map(|it| Some((it.number, it.tag.clone()?)));
-        let cycle = match round.next() {
+        let cycles = release.cycles.iter().rev();
+        let mut tagged = cycles.filter_map(|it| Some((it.number, it.tag.clone()?)));
+        let cycle = match tagged.next() {
             Some((number, base)) => Some((number, span(scm.as_ref(), base, &head).await?)),
             None => None,
         };

@@ -305,7 +305,7 @@ fn check_dates(draft: &Draft, now: Timestamp) -> Result<(), CreateError> {
 async fn check_names(app: &App, draft: &Draft, version: &str) -> Result<(), CreateError> {
     let names = plan::names(&draft.plan, &draft.service_slug, version, draft.kickoff_at)?;
     if names.rc_tag == names.release_tag {
-        let sentence = "a round's tag and the release tag would get the same name";
+        let sentence = "a cycle's tag and the release tag would get the same name";
         return Err(Refusal::new("name_collision", "/settings/scm/rcTagTemplate", sentence).into());
     }
     let sought = [

@@ -98,7 +98,7 @@ fn why(port: Port, what: &str) -> &'static str {
             "At its end a release can be merged back by a pull request."
         }
         Port::Scm if tried("create") || tried("write") || tried("scope") => {
-            "Kickoff forks the release branch; every regression round and the release itself get a tag."
+            "Kickoff forks the release branch; every regression cycle and the release itself get a tag."
         }
         Port::Scm if tried("default branch") => "Releases fork from it where nothing else is named.",
         Port::Scm => "Every release begins with a branch, and is built from its commits.",
@@ -117,7 +117,7 @@ fn why(port: Port, what: &str) -> &'static str {
         Port::Communication if tried("find") => {
             "A message whose answer was lost is found again, and not posted twice."
         }
-        Port::Communication => "Your team is told about kickoff, rounds, builds and what goes wrong.",
+        Port::Communication => "Your team is told about kickoff, cycles, builds and what goes wrong.",
         Port::TestManagement => "Kickoff makes a test run for every target; the gate reads its totals.",
         Port::Stores if tried("review") => "The store's review is followed until it ends.",
         Port::Stores => "Versions are made, submitted and rolled out here.",

@@ -373,12 +373,12 @@ fn default_branch(integration: &Integration) -> Result<RefName, Refusal> {
     })
 }
 
-/// The names a plan leads to: branch, first round's tag, release tag. They are checked before anything is created.
+/// The names a plan leads to: branch, first cycle's tag, release tag. They are checked before anything is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The release branch.
     pub branch: RefName,
-    /// The first round's tag.
+    /// The first cycle's tag.
     pub rc_tag: RefName,
     /// The release tag.
     pub release_tag: RefName,

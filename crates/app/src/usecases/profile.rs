@@ -29,15 +29,15 @@ pub struct Settings {
     pub testing: TestingSettings,
     /// Chat.
     pub chat: ChatSettings,
-    /// Whether builds are made at kickoff, before the first regression round.
+    /// Whether builds are made at kickoff, before the first regression cycle.
     pub pre_regression_builds: bool,
-    /// Whether regression rounds run automation (where a pipeline for it exists).
+    /// Whether regression cycles run automation (where a pipeline for it exists).
     pub automation: bool,
     /// Stages that start by themselves when their gate is open.
     pub auto_start: BTreeSet<GatedStage>,
     /// Approvals a stage needs; a stage that is left out needs its trigger only.
     pub quorum: BTreeMap<GatedStage, u8>,
-    /// Whether PRE_RELEASE may start without a regression round.
+    /// Whether PRE_RELEASE may start without a regression cycle.
     pub allow_zero_cycles: bool,
     /// Where a build's commit may be known from.
     pub sha_origins: BTreeSet<ShaOrigin>,
@@ -323,13 +323,13 @@ impl ScmSettings {
                 found.push(fault(pointer, detail));
             }
             if per_cycle && !template.names("cycle") {
-                let detail = "must contain {cycle}: without it two regression rounds would get the same tag";
+                let detail = "must contain {cycle}: without it two regression cycles would get the same tag";
                 found.push(fault(pointer, detail));
             }
             if !per_cycle && template.names("cycle") {
                 found.push(fault(
                     pointer,
-                    "must not contain {cycle}: only a round's tag knows it",
+                    "must not contain {cycle}: only a cycle's tag knows it",
                 ));
             }
             if template.names("target") {

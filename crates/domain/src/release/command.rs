@@ -85,31 +85,31 @@ pub enum Command {
         /// What to say.
         comment: Option<String>,
     },
-    /// Plan a regression round.
+    /// Plan a regression cycle.
     AddSlot {
         /// This.
         slot: Slot,
     },
-    /// Change a planned round.
+    /// Change a planned cycle.
     ChangeSlot {
         /// To this.
         slot: Slot,
     },
-    /// Drop a planned round.
+    /// Drop a planned cycle.
     RemoveSlot {
         /// This.
         slot: SlotId,
     },
-    /// Run a regression round now.
+    /// Run a regression cycle now.
     StartCycle,
-    /// Give up the running round.
+    /// Give up the running cycle.
     AbandonCycle {
         /// Which.
         cycle: u16,
         /// Why.
         reason: String,
     },
-    /// Say how a round went.
+    /// Say how a cycle went.
     RecordVerdict {
         /// Which.
         cycle: u16,
@@ -174,7 +174,7 @@ pub enum Command {
     },
     /// Send it back, after a rejection or a bad build.
     Rework {
-        /// To this stage: REGRESSION with a new round, or PRE_RELEASE with new builds of the approved commit.
+        /// To this stage: REGRESSION with a new cycle, or PRE_RELEASE with new builds of the approved commit.
         to: GatedStage,
         /// Why.
         reason: String,
@@ -583,7 +583,7 @@ fn slots_open(release: &Release) -> Result<(), Rejection> {
     }
 }
 
-/// A round planned at shorter notice than its reminder's lead: the reminder is left out, and that is said.
+/// A cycle planned at shorter notice than its reminder's lead: the reminder is left out, and that is said.
 fn passed_reminder(slot: &Slot, now: Timestamp) -> Option<Event> {
     let (reminder, at) = remind::slot_reminder(slot);
     (at <= now).then_some(Event::ReminderSkipped { reminder })

@@ -36,14 +36,14 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A regression round began, with its tasks.
+    /// A regression cycle began, with its tasks.
     CycleStarted {
         /// Which.
         cycle: Cycle,
         /// The slots it uses up.
         slots: Vec<SlotId>,
     },
-    /// A regression round ended.
+    /// A regression cycle ended.
     CycleEnded {
         /// Which.
         cycle: u16,

@@ -54,7 +54,7 @@ pub enum Hold {
         /// Which.
         stage: GatedStage,
     },
-    /// Regression has neither a running round nor a planned one, and no round counts yet; a slot or a round lifts it.
+    /// Regression has neither a running cycle nor a planned one, and no cycle counts yet; a slot or a cycle lifts it.
     AwaitingCycle,
     /// A vendor has something else than was decided here; a person puts it right and clears it with a reason.
     Drift {
@@ -101,7 +101,7 @@ impl Hold {
                 "the store integration does not work: mend it and verify it".to_owned()
             }
             Self::AwaitingApproval { stage } => format!("{stage} waits for a person to let it start"),
-            Self::AwaitingCycle => "no regression round is planned: start one, or plan a slot".to_owned(),
+            Self::AwaitingCycle => "no regression cycle is planned: start one, or plan a slot".to_owned(),
             Self::Drift { sentence, .. } => sentence.clone(),
             Self::Quarantine { reason } => {
                 format!("the release is quarantined ({reason}): ask an operator")
@@ -150,7 +150,7 @@ pub fn blocks(plan: &Plan, hold: &Hold, task: &Task) -> bool {
         // A task without target is in every lane.
         Hold::Drift { target: None, .. } => true,
         Hold::Drift { target, .. } => task.key.target.is_none() || task.key.target == *target,
-        // What waits for its approval, or for its next round, has no tasks yet.
+        // What waits for its approval, or for its next cycle, has no tasks yet.
         Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => false,
     }
 }

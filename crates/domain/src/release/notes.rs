@@ -142,7 +142,7 @@ fn news(before: &Release, release: &Release, event: &Event) -> Option<News> {
         Event::ReminderFired { .. } => plain(
             "REGRESSION_KICKOFF_REMINDER",
             &[Topic::Regression],
-            "a regression round is near".to_owned(),
+            "a regression cycle is near".to_owned(),
         ),
         Event::Edited { edit } if edit.target_date.is_some() => {
             let date = release

@@ -325,7 +325,7 @@ fn enough_cycles(release: &Release) -> bool {
     release.plan().allow_zero_cycles || release.cycles.iter().any(|cycle| cycle.state == CycleState::Done)
 }
 
-/// Whether regression waits for a round that nothing will start by itself.
+/// Whether regression waits for a cycle that nothing will start by itself.
 #[must_use]
 pub fn lacks_cycle(release: &Release) -> bool {
     release.stage == Stage::Regression

@@ -106,7 +106,7 @@ words! {
     }
 }
 
-/// A planned time of a regression round.
+/// A planned time of a regression cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// Its id.
@@ -122,7 +122,7 @@ pub struct Slot {
 }
 
 words! {
-    /// Whether a round makes builds.
+    /// Whether a cycle makes builds.
     BuildsWanted ("builds option") {
         /// It does.
         Build = "BUILD",
@@ -132,7 +132,7 @@ words! {
 }
 
 words! {
-    /// Whether a round runs automation.
+    /// Whether a cycle runs automation.
     AutomationWanted ("automation option") {
         /// It does.
         Run = "RUN",
@@ -141,7 +141,7 @@ words! {
     }
 }
 
-/// One executed regression round.
+/// One executed regression cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle {
     /// Its id.
@@ -418,7 +418,7 @@ impl Release {
             .rev()
             .find(|cycle| cycle.state != CycleState::Abandoned)
     }
-    /// The commit that ships: what the judged cycle tested, or, where no round was run, what the release tag's own step
+    /// The commit that ships: what the judged cycle tested, or, where no cycle was run, what the release tag's own step
     /// found on the branch.
     #[must_use]
     pub fn shipped_sha(&self) -> Option<&Sha> {

@@ -143,7 +143,7 @@ pub fn steps(release: &Release, key: &TaskKey) -> Vec<Step> {
         TaskKind::CreateReleaseNotes => of(&[StepKind::ResolveNotes]),
         TaskKind::CreateReleaseTag => {
             let mut kinds = Vec::new();
-            // Without a regression round nobody has said which commit ships: the branch's head, fixed here.
+            // Without a regression cycle nobody has said which commit ships: the branch's head, fixed here.
             if release.judged_cycle().is_none() {
                 kinds.push(StepKind::ResolveHead);
             }

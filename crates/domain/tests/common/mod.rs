@@ -162,7 +162,7 @@ impl World {
         Self::of(draft(plan))
     }
 
-    /// A release nobody planned a regression round for.
+    /// A release nobody planned a regression cycle for.
     pub fn without_slots(plan: Plan) -> Self {
         Self::of(Draft {
             slots: Vec::new(),

@@ -102,7 +102,7 @@ fn about(verb: &Verb, of: &str) -> String {
         Of::Release => String::new(),
         Of::Stage => words(of),
         Of::Task => "one task".to_owned(),
-        Of::Cycle => format!("regression round {of}"),
+        Of::Cycle => format!("regression cycle {of}"),
         Of::Submission => "one submission".to_owned(),
         Of::Rollout => "one rollout".to_owned(),
     }

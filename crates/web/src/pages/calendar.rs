@@ -43,7 +43,7 @@ pub(crate) struct Entry {
     holds: Vec<Hold>,
 }
 
-/// A planned regression round.
+/// A planned regression cycle.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Slot {
     at: DateTime<Utc>,

@@ -89,7 +89,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
     if let (Some(number), Some(span)) = (found.cycle, found.picked) {
         template.parts.push(Part {
             id: "picked",
-            title: format!("Picked since round {number}"),
+            title: format!("Picked since cycle {number}"),
             span,
         });
     }

@@ -75,7 +75,7 @@ fn lifted(hold: &Hold) -> String {
         "BLOCKED" => "Any member can lift the block once its reason is gone.",
         "TASK_FAILED" => "Retry it when the cause is gone, complete it by hand, or leave it out.",
         "AWAITING_APPROVAL" => "Approvals where the plan asks for them; then any member starts the stage.",
-        "AWAITING_CYCLE" => "Start a regression round now, or plan a slot for one.",
+        "AWAITING_CYCLE" => "Start a regression cycle now, or plan a slot for one.",
         "DRIFT" => "Put it right at the vendor, then clear it here and say what was done.",
         _ => "",
     };

@@ -50,10 +50,10 @@ fn under_way(phase: &str) -> &'static str {
         "KICKOFF" => "Its kickoff is under way and goes on by itself until each task of it is done.",
         "AWAITING_REGRESSION" => "Its kickoff is done; regression has not been started.",
         "REGRESSION" => {
-            "A regression round is under way; it goes on by itself until the round has its verdict."
+            "A regression cycle is under way; it goes on by itself until the cycle has its verdict."
         }
-        "REGRESSION_AWAITING_NEXT_CYCLE" => "It waits for its next regression round.",
-        "AWAITING_PRE_RELEASE" => "Its rounds are done; pre-release has not been started.",
+        "REGRESSION_AWAITING_NEXT_CYCLE" => "It waits for its next regression cycle.",
+        "AWAITING_PRE_RELEASE" => "Its cycles are done; pre-release has not been started.",
         "PRE_RELEASE" => "Pre-release is under way and goes on by itself until each task of it is done.",
         "AWAITING_DISTRIBUTION" => "It is ready for the stores; distribution has not been started.",
         "DISTRIBUTION" => "It is deployed once each target is live; its rollouts are moved on its own page.",

@@ -61,7 +61,7 @@ const KINDS: &[Kind] = &[
         id: "staging",
         title: "Ready for staging",
         means: "Regression can start: the branch and its tickets are there.",
-        none: "Nothing waits for a regression round.",
+        none: "Nothing waits for a regression cycle.",
         lists: &["status=READY_STAGING&attention=NONE,WAITING&open=true"],
         count: |stats| stats.ready_for_staging,
         all: Some("/releases?status=READY_STAGING&attention=NONE,WAITING&open=true&sort=priority"),

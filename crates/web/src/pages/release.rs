@@ -4,7 +4,7 @@ use super::controls::{
     Control, Gate, Hand, HoldRow, gate, hold_row, progress, release_controls, rollout_controls,
     submission_controls, task_controls,
 };
-use super::rounds::{CycleRow, cycle_rows};
+use super::cycles::{CycleRow, cycle_rows};
 use super::timeline::{Timeline, timeline};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
@@ -31,14 +31,15 @@ pub(crate) struct StageRow {
     pub(crate) failed: bool,
     /// Whether it is shown in full at first.
     pub(crate) open: bool,
-    pub(crate) rounds: Vec<Round>,
+    /// Its tasks, those of the newest cycle first.
+    pub(crate) groups: Vec<TaskGroup>,
     /// Tasks that are over, and all of them.
     pub(crate) over: usize,
     pub(crate) all: usize,
 }
 
-/// Tasks of one regression round, or of a stage that has none.
-pub(crate) struct Round {
+/// Tasks of one regression cycle, or of a stage that has none.
+pub(crate) struct TaskGroup {
     pub(crate) cycle: Option<u16>,
     /// Whether it is shown in full at first.
     pub(crate) open: bool,
@@ -170,7 +171,7 @@ fn stages(hand: &Hand<'_>, release: &mut Release, now: DateTime<Utc>) -> Vec<Sta
             cycles.dedup();
             let mut mine = mine;
             let newest = cycles.last().copied();
-            let rounds = cycles
+            let groups = cycles
                 .into_iter()
                 .rev()
                 .map(|cycle| {
@@ -179,7 +180,7 @@ fn stages(hand: &Hand<'_>, release: &mut Release, now: DateTime<Utc>) -> Vec<Sta
                         .partition(|task| task.cycle == cycle);
                     mine = rest;
                     let under_way = these.iter().any(|task| !over_word(&task.status));
-                    Round {
+                    TaskGroup {
                         cycle,
                         open: under_way && Some(cycle) == newest,
                         lanes: task_lanes(hand, these, now),
@@ -204,7 +205,7 @@ fn stages(hand: &Hand<'_>, release: &mut Release, now: DateTime<Utc>) -> Vec<Sta
                 },
                 failed,
                 open: failed || state == "current",
-                rounds,
+                groups,
                 over,
                 all,
             }

@@ -1,6 +1,6 @@
-//! A line of time, drawn on the server: rounds as bars, what is planned as marks.
+//! A line of time, drawn on the server: cycles as bars, what is planned as marks.
 
-use super::rounds::outcome;
+use super::cycles::outcome;
 use crate::model::Release;
 use chrono::{DateTime, Utc};
 use std::fmt;
@@ -22,7 +22,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// A round that ran or runs.
+/// A cycle that ran or runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {
     pub(crate) x: Part,
@@ -97,11 +97,11 @@ pub(crate) fn timeline(release: &Release, now: DateTime<Utc>) -> Option<Timeline
             let end = scale.x(cycle.ended_at.unwrap_or(now));
             Bar {
                 x: Part(x),
-                // A short round is still one that can be seen.
+                // A short cycle is still one that can be seen.
                 width: Part(end.saturating_sub(x).max(120)),
                 number: cycle.number,
                 tone: outcome(cycle).1,
-                title: format!("Round {}, begun {}", cycle.number, said(cycle.started_at)),
+                title: format!("Cycle {}, begun {}", cycle.number, said(cycle.started_at)),
             }
         })
         .collect();
@@ -119,7 +119,7 @@ pub(crate) fn timeline(release: &Release, now: DateTime<Utc>) -> Option<Timeline
     marks.push(mark(now, "now", "Now"));
     spaced(&mut marks);
     let summary = format!(
-        "Regression rounds so far: {}. Slots still planned: {}.",
+        "Regression cycles so far: {}. Slots still planned: {}.",
         bars.len(),
         release.slots.len()
     );

@@ -52,7 +52,7 @@ pub(super) async fn tell(shared: &Shared, vendors: &Vendors, clock: &CatchingUp)
     story
         .tested(&team)
         .await
-        .context("the release between its rounds")?;
+        .context("the release between its cycles")?;
     story
         .broken(&team)
         .await
@@ -192,7 +192,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// In both stores since some days, and not with everybody yet: two rounds, with a fix between them.
+    /// In both stores since some days, and not with everybody yet: two cycles, with a fix between them.
     async fn shipping(&self, team: &Team) -> anyhow::Result<()> {
         let office = &self.office;
         office.reach(TimeDelta::days(7)).await?;
@@ -220,7 +220,7 @@ impl Story<'_> {
             )
             .await?;
         let first = office
-            .until(&self.ada, &release, "its first round is over", one_round)
+            .until(&self.ada, &release, "its first cycle is over", one_cycle)
             .await?;
         office.push(
             &text(&first, "/branchRelease")?,
@@ -257,7 +257,7 @@ impl Story<'_> {
         Ok(release)
     }
 
-    /// One round is over, the next is soon.
+    /// One cycle is over, the next is soon.
     async fn tested(&self, team: &Team) -> anyhow::Result<()> {
         let office = &self.office;
         office.reach(hours(26)).await?;
@@ -282,7 +282,7 @@ impl Story<'_> {
             )
             .await?;
         let seen = office
-            .until(&self.ada, &release, "its first round is over", one_round)
+            .until(&self.ada, &release, "its first cycle is over", one_cycle)
             .await?;
         office.push(
             &text(&seen, "/branchRelease")?,
@@ -384,7 +384,7 @@ impl Story<'_> {
     }
 }
 
-fn one_round(release: &Value) -> bool {
+fn one_cycle(release: &Value) -> bool {
     list(release, "/cycles")
         .iter()
         .any(|cycle| is(cycle, "/status", "DONE"))

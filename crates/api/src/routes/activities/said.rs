@@ -263,7 +263,7 @@ fn reminded_of(reminder: &str) -> &'static str {
     } else if reminder.starts_with("PRE_KICKOFF") {
         "the kickoff"
     } else {
-        "a regression round"
+        "a regression cycle"
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) struct CalendarEntryView {
     holds: Vec<HoldView>,
 }
 
-/// A planned regression round.
+/// A planned regression cycle.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CalendarSlotView {

@@ -196,7 +196,7 @@ pub(crate) async fn reopen(cx: Context, _body: Maybe<NothingBody>) -> Answered {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReworkBody {
-    /// REGRESSION (a new round) or PRE_RELEASE (new builds of the approved commit).
+    /// REGRESSION (a new cycle) or PRE_RELEASE (new builds of the approved commit).
     to_stage: String,
     reason: String,
 }

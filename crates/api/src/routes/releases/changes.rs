@@ -51,9 +51,9 @@ pub(crate) struct ChangesView {
     head: String,
     /// Since the last release of the service that shipped; none when none has: then everything is new.
     shipped: Option<SpanView>,
-    /// Number of the last regression round with a tag.
+    /// Number of the last regression cycle with a tag.
     cycle: Option<u16>,
-    /// What was picked since that round.
+    /// What was picked since that cycle.
     picked: Option<SpanView>,
 }
 
@@ -85,7 +85,7 @@ fn span(it: &Span) -> SpanView {
     }
 }
 
-/// What the release brings: commits since the last one that shipped, and since its last regression round, with the
+/// What the release brings: commits since the last one that shipped, and since its last regression cycle, with the
 /// tickets and pull requests that they name. The repository is read for it, within 10 s.
 #[utoipa::path(tag = "Releases", responses((status = 200, description = "What it brings", body = ChangesView)))]
 #[get("/releases/{releaseId}/changes")]

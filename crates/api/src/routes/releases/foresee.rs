@@ -41,7 +41,7 @@ pub(crate) struct ForeseenView {
     targets: Vec<ForeseenTarget>,
     /// The branch that would be forked, or used.
     branch: String,
-    /// The tag of the first regression round.
+    /// The tag of the first regression cycle.
     rc_tag: String,
     release_tag: String,
     kickoff_at: DateTime<Utc>,

@@ -11,7 +11,7 @@ use delivr_domain::report::Finding;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A planned regression round.
+/// A planned regression cycle.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SlotView {
@@ -44,7 +44,7 @@ pub(crate) fn slots(release: &Release) -> Vec<SlotView> {
     all.into_iter().map(slot).collect()
 }
 
-/// An executed regression round.
+/// An executed regression cycle.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CycleView {
@@ -78,7 +78,7 @@ pub(crate) struct TestsView {
     untested: u32,
 }
 
-/// What test management has told of a round, over all targets; none when it has told nothing.
+/// What test management has told of a cycle, over all targets; none when it has told nothing.
 fn tests(release: &Release, number: u16) -> Option<TestsView> {
     let told = release.board.iter().filter(|task| task.key.cycle == Some(number));
     let told = told.filter_map(|task| match task.finding() {

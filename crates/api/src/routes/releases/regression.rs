@@ -44,7 +44,7 @@ fn slot_of(state: &Aggregate, id: SlotId) -> Option<SlotView> {
         .map(slot)
 }
 
-/// Plans a regression round. One that is due at once may be used up before the answer is read: its cycle tells.
+/// Plans a slot for a regression cycle. One that is due at once may be used up before the answer is read: its cycle tells.
 #[utoipa::path(tag = "Regression", request_body = SlotBody, responses((status = 201, description = "The slot", body = SlotView)))]
 #[post("/releases/{releaseId}/slots")]
 pub(crate) async fn add_slot(cx: Context, body: Body<SlotBody>) -> Answered {
@@ -157,7 +157,7 @@ fn cycle_of(state: &Aggregate, number: u16) -> Option<CycleView> {
         .map(|it| cycle(release, it))
 }
 
-/// Runs a regression round now.
+/// Runs a regression cycle now.
 #[utoipa::path(tag = "Regression", request_body = inline(Option<NothingBody>), responses((status = 201, description = "The cycle", body = CycleView)))]
 #[post("/releases/{releaseId}/cycles")]
 pub(crate) async fn start_cycle(cx: Context, _body: Maybe<NothingBody>) -> Answered {
@@ -183,7 +183,7 @@ pub(crate) async fn read_cycle(cx: Context) -> Answered {
         .ok_or_else(|| Problem::missing("cycle"))
 }
 
-/// Gives up the running round; its runs are cancelled.
+/// Gives up the running cycle; its runs are cancelled.
 #[utoipa::path(tag = "Regression", request_body = ReasonBody, responses((status = 200, description = "The cycle", body = CycleView)))]
 #[post("/releases/{releaseId}/cycles/{cycleId}/abandon")]
 pub(crate) async fn abandon_cycle(cx: Context, body: Body<ReasonBody>) -> Answered {
@@ -198,7 +198,7 @@ pub(crate) async fn abandon_cycle(cx: Context, body: Body<ReasonBody>) -> Answer
     .await
 }
 
-/// How a round went.
+/// How a cycle went.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResultBody {
@@ -254,7 +254,7 @@ fn note(body: &ResultBody) -> Result<String, Problem> {
     Ok(note)
 }
 
-/// Records how a round went; the gate into PRE_RELEASE reads the newest round's verdict.
+/// Records how a cycle went; the gate into PRE_RELEASE reads the newest cycle's verdict.
 #[utoipa::path(tag = "Regression", request_body = ResultBody, responses((status = 200, description = "The cycle", body = CycleView)))]
 #[post("/releases/{releaseId}/cycles/{cycleId}/result")]
 pub(crate) async fn record_result(cx: Context, body: Body<ResultBody>) -> Answered {

@@ -380,7 +380,7 @@ fn sentences(release: &Release, hold: &Hold) -> (String, String) {
         ),
         Hold::AwaitingCycle => (
             hold.sentence(),
-            "a regression round, or a slot for one".to_owned(),
+            "a regression cycle, or a slot for one".to_owned(),
         ),
         Hold::Drift { sentence, .. } => (sentence.clone(), "clear-drift, saying what was done".to_owned()),
         Hold::Quarantine { reason } => (format!("quarantined: {reason}"), "an operator".to_owned()),

@@ -393,7 +393,7 @@ impl Rehearsal {
             Stage::AwaitingPreRelease => self.pass(&release, GatedStage::PreRelease),
             Stage::AwaitingDistribution => self.pass(&release, GatedStage::Distribution),
             Stage::Regression if release.active_cycle().is_none() && release.slots.is_empty() => {
-                let does = "start a regression round, or plan a slot".to_owned();
+                let does = "start a regression cycle, or plan a slot".to_owned();
                 self.person(self.release, does, None, &ask(ReleaseCommand::StartCycle))
             }
             Stage::NotStarted

@@ -38,7 +38,7 @@ words! {
     Attention ("attention") {
         /// Nobody: it goes on by itself.
         Nobody = "NONE",
-        /// A person's decision is waited for: an approval, or a regression round.
+        /// A person's decision is waited for: an approval, or a regression cycle.
         Waiting = "WAITING",
         /// Something failed, or somebody stopped it.
         Stopped = "STOPPED",

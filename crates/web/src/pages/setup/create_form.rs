@@ -110,7 +110,7 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
         Field::new("/kickoffAt", "Kickoff", Kind::Moment).about("Left empty: now."),
         Field::new("/kickoffReminderAt", "Reminder of it", Kind::Moment),
         Field::new("/targetDate", "It shall be out by", Kind::Moment),
-        Field::new("/slots", "Regression rounds", Kind::Lines)
+        Field::new("/slots", "Regression cycles", Kind::Lines)
             .about("One a line, between kickoff and that day. More can be planned later.")
             .like("2026-12-01 10:00"),
     ];

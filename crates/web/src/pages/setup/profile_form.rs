@@ -32,7 +32,7 @@ fn names() -> Section {
         template("branchTemplate", "Release branch", "release/{version}"),
         template(
             "rcTagTemplate",
-            "Tag of a regression round",
+            "Tag of a regression cycle",
             "v{version}-rc.{cycle}",
         ),
         template("releaseTagTemplate", "Tag of the release", "v{version}"),
@@ -42,7 +42,7 @@ fn names() -> Section {
         ),
     ];
     Section::new("Branch and tags", fields).about(
-        "Templates know {service}, {version} and {date}; a round's tag {cycle} too. Left empty, they are as in the examples.",
+        "Templates know {service}, {version} and {date}; a cycle's tag {cycle} too. Left empty, they are as in the examples.",
     )
 }
 
@@ -62,7 +62,7 @@ fn gates() -> Section {
     }
     fields.push(Field::flag(
         "/settings/allowZeroCycles",
-        "Pre-release may start without a regression round",
+        "Pre-release may start without a regression cycle",
     ));
     let origins = ShaOrigin::ALL.iter().map(|it| {
         let label = match it {
@@ -90,11 +90,11 @@ fn work() -> Section {
     let fields = vec![
         Field::flag(
             "/settings/preRegressionBuilds",
-            "Make builds at kickoff, before the first round",
+            "Make builds at kickoff, before the first cycle",
         ),
         Field::flag(
             "/settings/automation",
-            "Run automation in regression rounds, where a pipeline does it",
+            "Run automation in regression cycles, where a pipeline does it",
         ),
         number(
             "/settings/testing/passThreshold",

@@ -67,7 +67,7 @@ const fn about(topic: Topic) -> &'static str {
     match topic {
         Topic::Releases => "a release starts, passes a stage, waits for people, ships",
         Topic::Builds => "builds start, end and fail",
-        Topic::Regression => "regression rounds, their results and their slots",
+        Topic::Regression => "regression cycles, their results and their slots",
         Topic::Critical => "what needs a person now",
     }
 }

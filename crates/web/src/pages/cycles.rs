@@ -1,10 +1,10 @@
-//! Regression rounds as rows: how they went, how many tests passed, how long they took.
+//! Regression cycles as rows: how they went, how many tests passed, how long they took.
 
 use crate::model::{Cycle, Tests};
 use crate::when::span;
 use chrono::{DateTime, Utc};
 
-/// A round.
+/// A cycle.
 #[derive(Debug, Clone)]
 pub(crate) struct CycleRow {
     pub(crate) cycle: Cycle,
@@ -59,7 +59,7 @@ fn tests_row(tests: &Tests) -> TestsRow {
     }
 }
 
-/// What a round comes to, and how good or bad that is.
+/// What a cycle comes to, and how good or bad that is.
 pub(crate) fn outcome(cycle: &Cycle) -> (&'static str, &'static str) {
     match (cycle.status.as_str(), cycle.verdict.as_str()) {
         ("ABANDONED", _) => ("ABANDONED", "plain"),
@@ -70,7 +70,7 @@ pub(crate) fn outcome(cycle: &Cycle) -> (&'static str, &'static str) {
     }
 }
 
-/// The rounds, the newest first.
+/// The cycles, the newest first.
 pub(crate) fn cycle_rows(cycles: &[Cycle], now: DateTime<Utc>) -> Vec<CycleRow> {
     let rows = cycles.iter().rev().map(|cycle| {
         let (word, tone) = outcome(cycle);
