@@ -11,18 +11,21 @@
 #[allow(unreachable_pub, dead_code, reason = "a bench for several tests")]
 mod bench;
 
-use bench::{Bench, Then, begin, now, plan, tenant};
+use bench::{Bench, Then, begin, integration, now, plan, tenant};
 use delivr_app::connections;
 use delivr_app::stored::read_state;
 use delivr_app::usecases::callbacks;
 use delivr_app::usecases::explain::{Reach, dry_run};
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::board::TaskState;
+use delivr_domain::effect::{Effect, Topic};
 use delivr_domain::key::{AggregateKind, TaskKind};
-use delivr_domain::plan::{Plan, Purpose};
+use delivr_domain::plan::{ChatPlan, Plan, Purpose};
 use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Directory as _, Queue as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 const BUILD: TaskKind = TaskKind::TriggerPreRegressionBuilds;
 
@@ -229,6 +232,51 @@ fn what_is_over_is_taken_for_ones_own_by_whoever_may_have_sent_it_and_made_by_wh
     fresh.vendor.0.lock().unwrap().over = true;
     fresh.work();
     assert!(!fresh.vendor.0.lock().unwrap().asked.is_empty());
+}
+
+/// A release that tells of its kickoff in a chat, which nobody did until this much later.
+fn told_late(seconds: u64) -> Bench {
+    let mut plan = plan();
+    plan.pre_regression_builds = false;
+    plan.chat = Some(ChatPlan {
+        integration: integration(Port::Communication),
+        topics: Topic::ALL.iter().copied().collect(),
+    });
+    let bench = Bench::new(plan, connections::cache());
+    bench.tick();
+    bench.clock.advance(Duration::from_secs(seconds));
+    bench.vendor.0.lock().unwrap().forgotten = true;
+    bench
+}
+
+fn posts(bench: &Bench) -> usize {
+    let shelf = bench.vendor.0.lock().unwrap();
+    shelf.asked.iter().filter(|it| it.starts_with("post ")).count()
+}
+
+#[test]
+fn a_message_that_was_never_sent_is_posted_however_long_the_outage_was() {
+    // Nobody worked for hours: the chat's history says nothing so far back, and nothing was sent that it could hold.
+    let bench = told_late(3 * 60 * 60);
+    bench.work();
+    let messages = || {
+        let rows = bench.rows().into_iter();
+        rows.filter(|row| matches!(row.effect, Effect::Message { .. }))
+            .count()
+    };
+    assert!(messages() > 0);
+    assert_eq!(posts(&bench), messages());
+    // What may have been sent is not sent again where the history does not say.
+    let lost = told_late(3 * 60 * 60);
+    lost.vendor.0.lock().unwrap().next.push_back(Then::MadeUnsaid);
+    lost.work();
+    lost.vendor.0.lock().unwrap().made.clear();
+    let before = posts(&lost);
+    for _ in 0..6 {
+        lost.later(600);
+        lost.work();
+    }
+    assert_eq!(posts(&lost), before);
 }
 
 #[test]

@@ -366,7 +366,9 @@ async fn after_conflict(
         },
         Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
         Ok(Lookup::Found(_) | Lookup::Over(_) | Lookup::Unsure) | Err(_) => {
-            close_failure(app, claimed, key, error, integration, false)
+            // A conflict that came after the write leaves something that the look-up may only not show yet.
+            let unknown = error.certainty == delivr_domain::ports::error::Certainty::Unknown;
+            close_failure(app, claimed, key, error, integration, unknown)
         }
     }
 }
@@ -506,6 +508,13 @@ pub(super) async fn message(
                 return posted(found.into_iter().next(), "adopted");
             }
             Ok(Lookup::Found(_) | Lookup::Over(_)) => {}
+            // Nothing was ever sent: what the history does not say is of no account. A worker that was down, or a vendor,
+            // for longer than the history is good for loses no message so.
+            Ok(Lookup::Unsure) if row.unknown_since.is_none() => {
+                if claimed.now >= row.give_up_at {
+                    return given_up("it could not be sent for a day".to_owned());
+                }
+            }
             Ok(Lookup::Unsure) => return message_unsure(claimed.now, since, row.give_up_at),
             Ok(Lookup::Foreign(sentence)) => return given_up(sentence),
             Err(error) => return message_failure(app, claimed, &error, integration, false),
