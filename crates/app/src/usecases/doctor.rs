@@ -3,11 +3,12 @@
 //! What an integration's vendor allows is what its verification found; a pipeline's job is read from its CI system. What
 //! lies in the installation itself (a service, a worker, an address) is looked up here.
 
+mod installation;
+
 use super::integrations::{self, VerifyError};
 use super::pipelines;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
-use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
@@ -21,8 +22,6 @@ use std::collections::BTreeMap;
 
 /// Vendors asked at the same time: enough to be quick, few enough to be no burden.
 const AT_ONCE: usize = 4;
-/// A worker that was not seen for so long does not work.
-const WORKER_SEEN: TimeDelta = TimeDelta::seconds(60);
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,42 +282,6 @@ fn gaps(integrations: &[Integration], pipelines: &[Pipeline], services: &[Servic
     found
 }
 
-async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
-    let now = app.store.now().await?;
-    let seen = app
-        .store
-        .last_beat()
-        .await?
-        .is_some_and(|at| now - at <= WORKER_SEEN);
-    let reached = app.connections.reached_at().is_some();
-    let finding = |name: &str, what: &str, why, good: bool, bad: Outcome, advice: &str| Finding {
-        about: About::Installation,
-        name: name.to_owned(),
-        what: what.to_owned(),
-        why,
-        outcome: if good { Outcome::Ok } else { bad },
-        advice: (!good).then(|| advice.to_owned()),
-    };
-    Ok(vec![
-        finding(
-            "Worker",
-            "is alive",
-            "Workers do what a release asks of vendors.",
-            seen,
-            Outcome::Missing,
-            "start `delivr-worker`, or `delivr-api` with the worker it carries",
-        ),
-        finding(
-            "Public address",
-            "vendors can reach this installation",
-            "Webhooks and callbacks tell at once what polling finds later.",
-            reached,
-            Outcome::Degraded,
-            "set DELIVR_PUBLIC_URL; without it vendors are polled",
-        ),
-    ])
-}
-
 /// What is known without asking anybody.
 ///
 /// # Errors
@@ -368,7 +331,7 @@ async fn together(
         }
     }
     all.extend(of_pipelines);
-    all.extend(installation(app).await?);
+    all.extend(installation::findings(app).await?);
     Ok(all)
 }
 
