@@ -120,9 +120,11 @@ impl Writes<StoreWrite> for App {
         match write {
             StoreWrite::EnsureVersion { version, .. }
             | StoreWrite::AttachBuild { version }
-            | StoreWrite::SetNotes { version }
             | StoreWrite::EnablePhasedRelease { version } => {
                 Ok(Lookup::Found(self.bundle(version).await?.into_iter().collect()))
+            }
+            StoreWrite::SetNotes { version } => {
+                Ok(Lookup::Found(self.noted(version).await?.into_iter().collect()))
             }
             StoreWrite::Submit {
                 version, exposure, ..

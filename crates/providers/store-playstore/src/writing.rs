@@ -104,6 +104,8 @@ pub(crate) enum Read<'a> {
     /// What a build is found by.
     Uploads,
     Languages,
+    /// What notes are tried on.
+    BundlesAndLanguages,
 }
 
 /// What was read.
@@ -155,8 +157,26 @@ impl App {
     pub(crate) async fn bundle(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
         let code = code_of(version)?;
         let seen = self.read("find_bundle", Taking::WhenFree, &Read::Bundles).await?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    /// Notes are there when the bundle is, and when Play would take them with it: refused here, they are refused before
+    /// anybody hands the version in.
+    pub(crate) async fn noted(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
+        if !notes::any(version) {
+            return self.bundle(version).await;
+        }
+        let code = code_of(version)?;
+        notes::check(version)?;
+        let seen = self.read("find_notes", Taking::WhenFree, &Read::BundlesAndLanguages);
+        let seen = seen.await?;
+        notes::of(version, &seen.languages)?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    fn bundle_of(&self, code: i64, seen: &Seen) -> Option<Reference> {
         let there = seen.bundles.contains(&code);
-        Ok(there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package)))
+        there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package))
     }
 
     /// What stands there already. Where nothing does, the edit waits for the write.
@@ -313,6 +333,10 @@ async fn look(edit: &Edit<'_>, what: &Read<'_>) -> Result<Seen, ProviderError> {
             seen.bundles = edit.bundles().await?;
         }
         Read::Languages => seen.languages = edit.languages().await?,
+        Read::BundlesAndLanguages => {
+            seen.bundles = edit.bundles().await?;
+            seen.languages = edit.languages().await?;
+        }
     }
     Ok(seen)
 }

@@ -108,6 +108,34 @@ async fn a_language_that_the_app_does_not_have_is_named_before_anything_is_put()
 }
 
 #[tokio::test]
+async fn what_would_be_refused_is_found_while_the_version_is_prepared() {
+    let play = Play::start().await;
+    let store = play.process();
+    let notes = |code: i64, texts_of: &[(&str, &str)]| StoreWrite::SetNotes {
+        version: StoreVersion {
+            notes: texts(texts_of),
+            ..version(code)
+        },
+    };
+    let error = perform(&store, &notes(101, &[("default", "D"), ("it-IT", "I")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ProviderErrorKind::Invalid);
+    assert!(error.sentence.contains("the notes in it-IT"), "{error}");
+    perform(&store, &notes(101, &[("default", "D"), ("ja", "J")]))
+        .await
+        .unwrap();
+    perform(&store, &notes(101, &[])).await.unwrap();
+    // Notes of a bundle that is not there are none.
+    let error = perform(&store, &notes(555, &[("default", "D")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ProviderErrorKind::Precondition);
+    assert_eq!(play.bench.effects("commit"), 0);
+    play.assert_no_open_edit();
+}
+
+#[tokio::test]
 async fn what_google_refuses_at_the_commit_is_told_too() {
     // Somebody takes the language out between the read and the commit.
     let play = Play::start().await;
