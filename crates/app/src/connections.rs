@@ -1,6 +1,7 @@
 //! Open vendor connections, made from stored integrations and kept until the integration changes.
 
 use crate::health::Gathered;
+use crate::usecases::store_languages::KeptLanguages;
 use crate::vault::{Vault, VaultError};
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
@@ -35,6 +36,7 @@ pub struct Connections {
     open: Mutex<BTreeMap<IntegrationId, (u64, Connection)>>,
     reached_at: Option<Url>,
     health: Arc<Gathered>,
+    languages: KeptLanguages,
 }
 
 impl Connections {
@@ -104,6 +106,11 @@ impl Connections {
     #[must_use]
     pub const fn health(&self) -> &Arc<Gathered> {
         &self.health
+    }
+
+    /// What this process knows of the languages of apps in their stores.
+    pub(crate) const fn languages(&self) -> &KeptLanguages {
+        &self.languages
     }
 
     /// The address under which vendors reach this installation, if it was set.
