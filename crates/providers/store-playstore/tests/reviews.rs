@@ -134,3 +134,51 @@ async fn one_that_is_in_review_or_out_is_not_superseded() {
         play.advance(json!({"action": "approve"}));
     }
 }
+
+#[tokio::test]
+async fn one_that_the_list_does_not_hold_yet_is_not_taken_for_published() {
+    let play = Play::start().await;
+    let store = play.process();
+    perform(&store, &submit(101, 500)).await.unwrap();
+    play.advance(json!({"action": "without_newest", "on": true}));
+    let state = store.review_state(&version(101)).await.unwrap();
+    assert_eq!(
+        (state.word, state.store_word.as_str()),
+        (ReviewWord::Unknown, "NOT_LISTED")
+    );
+    let released = StoreWrite::ReleaseToUsers {
+        version: version(101),
+    };
+    let looked = store.find(&key(8), &released).await.unwrap();
+    assert_eq!(looked, Lookup::Found(Vec::new()), "it is not out for all we know");
+    play.advance(json!({"action": "without_newest", "on": false}));
+    let state = store.review_state(&version(101)).await.unwrap();
+    assert_eq!(state.word, ReviewWord::InReview);
+    play.assert_no_open_edit();
+}
+
+#[tokio::test]
+async fn only_what_is_surely_not_in_review_counts_as_withdrawn() {
+    let play = Play::start().await;
+    let store = play.process();
+    let withdraw = StoreWrite::Withdraw {
+        version: version(101),
+    };
+    // Never handed in: it is not on the track.
+    let looked = store.find(&key(8), &withdraw).await.unwrap();
+    assert!(
+        matches!(&looked, Lookup::Found(found) if found.len() == 1),
+        "{looked:?}"
+    );
+    perform(&store, &submit(101, 500)).await.unwrap();
+    for lag in [
+        json!({"action": "lifecycle_word", "word": "WITH_THE_REVIEWERS"}),
+        json!({"action": "lifecycle_word", "word": ""}),
+        json!({"action": "without_newest", "on": true}),
+    ] {
+        play.advance(lag.clone());
+        let refused = store.find(&key(8), &withdraw).await.unwrap_err();
+        assert_eq!(refused.kind, ProviderErrorKind::Unsupported, "{lag}");
+        assert!(refused.sentence.contains("Publishing overview"), "{refused}");
+    }
+}
