@@ -22,6 +22,7 @@ use delivr_domain::key::{AggregateKind, TaskKind};
 use delivr_domain::plan::{Plan, Purpose};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Directory as _, Queue as _};
+use delivr_domain::report::Outcome;
 use std::sync::Arc;
 
 const BUILD: TaskKind = TaskKind::TriggerPreRegressionBuilds;
@@ -229,6 +230,46 @@ fn what_is_over_is_taken_for_ones_own_by_whoever_may_have_sent_it_and_made_by_wh
     fresh.vendor.0.lock().unwrap().over = true;
     fresh.work();
     assert!(!fresh.vendor.0.lock().unwrap().asked.is_empty());
+}
+
+#[test]
+fn where_a_second_time_would_undo_the_work_of_others_a_person_is_asked_in_doubt() {
+    let bench = |then: Then| {
+        let mut plan = plan();
+        plan.pre_regression_builds = false;
+        let bench = Bench::new(plan, connections::cache());
+        {
+            let mut shelf = bench.vendor.0.lock().unwrap();
+            shelf.careful = true;
+            shelf.next.push_back(then);
+        }
+        bench.work();
+        bench
+    };
+    let lost = bench(Then::MadeUnsaid);
+    assert!(lost.write_of(TICKET).unknown_since.is_some());
+    let asked = lost.vendor.0.lock().unwrap().asked.len();
+    // Others have worked on: its state no longer says that it was done.
+    lost.vendor.0.lock().unwrap().blind = true;
+    lost.later(60);
+    lost.work();
+    let task = lost.task(TICKET);
+    let state = lost.state();
+    let TaskState::Failed { cause, outcome } = &state.board.find(&task).unwrap().state else {
+        panic!("a person is to look: {:?}", state.board.find(&task));
+    };
+    assert_eq!((cause.code.as_str(), *outcome), ("unsure", Outcome::Unknown));
+    assert_eq!(
+        lost.vendor.0.lock().unwrap().asked.len(),
+        asked,
+        "nothing is sent again"
+    );
+    // Where it still says so, it is taken for done.
+    let there = bench(Then::MadeUnsaid);
+    there.later(60);
+    there.work();
+    let task = there.task(TICKET);
+    assert!(there.state().board.find(&task).unwrap().state.settled());
 }
 
 #[test]

@@ -106,6 +106,8 @@ pub struct Shelf {
     pub blind: bool,
     /// One that is over stands under every name; nobody says whose it was.
     pub over: bool,
+    /// What is done is known by a state that others change: in doubt a person is asked.
+    pub careful: bool,
     /// Calls take their time: each gives way once.
     pub slow: bool,
     /// Calls under way, now and at most.
@@ -186,6 +188,9 @@ macro_rules! writes {
         #[async_trait]
         impl Writes<$of> for Vendor {
             fn declared(&self, _operation: OperationKind) -> Declared {
+                if self.0.lock().unwrap().careful {
+                    return Declared::new(Recognition::ByState).asking_in_doubt();
+                }
                 MARK
             }
             async fn find(&self, key: &EffectKey, _write: &$of) -> Result<Lookup, ProviderError> {
