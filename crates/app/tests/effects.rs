@@ -27,6 +27,7 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Directory as _, Queue as _, VerificationStatus};
 use delivr_domain::release::hold::holds;
+use delivr_domain::report::Outcome;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -329,6 +330,46 @@ fn a_message_that_was_never_sent_is_posted_however_long_the_outage_was() {
         lost.work();
     }
     assert_eq!(posts(&lost), before);
+}
+
+#[test]
+fn where_a_second_time_would_undo_the_work_of_others_a_person_is_asked_in_doubt() {
+    let bench = |then: Then| {
+        let mut plan = plan();
+        plan.pre_regression_builds = false;
+        let bench = Bench::new(plan, connections::cache());
+        {
+            let mut shelf = bench.vendor.0.lock().unwrap();
+            shelf.careful = true;
+            shelf.next.push_back(then);
+        }
+        bench.work();
+        bench
+    };
+    let lost = bench(Then::MadeUnsaid);
+    assert!(lost.write_of(TICKET).unknown_since.is_some());
+    let asked = lost.vendor.0.lock().unwrap().asked.len();
+    // Others have worked on: its state no longer says that it was done.
+    lost.vendor.0.lock().unwrap().blind = true;
+    lost.later(60);
+    lost.work();
+    let task = lost.task(TICKET);
+    let state = lost.state();
+    let TaskState::Failed { cause, outcome } = &state.board.find(&task).unwrap().state else {
+        panic!("a person is to look: {:?}", state.board.find(&task));
+    };
+    assert_eq!((cause.code.as_str(), *outcome), ("unsure", Outcome::Unknown));
+    assert_eq!(
+        lost.vendor.0.lock().unwrap().asked.len(),
+        asked,
+        "nothing is sent again"
+    );
+    // Where it still says so, it is taken for done.
+    let there = bench(Then::MadeUnsaid);
+    there.later(60);
+    there.work();
+    let task = there.task(TICKET);
+    assert!(there.state().board.find(&task).unwrap().state.settled());
 }
 
 #[test]

@@ -13,11 +13,11 @@ mod common;
 
 use common::shop::{Shop, complete, halt, raise};
 use common::{World, draft, plan, run_row, start};
-use delivr_domain::aggregate::Input;
+use delivr_domain::aggregate::{Aggregate, Input};
 use delivr_domain::board::TaskState;
 use delivr_domain::effect::{Effect, ReleaseTiming, Topic, Watched};
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::key::{TargetKey, TaskKey, TaskKind};
+use delivr_domain::key::{EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{BuildMode, ChatPlan, GatedStage, Plan, SubmitMode};
 use delivr_domain::release::Command;
 use delivr_domain::release::remind;
@@ -26,6 +26,7 @@ use delivr_domain::report::{
     Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, RunProduct, Sighting,
 };
 use delivr_domain::rollout::Status;
+use delivr_domain::submission::Submission;
 use delivr_domain::time::{Span, Timestamp};
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
@@ -241,6 +242,54 @@ const fn review(effect: &Effect) -> bool {
 }
 
 #[test]
+fn an_end_of_before_the_hand_in_does_not_end_the_new_submission() {
+    let handed_in = || {
+        let mut world = World::of(draft(loud(plan(&[ANDROID]))));
+        while !world.live.values().any(review) {
+            let until = world.now + Span::minutes(1);
+            pass(&mut world, review, until);
+        }
+        let watch = world.live.values().find(|it| review(it)).unwrap();
+        let key = *watch.key().unwrap();
+        (world, key)
+    };
+    fn submission(world: &World) -> &Submission {
+        let mut all = world.aggregates.values();
+        all.find_map(|it| match it {
+            Aggregate::Submission(it) => Some(it.as_ref()),
+            Aggregate::Release(_) | Aggregate::Rollout(_) => None,
+        })
+        .unwrap()
+    }
+    let look = |world: &mut World, key: EffectKey, word: ReviewWord| {
+        let state = ReviewState {
+            word,
+            store_word: word.word().to_owned(),
+            explanation: None,
+        };
+        let sighting = Sighting::Review { state };
+        world.input(key.owner, Input::Report(&Report::Seen { key, sighting }), None);
+        submission(world).status
+    };
+    let (rejected, submitted) = (ReviewWord::Rejected, ReviewWord::Submitted);
+    for end in [rejected, ReviewWord::Cancelled] {
+        let (mut world, key) = handed_in();
+        let task = submission(&world).board.find(&key.task).unwrap();
+        let begun = task.started_at.unwrap();
+        world.now = begun + Span::seconds(119);
+        assert_eq!(look(&mut world, key, end), submitted, "the store's read lags");
+        assert!(world.live.values().any(review), "it is looked at again");
+        world.now = begun + Span::seconds(120);
+        assert_eq!(look(&mut world, key, end), end, "no read lags as long as that");
+        // Once the store has shown the new hand-in, its end is this one's, however soon it comes.
+        let (mut world, key) = handed_in();
+        assert_eq!(look(&mut world, key, end), submitted);
+        assert_eq!(look(&mut world, key, submitted), submitted);
+        assert_eq!(look(&mut world, key, end), end);
+    }
+}
+
+#[test]
 fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
     let (rejected, approved) = (ReviewWord::Rejected, ReviewWord::Approved);
     for (submit, timing, seen, says) in [
@@ -277,6 +326,7 @@ fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
                 explanation: None,
             };
             let sighting = Sighting::Review { state };
+            world.now += Span::minutes(2);
             world.input(key.owner, Input::Report(&Report::Seen { key, sighting }), None);
         }
         let told = pass(&mut world, review, start() + Span::days(5));

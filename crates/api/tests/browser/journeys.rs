@@ -199,6 +199,7 @@ async fn rejected_and_resubmitted(script: Script) {
     journey
         .house
         .vendor(&json!({"vendor": "appstore", "action": "start_review"}));
+    journey.says(&browser, &release, "IN_REVIEW").await;
     let no = json!({"vendor": "appstore", "action": "reject", "state": "METADATA_REJECTED"});
     journey.house.vendor(&no);
     journey.says(&browser, &release, "METADATA_REJECTED").await;

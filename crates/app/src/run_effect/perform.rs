@@ -18,7 +18,7 @@ use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::exchange::Ear;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
-use delivr_domain::ports::vendor::{ChatMessage, Declared, Lookup, Recognition};
+use delivr_domain::ports::vendor::{ChatMessage, Declared, InDoubt, Lookup, Recognition};
 use delivr_domain::report::{Cause, Class, Outcome, Performed, Report};
 use delivr_domain::time::{Span, Timestamp};
 use std::time::Duration;
@@ -301,6 +301,15 @@ async fn absent(
         } else {
             report(key, Performed::Parked, RowEnd::Parked, "parked")
         };
+    }
+    if write.declared.in_doubt == InDoubt::AskAPerson && claimed.row.unknown_since.is_some() {
+        let sentence = "an earlier send may have arrived, and others may have worked on it since; a second one would undo \
+                        their work: look at the vendor, then complete, skip or force it";
+        return failed(
+            key,
+            Cause::new("unsure", sentence, Class::NeedsHuman),
+            Outcome::Unknown,
+        );
     }
     let Some(claim) = &claimed.claim else {
         return Ended::new(Verdict::End(RowEnd::Dead), "unclaimed");

@@ -109,6 +109,8 @@ pub struct Shelf {
     pub over: bool,
     /// The chat's history is too short to say that something is not in it.
     pub forgotten: bool,
+    /// What is done is known by a state that others change: in doubt a person is asked.
+    pub careful: bool,
     /// Calls take their time: each gives way once.
     pub slow: bool,
     /// Calls under way, now and at most.
@@ -192,6 +194,9 @@ macro_rules! writes {
         #[async_trait]
         impl Writes<$of> for Vendor {
             fn declared(&self, _operation: OperationKind) -> Declared {
+                if self.0.lock().unwrap().careful {
+                    return Declared::new(Recognition::ByState).asking_in_doubt();
+                }
                 MARK
             }
             async fn find(&self, key: &EffectKey, _write: &$of) -> Result<Lookup, ProviderError> {

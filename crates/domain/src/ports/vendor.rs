@@ -33,6 +33,16 @@ pub enum Recognition {
     None,
 }
 
+/// What follows when a send may have arrived, and the look-up finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It did not arrive: it is sent again.
+    SendAgain,
+    /// It did not arrive, or others have undone since what it did, and a second time would undo their work: a person
+    /// looks. Of [`Recognition::ByState`] alone.
+    AskAPerson,
+}
+
 /// What an adapter declares per operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
@@ -40,15 +50,26 @@ pub struct Declared {
     pub recognition: Recognition,
     /// Longest time between our giving up a send and its effect at the vendor.
     pub delivery_bound: Duration,
+    /// What follows when a send may have arrived, and nothing is found.
+    pub in_doubt: InDoubt,
 }
 
 impl Declared {
-    /// The declaration with the default delivery bound of 10 s.
+    /// The declaration with the default delivery bound of 10 s, of what is sent again in doubt.
     #[must_use]
     pub const fn new(recognition: Recognition) -> Self {
         Self {
             recognition,
             delivery_bound: Duration::from_secs(10),
+            in_doubt: InDoubt::SendAgain,
+        }
+    }
+    /// The same, of what a second time would do harm.
+    #[must_use]
+    pub const fn asking_in_doubt(self) -> Self {
+        Self {
+            in_doubt: InDoubt::AskAPerson,
+            ..self
         }
     }
 }

@@ -61,6 +61,17 @@ pub(crate) struct Lifecycle {
     pub(crate) codes: Vec<i64>,
 }
 
+/// What the list of lifecycles says of a version code.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// This word.
+    Word(String),
+    /// Nothing (yet): others are listed, or none.
+    Unlisted,
+    /// The API has no such list.
+    NoList,
+}
+
 #[derive(Debug, Deserialize)]
 struct Bundles {
     #[serde(default)]
@@ -285,16 +296,18 @@ impl Client {
         Ok(Some(releases.collect()))
     }
 
-    /// The lifecycle word of a version code on a track; none where the API does not tell it.
+    /// The lifecycle of a version code on a track.
     pub(crate) async fn lifecycle(
         &self,
         operation: &'static str,
         track: &str,
         code: i64,
-    ) -> Result<Option<String>, ProviderError> {
-        let all = self.lifecycles(operation, track).await?.unwrap_or_default();
+    ) -> Result<Told, ProviderError> {
+        let Some(all) = self.lifecycles(operation, track).await? else {
+            return Ok(Told::NoList);
+        };
         let ours = all.into_iter().find(|it| it.codes.contains(&code));
-        Ok(ours.map(|it| it.word))
+        Ok(ours.map_or(Told::Unlisted, |it| Told::Word(it.word)))
     }
 }
 

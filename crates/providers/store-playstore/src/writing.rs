@@ -65,7 +65,13 @@ impl Ask<'_> {
         matches!(self, Self::Change(_, RolloutChange::Halt))
     }
     /// What the track says about it; a submission takes these notes along.
-    fn state(&self, app: &App, releases: &[Release], notes: &[Note]) -> Result<State, ProviderError> {
+    fn state(
+        &self,
+        app: &App,
+        releases: &[Release],
+        refused: &[i64],
+        notes: &[Note],
+    ) -> Result<State, ProviderError> {
         let code = self.code()?;
         Ok(match self {
             Self::Submit(_, bps) => {
@@ -74,6 +80,7 @@ impl Ask<'_> {
                     bps: *bps,
                     notes,
                     settings: &app.settings,
+                    refused,
                 };
                 track::submit(releases, &wanted)
             }
@@ -179,6 +186,29 @@ impl App {
         there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package))
     }
 
+    /// Version codes whose review refused them, where a write has to know: the track alone does not tell them from those
+    /// that are out.
+    async fn refused(&self, ask: &Ask<'_>) -> Result<Vec<i64>, ProviderError> {
+        match ask {
+            Ask::Submit(..) => {
+                let client = &self.desk.client;
+                let all = client.lifecycles(ask.operation(), &self.track).await?;
+                let all = all.unwrap_or_default().into_iter();
+                let refused = all.filter(|it| review::review(&it.word).word == ReviewWord::Rejected);
+                Ok(refused.flat_map(|it| it.codes).collect())
+            }
+            Ask::Change(..) => Ok(Vec::new()),
+        }
+    }
+
+    /// Releases of the track in the edit, and what is made of them. The review is read while the edit is open: a commit of
+    /// somebody else after that ends it, so that what was read is what is committed on.
+    async fn compared(&self, ask: &Ask<'_>, edit: &Edit<'_>) -> Result<(State, Vec<Release>), ProviderError> {
+        let releases = edit.track(&self.track).await?;
+        let refused = self.refused(ask).await?;
+        Ok((ask.state(self, &releases, &refused, &[])?, releases))
+    }
+
     /// What stands there already. Where nothing does, the edit waits for the write.
     pub(crate) async fn look(&self, ask: &Ask<'_>) -> Result<Lookup, ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
@@ -186,14 +216,14 @@ impl App {
         let mut times = 0;
         loop {
             let edit = self.desk.open(operation, ask.taking(), false).await?;
-            let state = match edit.track(&self.track).await {
-                Ok(releases) => ask.state(self, &releases, &[]).map(|state| (state, releases)),
-                Err(failed) => Err(failed),
-            };
-            match state {
+            match self.compared(ask, &edit).await {
                 Ok((State::Open(_), _)) => {
                     edit.park().await;
                     return Ok(Lookup::Found(Vec::new()));
+                }
+                Ok((State::Refused(_), releases)) => {
+                    edit.park().await;
+                    return Ok(Lookup::Over(self.reference(&releases, code)));
                 }
                 Ok((State::Done, releases)) => {
                     edit.leave(false).await;
@@ -258,18 +288,19 @@ impl App {
     ) -> Result<(Reference, bool), ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
         let before = edit.track(&self.track).await?;
-        let mut state = ask.state(self, &before, &[])?;
+        let refused = self.refused(ask).await?;
+        let mut state = ask.state(self, &before, &refused, &[])?;
         // What stands there already needs no notes, and no read more for them.
         if matches!(state, State::Open(_)) {
             let notes = ask.notes(edit).await?;
-            state = ask.state(self, &before, &notes)?;
+            state = ask.state(self, &before, &refused, &notes)?;
         }
         let releases = match state {
             State::Done => return Ok((self.reference(&before, code), false)),
             State::Foreign(sentence) => {
                 return Err(error(operation, ProviderErrorKind::Conflict, sentence));
             }
-            State::Open(releases) => releases,
+            State::Open(releases) | State::Refused(releases) => releases,
         };
         edit.put(&self.track, &releases).await?;
         // Trying has no parameter about the review, and would be refused where a person must send the changes.

@@ -206,7 +206,7 @@ impl Jenkins {
         };
         match (call.method.as_str(), rest.as_slice()) {
             ("GET", ["api", "json"]) => {
-                let all = call.query("tree").is_some_and(|tree| tree.contains("allBuilds"));
+                let all = call.query("tree").and_then(views::range_of_all);
                 let queued = self
                     .queue
                     .iter()

@@ -126,6 +126,14 @@ pub(crate) fn perform(
             store.without_lifecycle = on;
             Ok(json!({"without": on}))
         }
+        "without_newest" => {
+            store.without_newest = on;
+            Ok(json!({"without": on}))
+        }
+        "lifecycle_word" => {
+            store.lifecycle_word = text("word").map(str::to_owned);
+            Ok(json!({"word": store.lifecycle_word}))
+        }
         "show_track" => {
             let app = store.apps.get(package.unwrap_or("com.example.shop"));
             let releases = app.map(|app| app.releases(text("track").unwrap_or("production")));

@@ -146,16 +146,11 @@ fn commit_track(
             _ if unsent => "NOT_SENT_FOR_REVIEW",
             _ => "IN_REVIEW",
         };
-        if before.is_none_or(|one| one.release != release) {
+        // One that was refused is handed in anew, even as it was.
+        let stood = before.filter(|one| one.life != "NOT_APPROVED");
+        if stood.is_none_or(|one| one.release != release) {
             changed = true;
-            write_change(
-                ctx,
-                package,
-                track,
-                before.map(|one| &one.release),
-                &release,
-                life,
-            );
+            write_change(ctx, package, track, stood.map(|one| &one.release), &release, life);
         }
         committed.push(Committed {
             release,

@@ -263,13 +263,16 @@ impl PlayStore {
         if self.without_lifecycle {
             return Err(not_found("notFound", "Requested entity was not found."));
         }
+        let (without_newest, word) = (self.without_newest, self.lifecycle_word.clone());
         let track_releases = self
             .apps
             .get_mut(package)
             .and_then(|app| app.tracks.get_mut(track));
         let releases = track_releases.ok_or_else(|| no_track(track))?;
+        let newest = releases.iter().map(|one| one.release.highest()).max();
         let views: Vec<Value> = releases
             .iter_mut()
+            .filter(|one| !(without_newest && Some(one.release.highest()) == newest))
             .take(20)
             .map(|one| {
                 one.step.read();
@@ -284,7 +287,8 @@ impl PlayStore {
                 let codes = || one.release.version_codes.join(", ");
                 let name = one.release.name.clone().unwrap_or_else(codes);
                 json!({"releaseName": name, "track": track, "activeArtifacts": artifacts,
-                       "releaseLifecycleState": format!("RELEASE_LIFECYCLE_STATE_{}", one.life)})
+                       "releaseLifecycleState":
+                           format!("RELEASE_LIFECYCLE_STATE_{}", word.as_deref().unwrap_or(one.life))})
             })
             .collect();
         Ok(Answer::json(200, &json!({"releases": views})))

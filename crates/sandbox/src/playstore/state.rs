@@ -199,6 +199,10 @@ pub(crate) struct PlayStore {
     pub(crate) latest_edit: Option<(String, i64)>,
     /// The list of releases with the state of their review does not exist.
     pub(crate) without_lifecycle: bool,
+    /// That list lags: it does not hold the newest release of a track.
+    pub(crate) without_newest: bool,
+    /// Lifecycle word given for every release in place of its own.
+    pub(crate) lifecycle_word: Option<String>,
     /// What other people do in the Console, just before a call of the operation.
     pub(crate) meanwhile: Vec<(String, Value)>,
     /// How calls of an operation are refused next.
@@ -263,6 +267,8 @@ impl PlayStore {
             same_edit_ms: -1,
             latest_edit: None,
             without_lifecycle: false,
+            without_newest: false,
+            lifecycle_word: None,
             meanwhile: Vec::new(),
             refusals: Vec::new(),
         }

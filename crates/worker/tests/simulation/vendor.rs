@@ -105,8 +105,8 @@ impl Vendor {
             None => Recognition::ByState,
         };
         Declared {
-            recognition,
             delivery_bound: if hasty { Duration::ZERO } else { DELIVERY_BOUND },
+            ..Declared::new(recognition)
         }
     }
 
