@@ -2,6 +2,7 @@
 
 use crate::api::Reply;
 use crate::assets;
+use crate::bidi::contained;
 use crate::model::Problem;
 use crate::shown::{brief, face, initials, known, person, short, told, tone, words};
 use crate::when::{Instant, When};
@@ -159,7 +160,7 @@ pub(crate) fn respond(status: StatusCode) -> HttpResponseBuilder {
 /// A page from its template.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
     match template.render() {
-        Ok(text) => respond(status).body(text),
+        Ok(text) => respond(status).body(contained(text)),
         Err(error) => {
             tracing::error!(%error, "a page could not be written");
             respond(StatusCode::INTERNAL_SERVER_ERROR)
