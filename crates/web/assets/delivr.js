@@ -195,4 +195,4 @@ age();
 setInterval(age, 15000);
 const stream = document.querySelector("[data-stream]");
 if (stream) follow(stream);
-else if (regions().length) setInterval(() => document.hidden || refresh(), 30000);
+else if (document.querySelector("main [data-live][id]")) setInterval(() => document.hidden || refresh(), 30000);

@@ -4,6 +4,7 @@ use crate::api::Reply;
 use crate::assets;
 use crate::bidi::contained;
 use crate::model::Problem;
+use crate::setup::Stopped;
 use crate::shown::{brief, face, initials, known, person, short, told, tone, words};
 use crate::when::{Instant, When};
 use actix_web::http::StatusCode;
@@ -65,6 +66,8 @@ pub(crate) struct Frame {
     pub(crate) done: Option<&'static str>,
     /// What the whole installation suffers from.
     pub(crate) warnings: Vec<String>,
+    /// What stops the line of the visitor's organisation.
+    pub(crate) stops: Vec<Stopped>,
     /// Whether this is practice: every page says so.
     pub(crate) practice: bool,
     pub(crate) now: DateTime<Utc>,
@@ -81,6 +84,7 @@ impl Frame {
             who: None,
             done: None,
             warnings: Vec::new(),
+            stops: Vec::new(),
             practice: false,
             now,
         }

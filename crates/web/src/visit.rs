@@ -4,6 +4,7 @@ use crate::api::{Api, Call, Encryption, Refusal, Reply};
 use crate::form::{Form, comes_from_elsewhere, masked};
 use crate::frame::{Frame, Theme, Visitor, go, refused};
 use crate::session::Session;
+use crate::setup::{Line, Stopped};
 use crate::shown::done;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
@@ -129,6 +130,8 @@ pub(crate) struct Visit {
     pub(crate) api: Rc<dyn Api>,
     pub(crate) who: Principal,
     pub(crate) session: Session,
+    /// What stops the line, which every page says.
+    stops: Vec<Stopped>,
     pub(crate) request: HttpRequest,
 }
 
@@ -183,10 +186,14 @@ async fn visit(request: HttpRequest) -> Result<Visit, Stop> {
     if let Err(Refusal(reply)) = api.admit(&who) {
         return Err(refusal(&request, reply));
     }
+    // Where that cannot be read, the page itself says what is broken.
+    let line = api.call(&who, Call::get("/line/stop")).await;
+    let stops = line.read::<Line>().map_or_else(|_| Vec::new(), |line| line.stops);
     Ok(Visit {
         api,
         who,
         session,
+        stops,
         request,
     })
 }
@@ -197,6 +204,7 @@ impl Visit {
         let mut frame = Frame::bare(theme(&self.request), self.api.app().clock.now());
         frame.nav = nav;
         frame.practice = self.api.practice().is_some();
+        frame.stops.clone_from(&self.stops);
         frame.done = self.query().get("done").and_then(done);
         frame.who = Some(Visitor {
             actor: self.who.actor().to_owned(),

@@ -46,6 +46,29 @@ async fn a_release_is_paused_explained_resumed_and_archived() {
         now["holds"][0]["by"], "member@example.org",
         "the person behind the session did it"
     );
+    // What is held back says so before it is asked for, and the way out of it does not.
+    let preview = browser.page(&format!("/releases/{key}/do/start")).await;
+    for said in [
+        "Paused by Member: a &#60;holiday&#62;",
+        "is sent only after it is lifted",
+        "Any member can resume it.",
+    ] {
+        assert!(preview.contains(said), "{said}: {preview}");
+    }
+    let preview = browser.page(&format!("/releases/{key}/do/resume")).await;
+    assert!(!preview.contains("is sent only after it is lifted"), "{preview}");
+    let stop = json!({"stopped": true, "reason": "a fire"});
+    world.api.post("/line/stop", &stop).await.is(200);
+    let preview = browser.page(&format!("/releases/{key}/do/start")).await;
+    assert!(
+        preview.contains("what would be sent waits until it goes on"),
+        "{preview}"
+    );
+    world
+        .api
+        .post("/line/stop", &json!({"stopped": false}))
+        .await
+        .is(200);
     let page = done(&browser, key, "resume", "", "").await;
     assert!(page.contains("The release goes on."));
     // The preview says what it would do, and does not do it.

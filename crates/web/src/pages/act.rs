@@ -1,8 +1,9 @@
 //! Doing something: what it would do is shown first, then it is done.
 
+use super::controls::lifted;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
-use crate::model::{Explanation, Problem};
+use crate::model::{Explanation, Hold, Problem, Release};
 use crate::shown::words;
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
@@ -24,6 +25,8 @@ struct Page<'a> {
     /// Nothing stops it, as far as can be said before it is written.
     open: bool,
     fields: Fields,
+    /// What keeps the release from sending, for as long as it stands.
+    holds: Vec<(Hold, String)>,
 }
 
 /// What was filled in so far.
@@ -108,6 +111,32 @@ fn about(verb: &Verb, of: &str) -> String {
     }
 }
 
+/// What was put upon the release by somebody and would keep back what the verb sends: not what the verb itself puts or
+/// lifts, and nothing for what is never kept back.
+fn standing(verb: &Verb, holds: Vec<Hold>) -> Vec<(Hold, String)> {
+    let own: &[&str] = match verb.word {
+        "resume" => &["USER_PAUSED"],
+        "unblock" => &["BLOCKED"],
+        "clear-drift" => &["DRIFT"],
+        "pause" | "block" | "archive" | "close-rolled-back" | "abandon" | "reject" | "pause-rollout"
+        | "halt" => {
+            return Vec::new();
+        }
+        _ => &[],
+    };
+    let kept = holds.into_iter().filter(|it| {
+        matches!(
+            it.hold.as_str(),
+            "USER_PAUSED" | "BLOCKED" | "DRIFT" | "QUARANTINE"
+        ) && !own.contains(&it.hold.as_str())
+    });
+    kept.map(|it| {
+        let how = lifted(&it);
+        (it, how)
+    })
+    .collect()
+}
+
 /// The page that shows what it would do, and asks.
 pub(super) async fn ask(visit: Visit) -> Paged {
     let key = visit.segment("key")?;
@@ -128,7 +157,13 @@ pub(super) async fn ask(visit: Visit) -> Paged {
         let problem = said.problem.clone().map(Problem::from_value);
         (Some(said), problem, open)
     };
+    let holds = match visit.look::<Release>(format!("/releases/{key}")).await {
+        Ok(release) => standing(verb, release.holds),
+        // The preview is of more worth than what stands beside it.
+        Err(_) => Vec::new(),
+    };
     let template = Page {
+        holds,
         frame: visit.frame("releases"),
         key,
         verb,
