@@ -11,13 +11,15 @@ use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::health::{Ending, Health};
+use delivr_domain::ports::health::{Ending, Health, JobState};
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline, Service, VerificationStatus};
 use delivr_domain::time::Timestamp;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use url::{Host, Url};
 
 /// Vendors asked at the same time: enough to be quick, few enough to be no burden.
 const AT_ONCE: usize = 4;
@@ -78,6 +80,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// What to do about it, in the vendor's terms where it is the vendor's; none when nothing is to be done.
     pub advice: Option<String>,
+    /// When it was tried; none where it is looked up whenever somebody asks, and where it never was.
+    pub tried_at: Option<Timestamp>,
 }
 
 /// Whether releases can be made: nothing is missing, and nothing is unknown.
@@ -133,6 +137,7 @@ fn of_integration(it: &Integration, providers: &App) -> Vec<Finding> {
         why: why(it.port, what),
         outcome,
         advice,
+        tried_at: it.verified_at,
     };
     if integrations::provider(providers, it.port, &it.provider).is_err() {
         let advice = format!(
@@ -193,6 +198,7 @@ fn of_health(it: &Integration, health: &Health, now: Timestamp) -> Vec<Finding> 
         why,
         outcome,
         advice: Some(advice),
+        tried_at: None,
     };
     let mut found = Vec::new();
     let end = integrations::ends_at(it, health).map(|at| (at, Ending::of(at, now)));
@@ -234,6 +240,7 @@ fn missing(name: &str, what: &str, why: &'static str, advice: &str) -> Finding {
         why,
         outcome: Outcome::Missing,
         advice: Some(advice.to_owned()),
+        tried_at: None,
     }
 }
 
@@ -278,9 +285,47 @@ fn gaps(integrations: &[Integration], pipelines: &[Pipeline], services: &[Servic
             outcome: if there { Outcome::Ok } else { Outcome::Degraded },
             advice: (!there)
                 .then(|| "bind it to a source-control integration, or name one with each release".to_owned()),
+            tried_at: None,
         });
     }
     found
+}
+
+/// What the address is where only this machine or its own network reaches it; none where others may. Names are not looked
+/// up: what stands behind one is not known here.
+fn nearby(url: &Url) -> Option<&'static str> {
+    const MACHINE: &str = "an address of this machine alone";
+    const NETWORK: &str = "an address of a private network";
+    let v4 = |ip: Ipv4Addr| {
+        let [one, two, ..] = ip.octets();
+        if ip.is_loopback() || ip.is_unspecified() {
+            Some(MACHINE)
+        } else if ip.is_private() || ip.is_link_local() || (one == 100 && (64..128).contains(&two)) {
+            Some(NETWORK)
+        } else {
+            None
+        }
+    };
+    match url.host()? {
+        Host::Ipv4(ip) => v4(ip),
+        Host::Ipv6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => v4(ip),
+            None if ip.is_loopback() || ip.is_unspecified() => Some(MACHINE),
+            None if ip.is_unique_local() || ip.is_unicast_link_local() => Some(NETWORK),
+            None => None,
+        },
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let ends = |of: &str| name == of || name.ends_with(&format!(".{of}"));
+            if ends("localhost") {
+                Some(MACHINE)
+            } else if !name.contains('.') || ["local", "internal", "lan", "home.arpa"].into_iter().any(ends) {
+                Some(NETWORK)
+            } else {
+                None
+            }
+        }
+    }
 }
 
 async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
@@ -290,7 +335,15 @@ async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
         .last_beat()
         .await?
         .is_some_and(|at| now - at <= WORKER_SEEN);
-    let reached = app.connections.reached_at().is_some();
+    let address = match app.connections.reached_at() {
+        None => Some("set DELIVR_PUBLIC_URL; without it vendors are polled".to_owned()),
+        Some(url) => nearby(url).map(|of| {
+            format!(
+                "DELIVR_PUBLIC_URL is {url}, {of}: vendors elsewhere cannot reach it, and are polled; set the address \
+                 under which they can"
+            )
+        }),
+    };
     let finding = |name: &str, what: &str, why, good: bool, bad: Outcome, advice: &str| Finding {
         about: About::Installation,
         name: name.to_owned(),
@@ -298,6 +351,7 @@ async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
         why,
         outcome: if good { Outcome::Ok } else { bad },
         advice: (!good).then(|| advice.to_owned()),
+        tried_at: None,
     };
     Ok(vec![
         finding(
@@ -312,9 +366,9 @@ async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
             "Public address",
             "vendors can reach this installation",
             "Webhooks and callbacks tell at once what polling finds later.",
-            reached,
+            address.is_none(),
             Outcome::Degraded,
-            "set DELIVR_PUBLIC_URL; without it vendors are polled",
+            address.as_deref().unwrap_or_default(),
         ),
     ])
 }
@@ -325,19 +379,13 @@ async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
 /// When the store fails.
 pub async fn known(app: &App, tenant: TenantId) -> Result<Vec<Finding>, StoreError> {
     let pipelines = app.store.pipelines(tenant).await?;
-    let untried = pipelines.iter().map(|it| {
-        let advice = "it was not tried; let the doctor try everything".to_owned();
-        of_pipeline(it, Outcome::Unknown, Some(advice))
-    });
-    let untried = untried.collect();
-    together(app, tenant, &pipelines, untried, &BTreeMap::new()).await
+    together(app, tenant, &pipelines, &BTreeMap::new()).await
 }
 
 async fn together(
     app: &App,
     tenant: TenantId,
     pipelines: &[Pipeline],
-    of_pipelines: Vec<Finding>,
     silent: &BTreeMap<IntegrationId, String>,
 ) -> Result<Vec<Finding>, StoreError> {
     let integrations = app.store.integrations(tenant, None).await?;
@@ -359,6 +407,7 @@ async fn together(
                     why: "Nothing can be tried while it does not.",
                     outcome: Outcome::Unknown,
                     advice: Some(why_not.clone()),
+                    tried_at: Some(now),
                 });
             }
             all.extend(of_integration(it, app));
@@ -367,13 +416,35 @@ async fn together(
             }
         }
     }
-    all.extend(of_pipelines);
+    all.extend(
+        pipelines
+            .iter()
+            .map(|it| of_pipeline(it, health.get(&it.integration))),
+    );
     all.extend(installation(app).await?);
     Ok(all)
 }
 
-fn of_pipeline(it: &Pipeline, outcome: Outcome, advice: Option<String>) -> Finding {
+/// What the last reading of a pipeline's job found, if that was of the pipeline as it is.
+fn of_pipeline(it: &Pipeline, health: Option<&Health>) -> Finding {
+    let read = health.and_then(|health| health.jobs.get(&it.id));
+    let read = read.filter(|read| read.version == it.version);
+    let (outcome, advice) = match read {
+        None => (
+            Outcome::Unknown,
+            Some("it was not tried since it was made or changed; let the doctor try everything".to_owned()),
+        ),
+        Some(read) => {
+            let outcome = match read.state {
+                JobState::Usable => Outcome::Ok,
+                JobState::Unusable => Outcome::Missing,
+                JobState::Unread => Outcome::Unknown,
+            };
+            (outcome, read.detail.clone())
+        }
+    };
     Finding {
+        tried_at: read.map(|read| read.at),
         about: About::Pipeline(it.id),
         name: it.name.clone(),
         what: format!("`{}` can be started", it.job),
@@ -384,7 +455,7 @@ fn of_pipeline(it: &Pipeline, outcome: Outcome, advice: Option<String>) -> Findi
 }
 
 /// Tries everything now: every integration is verified, which is kept like any other verification, and every pipeline's
-/// job is read. Starts no run and writes nothing at any vendor.
+/// job is read, which is kept too. Starts no run and writes nothing at any vendor.
 ///
 /// # Errors
 /// When the store fails. What a vendor refuses, or does not answer, is a finding.
@@ -409,15 +480,12 @@ pub async fn examine(app: &App, tenant: TenantId, actor: &str) -> Result<Vec<Fin
         }
     }
     let pipelines = app.store.pipelines(tenant).await?;
-    let read = stream::iter(&pipelines).map(|it| async move {
-        match pipelines::test(app, tenant, it).await {
-            Ok(tested) if tested.problems.is_empty() => of_pipeline(it, Outcome::Ok, None),
-            Ok(tested) => of_pipeline(it, Outcome::Missing, Some(tested.problems.join("; "))),
-            Err(error) => of_pipeline(it, Outcome::Unknown, Some(error.to_string())),
-        }
-    });
-    let found = read.buffered(AT_ONCE).collect().await;
-    together(app, tenant, &pipelines, found, &silent).await
+    // What comes of each is kept, and read from there.
+    let read = stream::iter(&pipelines).map(|it| async move { pipelines::test(app, tenant, it).await });
+    let _kept: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
+    // At once, so that other processes know it too.
+    app.connections.health().write(app.store.as_ref()).await?;
+    together(app, tenant, &pipelines, &silent).await
 }
 
 #[cfg(test)]
@@ -440,6 +508,38 @@ mod tests {
             why(Port::Scm, "open pull requests"),
             why(Port::Scm, "create branches")
         );
+    }
+
+    #[test]
+    fn an_address_of_this_machine_or_its_network_reaches_nobody_elsewhere() {
+        for near in [
+            "http://127.0.0.1:8472",
+            "http://localhost:8472/",
+            "https://delivr.localhost",
+            "http://0.0.0.0",
+            "http://[::1]:8472",
+            "http://[::ffff:10.0.0.1]",
+            "https://10.1.2.3",
+            "https://172.16.0.1",
+            "https://192.168.1.10:8443/base",
+            "http://169.254.1.1",
+            "http://100.64.0.1",
+            "http://[fd00::1]",
+            "http://[fe80::1]",
+            "http://delivr",
+            "https://delivr.corp.internal",
+        ] {
+            assert!(nearby(&near.parse().unwrap()).is_some(), "{near}");
+        }
+        for far in [
+            "https://delivr.example.com/base/",
+            "https://203.0.113.7",
+            "https://172.32.0.1",
+            "https://100.128.0.1",
+            "https://[2001:db8::1]",
+        ] {
+            assert_eq!(nearby(&far.parse().unwrap()), None, "{far}");
+        }
     }
 
     #[test]
