@@ -10,6 +10,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
+use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::{self, Principal, Role};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use serde::de::DeserializeOwned;
@@ -213,6 +214,11 @@ impl Visit {
             csrf: self.secret(),
         });
         frame
+    }
+
+    /// Since when the line is stopped, by whichever switch; none while it runs.
+    pub(crate) fn stopped(&self) -> Option<DateTime<Utc>> {
+        self.stops.iter().map(|it| it.since).max()
     }
 
     /// The session's secret as this page alone shows it.

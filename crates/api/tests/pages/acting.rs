@@ -243,6 +243,48 @@ async fn a_viewer_looks_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn pages_of_many_releases_are_told_when_something_happened() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let viewer = Browser::signed_in(&world.api, "VIEWER").await;
+    let other = Browser::signed_in(&world.api, "OTHER").await;
+    let at = async |browser: &Browser<'_>| {
+        let secret = form_to(&browser.page("/profile").await, "/profile/theme").fields["csrf"].clone();
+        let reply = browser
+            .send("POST", "/live", Some(format!("csrf={secret}")), &[])
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        serde_json::from_str::<Value>(&reply.text).unwrap()
+    };
+    let (mine, theirs) = (at(&viewer).await, at(&other).await);
+    assert_eq!(mine, at(&viewer).await, "nothing has happened");
+    world.act(&made, "pause", &json!({})).await.is(200);
+    let paused = at(&viewer).await;
+    assert!(
+        paused["at"].as_i64().unwrap() > mine["at"].as_i64().unwrap(),
+        "{paused}"
+    );
+    world
+        .api
+        .post("/line/stop", &json!({"stopped": true, "reason": "x"}))
+        .await
+        .is(200);
+    assert_ne!(at(&viewer).await["stopped"], Value::Null);
+    assert_eq!(at(&other).await, theirs, "what others do is not told");
+    let forged = viewer.send("POST", "/live", Some("csrf=x".to_owned()), &[]).await;
+    assert_eq!(forged.status, 403);
+    for (path, id) in [
+        ("/releases", "table"),
+        ("/activity", "happened"),
+        ("/operations", "work"),
+    ] {
+        let page = viewer.page(path).await;
+        let region = page.split(&format!("id=\"{id}\"")).nth(1).unwrap();
+        assert!(region.split('>').next().unwrap().contains("data-live"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_script_gets_a_stream_and_nobody_else_does() {
     let world = World::new().await;
     let made = world.made(&world.later("1.0.0")).await;
