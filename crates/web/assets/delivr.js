@@ -139,7 +139,7 @@ async function watch(csrf) {
 }
 
 // Keys: one for each place, two strokes, never while somebody writes.
-const places = { d: "/", b: "/board", r: "/releases", q: "/queues", t: "/timeline", a: "/activity", p: "/profile" };
+const places = { d: "/", b: "/board", r: "/releases", q: "/queues", t: "/timeline", a: "/activity", s: "/services", i: "/integrations", o: "/operations", e: "/settings", p: "/profile" };
 let first = "";
 function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
