@@ -75,14 +75,18 @@ async fn a_release_is_paused_explained_resumed_and_archived() {
     let page = browser
         .page(&format!("/releases/{key}/do/archive?close_tickets=on"))
         .await;
-    assert!(page.contains("Recorded") && page.contains("closed: "), "{page}");
+    assert!(page.contains("Recorded") && page.contains("Closed: "), "{page}");
     assert_eq!(world.read(&made, "").await["phase"], "NOT_STARTED");
     let form = form_to(&page, &format!("/releases/{key}/do/archive"));
     assert!(form.fields.contains_key("close_tickets") && !form.fields.contains_key("delete_branch"));
     // Without a reason nothing happens, and the page says why.
     let reply = browser.submit(&form).await;
     assert_eq!(reply.status, 400, "{}", reply.text);
-    assert!(reply.text.contains("/reason"), "{}", reply.text);
+    assert!(
+        reply.text.contains("Give a reason.") && reply.text.contains("Recorded"),
+        "{}",
+        reply.text
+    );
     sound(&reply, "a refusal");
     assert_eq!(world.read(&made, "").await["phase"], "NOT_STARTED");
     let reply = browser.submit(&form.with("reason", "not wanted any more")).await;
