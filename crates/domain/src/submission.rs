@@ -462,8 +462,10 @@ impl Submission {
                 StepKind::Perform,
                 StepKind::Perform,
             ],
-            // Play takes version, notes and exposure in the one edit that submits.
-            Channel::PlayStore | Channel::Environment => &[StepKind::ResolveStoreBuild],
+            // Play takes version, notes and exposure in the one edit that submits; that it would take the notes is found
+            // out before, so that nobody hands in what is refused.
+            Channel::PlayStore => &[StepKind::ResolveStoreBuild, StepKind::Perform],
+            Channel::Environment => &[StepKind::ResolveStoreBuild],
         }
     }
 
@@ -613,7 +615,9 @@ impl Submission {
     fn write(&self, task: &Task, step: u16) -> Option<StoreWrite> {
         let version = self.start.version.clone();
         let timing = self.start.settings.timing.clone();
+        let in_one_edit = self.start.target.channel() == Channel::PlayStore;
         match (task.key.kind, step) {
+            (TaskKind::PrepareSubmission, 1) if in_one_edit => Some(StoreWrite::SetNotes { version }),
             (TaskKind::PrepareSubmission, 1) => Some(StoreWrite::EnsureVersion { version, timing }),
             (TaskKind::PrepareSubmission, 2) => Some(StoreWrite::AttachBuild { version }),
             (TaskKind::PrepareSubmission, 3) => Some(StoreWrite::SetNotes { version }),

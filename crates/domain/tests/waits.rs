@@ -11,6 +11,7 @@
 #[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
 mod common;
 
+use common::shop::{Shop, complete, halt, raise};
 use common::{World, draft, plan, run_row, start};
 use delivr_domain::aggregate::Input;
 use delivr_domain::board::TaskState;
@@ -24,6 +25,7 @@ use delivr_domain::release::state::Stage;
 use delivr_domain::report::{
     Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, RunProduct, Sighting,
 };
+use delivr_domain::rollout::Status;
 use delivr_domain::time::{Span, Timestamp};
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
@@ -291,4 +293,61 @@ fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
             "{told:?}"
         );
     }
+}
+
+/// What the release waits for, as told.
+fn waits_of(shop: &Shop) -> Vec<String> {
+    let waits = remind::waits(shop.world.release());
+    waits.into_iter().map(|it| it.sentence).collect()
+}
+
+#[test]
+fn a_rollout_that_a_person_raises_is_a_wait_while_it_rests_at_a_step() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    let said = |shop: &Shop| shop.world.release().lanes_since[&ANDROID];
+    let waits = waits_of(&shop);
+    assert!(
+        waits.len() == 1 && waits[0].contains("rests at 1 per cent of the users: raise it"),
+        "{waits:?}"
+    );
+    // It is told each working day from when it came there.
+    let first = said(&shop);
+    let reminded = |shop: &Shop| {
+        let fired = &shop.world.release().reminders;
+        fired.iter().filter_map(|key| remind::of_waits_at(key)).max()
+    };
+    assert!(shop.until(true, |it| reminded(it).is_some()));
+    let at = reminded(&shop).unwrap();
+    assert!(
+        at >= first + Span::days(1) && at <= first + Span::days(3),
+        "{first} {at}"
+    );
+    // Raised, it waits anew, at the next step.
+    shop.ask(rollout, &raise(None)).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).exposure == 1_000));
+    shop.deliver();
+    assert!(said(&shop) > first);
+    assert!(waits_of(&shop)[0].contains("rests at 10 per cent"));
+    // Halted, it waits for what a halt waits for.
+    shop.ask(rollout, &halt()).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Halted));
+    shop.deliver();
+    let waits = waits_of(&shop);
+    assert!(
+        waits.len() == 1 && waits[0].contains("the rollout is halted"),
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn a_rollout_at_its_end_or_raised_by_time_or_by_apple_waits_for_nobody() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    shop.ask(rollout, &complete()).unwrap();
+    shop.until(false, |it| it.rollout(rollout).terminal());
+    shop.deliver();
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
+    let (shop, _rollout) = Shop::rolling(&[ANDROID], Some(60 * 24 * 7));
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
+    let (shop, _rollout) = Shop::rolling(&[TargetKey::IosAppStore], None);
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
 }

@@ -292,7 +292,11 @@ async fn a_release_reaches_its_users_through_both_stores() {
         )
     })
     .await;
-    let told = json!([{"language": "en-US", "text": "Faster."}, {"language": "ja-JP", "text": "速い"}]);
+    // The app is described in German too, whose readers get the default text.
+    let told = json!([
+        {"language": "de-DE", "text": "Faster."}, {"language": "en-US", "text": "Faster."},
+        {"language": "ja-JP", "text": "速い"},
+    ]);
     assert_eq!(shop.last("playstore", "commit")["notes"], told);
     shop.vendor("playstore", "approve", &json!({}));
     let lane = shop

@@ -3,11 +3,12 @@
 //! What an integration's vendor allows is what its verification found; a pipeline's job is read from its CI system. What
 //! lies in the installation itself (a service, a worker, an address) is looked up here.
 
+mod installation;
+
 use super::integrations::{self, VerifyError};
 use super::pipelines;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
-use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
@@ -18,13 +19,9 @@ use delivr_domain::time::Timestamp;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use url::{Host, Url};
 
 /// Vendors asked at the same time: enough to be quick, few enough to be no burden.
 const AT_ONCE: usize = 4;
-/// A worker that was not seen for so long does not work.
-const WORKER_SEEN: TimeDelta = TimeDelta::seconds(60);
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,88 +288,6 @@ fn gaps(integrations: &[Integration], pipelines: &[Pipeline], services: &[Servic
     found
 }
 
-/// What the address is where only this machine or its own network reaches it; none where others may. Names are not looked
-/// up: what stands behind one is not known here.
-fn nearby(url: &Url) -> Option<&'static str> {
-    const MACHINE: &str = "an address of this machine alone";
-    const NETWORK: &str = "an address of a private network";
-    let v4 = |ip: Ipv4Addr| {
-        let [one, two, ..] = ip.octets();
-        if ip.is_loopback() || ip.is_unspecified() {
-            Some(MACHINE)
-        } else if ip.is_private() || ip.is_link_local() || (one == 100 && (64..128).contains(&two)) {
-            Some(NETWORK)
-        } else {
-            None
-        }
-    };
-    match url.host()? {
-        Host::Ipv4(ip) => v4(ip),
-        Host::Ipv6(ip) => match ip.to_ipv4_mapped() {
-            Some(ip) => v4(ip),
-            None if ip.is_loopback() || ip.is_unspecified() => Some(MACHINE),
-            None if ip.is_unique_local() || ip.is_unicast_link_local() => Some(NETWORK),
-            None => None,
-        },
-        Host::Domain(name) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            let ends = |of: &str| name == of || name.ends_with(&format!(".{of}"));
-            if ends("localhost") {
-                Some(MACHINE)
-            } else if !name.contains('.') || ["local", "internal", "lan", "home.arpa"].into_iter().any(ends) {
-                Some(NETWORK)
-            } else {
-                None
-            }
-        }
-    }
-}
-
-async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
-    let now = app.store.now().await?;
-    let seen = app
-        .store
-        .last_beat()
-        .await?
-        .is_some_and(|at| now - at <= WORKER_SEEN);
-    let address = match app.connections.reached_at() {
-        None => Some("set DELIVR_PUBLIC_URL; without it vendors are polled".to_owned()),
-        Some(url) => nearby(url).map(|of| {
-            format!(
-                "DELIVR_PUBLIC_URL is {url}, {of}: vendors elsewhere cannot reach it, and are polled; set the address \
-                 under which they can"
-            )
-        }),
-    };
-    let finding = |name: &str, what: &str, why, good: bool, bad: Outcome, advice: &str| Finding {
-        about: About::Installation,
-        name: name.to_owned(),
-        what: what.to_owned(),
-        why,
-        outcome: if good { Outcome::Ok } else { bad },
-        advice: (!good).then(|| advice.to_owned()),
-        tried_at: None,
-    };
-    Ok(vec![
-        finding(
-            "Worker",
-            "is alive",
-            "Workers do what a release asks of vendors.",
-            seen,
-            Outcome::Missing,
-            "start `delivr-worker`, or `delivr-api` with the worker it carries",
-        ),
-        finding(
-            "Public address",
-            "vendors can reach this installation",
-            "Webhooks and callbacks tell at once what polling finds later.",
-            address.is_none(),
-            Outcome::Degraded,
-            address.as_deref().unwrap_or_default(),
-        ),
-    ])
-}
-
 /// What is known without asking anybody.
 ///
 /// # Errors
@@ -421,7 +336,7 @@ async fn together(
             .iter()
             .map(|it| of_pipeline(it, health.get(&it.integration))),
     );
-    all.extend(installation(app).await?);
+    all.extend(installation::findings(app).await?);
     Ok(all)
 }
 
@@ -508,38 +423,6 @@ mod tests {
             why(Port::Scm, "open pull requests"),
             why(Port::Scm, "create branches")
         );
-    }
-
-    #[test]
-    fn an_address_of_this_machine_or_its_network_reaches_nobody_elsewhere() {
-        for near in [
-            "http://127.0.0.1:8472",
-            "http://localhost:8472/",
-            "https://delivr.localhost",
-            "http://0.0.0.0",
-            "http://[::1]:8472",
-            "http://[::ffff:10.0.0.1]",
-            "https://10.1.2.3",
-            "https://172.16.0.1",
-            "https://192.168.1.10:8443/base",
-            "http://169.254.1.1",
-            "http://100.64.0.1",
-            "http://[fd00::1]",
-            "http://[fe80::1]",
-            "http://delivr",
-            "https://delivr.corp.internal",
-        ] {
-            assert!(nearby(&near.parse().unwrap()).is_some(), "{near}");
-        }
-        for far in [
-            "https://delivr.example.com/base/",
-            "https://203.0.113.7",
-            "https://172.32.0.1",
-            "https://100.128.0.1",
-            "https://[2001:db8::1]",
-        ] {
-            assert_eq!(nearby(&far.parse().unwrap()), None, "{far}");
-        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How an adapter recognises its own earlier work.
@@ -184,6 +185,15 @@ pub trait Testing: Writes<TestingWrite> {
     async fn totals(&self, run: &str) -> Result<TestTotals, ProviderError>;
 }
 
+/// Languages that an app has in its store, as the store writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreLanguages {
+    /// Those in which it is described; empty where the store does not tell them.
+    pub known: BTreeSet<String>,
+    /// The one that readers of all others get; none where the store does not tell it.
+    pub default: Option<String>,
+}
+
 /// A store.
 #[async_trait]
 pub trait Storefront: Writes<StoreWrite> {
@@ -199,6 +209,11 @@ pub trait Storefront: Writes<StoreWrite> {
     async fn review_state(&self, version: &StoreVersion) -> Result<ReviewState, ProviderError>;
     /// The version's rollout, read back.
     async fn exposure(&self, version: &StoreVersion) -> Result<Exposure, ProviderError>;
+    /// Languages that the app has in the store now.
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError>;
+    /// Languages of the texts, as they were written, that nobody would read in an app with these languages: the store,
+    /// or this adapter before it, refuses a submission with them. None where the store did not tell any language.
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String>;
 }
 
 /// A message as it is posted.

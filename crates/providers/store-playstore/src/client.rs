@@ -4,6 +4,7 @@ use crate::auth::Tokens;
 use crate::track::Release;
 use crate::{PROVIDER, errors};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::vendor::StoreLanguages;
 use delivr_provider_kit::{Answer, Call, HttpClient, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,6 +71,25 @@ struct Bundles {
 #[serde(rename_all = "camelCase")]
 struct Bundle {
     version_code: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    #[serde(default)]
+    default_language: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listings {
+    #[serde(default)]
+    listings: Vec<Listing>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listing {
+    #[serde(default)]
+    language: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,6 +195,27 @@ impl Client {
         let url = self.url(operation, &format!("edits/{edit}/bundles"))?;
         let all: Bundles = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
         Ok(all.bundles.into_iter().map(|it| it.version_code).collect())
+    }
+
+    /// Languages of the app's store listing, the default one among them.
+    pub(crate) async fn languages(
+        &self,
+        operation: &'static str,
+        edit: &str,
+    ) -> Result<StoreLanguages, ProviderError> {
+        let url = self.url(operation, &format!("edits/{edit}/details"))?;
+        let details: Details = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
+        let url = self.url(operation, &format!("edits/{edit}/listings"))?;
+        let all: Listings = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
+        let default = details.default_language.filter(|it| !it.is_empty());
+        let listed = all.listings.into_iter().map(|it| it.language);
+        Ok(StoreLanguages {
+            known: listed
+                .chain(default.clone())
+                .filter(|it| !it.is_empty())
+                .collect(),
+            default,
+        })
     }
 
     /// Puts releases on a track in an edit; seen by nobody until the commit.

@@ -1,9 +1,9 @@
 //! The port: reads and writes over edits.
 
 use crate::edit::Desk;
-use crate::review;
 use crate::track::{self, Release};
 use crate::writing::{Ask, Read, code_of, error};
+use crate::{notes, review};
 use async_trait::async_trait;
 use delivr_domain::effect::{
     OperationKind, Reference, ReleaseTiming, RolloutChange, StoreVersion, StoreWrite,
@@ -11,9 +11,12 @@ use delivr_domain::effect::{
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::lease::Taking;
-use delivr_domain::ports::vendor::{Check, Declared, Lookup, Recognition, Storefront, Verification, Writes};
+use delivr_domain::ports::vendor::{
+    Check, Declared, Lookup, Recognition, StoreLanguages, Storefront, Verification, Writes,
+};
 use delivr_domain::report::{Exposure, ReviewState, ReviewWord, StoreBuild};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// One app in Google Play, and the track its users get.
 #[derive(Debug, Clone)]
@@ -117,9 +120,11 @@ impl Writes<StoreWrite> for App {
         match write {
             StoreWrite::EnsureVersion { version, .. }
             | StoreWrite::AttachBuild { version }
-            | StoreWrite::SetNotes { version }
             | StoreWrite::EnablePhasedRelease { version } => {
                 Ok(Lookup::Found(self.bundle(version).await?.into_iter().collect()))
+            }
+            StoreWrite::SetNotes { version } => {
+                Ok(Lookup::Found(self.noted(version).await?.into_iter().collect()))
             }
             StoreWrite::Submit {
                 version, exposure, ..
@@ -277,5 +282,14 @@ impl Storefront for App {
         }
         let releases = self.releases("exposure", Taking::WhenFree).await?;
         Ok(track::of(&releases, code).map_or_else(|| review::replaced(&releases), review::exposure))
+    }
+
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        let seen = self.read("read_languages", Taking::WhenFree, &Read::Languages);
+        Ok(seen.await?.languages)
+    }
+
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String> {
+        notes::unread(texts, languages)
     }
 }

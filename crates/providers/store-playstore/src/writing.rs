@@ -3,12 +3,12 @@
 use crate::client::{InReview, Track};
 use crate::edit::{Desk, Edit};
 use crate::store::App;
-use crate::track::{self, Release, State, Wanted};
+use crate::track::{self, Note, Release, State, Wanted};
 use crate::{PROVIDER, errors, notes, review};
 use delivr_domain::effect::{Reference, RolloutChange, StoreVersion};
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::lease::Taking;
-use delivr_domain::ports::vendor::Lookup;
+use delivr_domain::ports::vendor::{Lookup, StoreLanguages};
 use delivr_domain::report::ReviewWord;
 
 /// An error of ours, with nothing of Google's in it.
@@ -64,21 +64,35 @@ impl Ask<'_> {
     fn halts(&self) -> bool {
         matches!(self, Self::Change(_, RolloutChange::Halt))
     }
-    fn state(&self, app: &App, releases: &[Release]) -> Result<State, ProviderError> {
+    /// What the track says about it; a submission takes these notes along.
+    fn state(&self, app: &App, releases: &[Release], notes: &[Note]) -> Result<State, ProviderError> {
         let code = self.code()?;
         Ok(match self {
-            Self::Submit(version, bps) => {
-                let notes = notes::of(version)?;
+            Self::Submit(_, bps) => {
                 let wanted = Wanted {
                     code,
                     bps: *bps,
-                    notes: &notes,
+                    notes,
                     settings: &app.settings,
                 };
                 track::submit(releases, &wanted)
             }
             Self::Change(_, change) => track::change(releases, code, *change),
         })
+    }
+    /// Refuses texts that Play takes in no language, before anything is read.
+    fn check(&self) -> Result<(), ProviderError> {
+        match self {
+            Self::Submit(version, _) => notes::check(version),
+            Self::Change(..) => Ok(()),
+        }
+    }
+    /// The notes as they go into the edit, for which the app's languages are read there.
+    async fn notes(&self, edit: &Edit<'_>) -> Result<Vec<Note>, ProviderError> {
+        match self {
+            Self::Submit(version, _) if notes::any(version) => notes::of(version, &edit.languages().await?),
+            Self::Submit(..) | Self::Change(..) => Ok(Vec::new()),
+        }
     }
 }
 
@@ -89,6 +103,9 @@ pub(crate) enum Read<'a> {
     Bundles,
     /// What a build is found by.
     Uploads,
+    Languages,
+    /// What notes are tried on.
+    BundlesAndLanguages,
 }
 
 /// What was read.
@@ -96,6 +113,7 @@ pub(crate) enum Read<'a> {
 pub(crate) struct Seen {
     pub(crate) tracks: Vec<Track>,
     pub(crate) bundles: Vec<i64>,
+    pub(crate) languages: StoreLanguages,
 }
 
 impl App {
@@ -139,18 +157,37 @@ impl App {
     pub(crate) async fn bundle(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
         let code = code_of(version)?;
         let seen = self.read("find_bundle", Taking::WhenFree, &Read::Bundles).await?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    /// Notes are there when the bundle is, and when Play would take them with it: refused here, they are refused before
+    /// anybody hands the version in.
+    pub(crate) async fn noted(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
+        if !notes::any(version) {
+            return self.bundle(version).await;
+        }
+        let code = code_of(version)?;
+        notes::check(version)?;
+        let seen = self.read("find_notes", Taking::WhenFree, &Read::BundlesAndLanguages);
+        let seen = seen.await?;
+        notes::of(version, &seen.languages)?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    fn bundle_of(&self, code: i64, seen: &Seen) -> Option<Reference> {
         let there = seen.bundles.contains(&code);
-        Ok(there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package)))
+        there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package))
     }
 
     /// What stands there already. Where nothing does, the edit waits for the write.
     pub(crate) async fn look(&self, ask: &Ask<'_>) -> Result<Lookup, ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
+        ask.check()?;
         let mut times = 0;
         loop {
             let edit = self.desk.open(operation, ask.taking(), false).await?;
             let state = match edit.track(&self.track).await {
-                Ok(releases) => ask.state(self, &releases).map(|state| (state, releases)),
+                Ok(releases) => ask.state(self, &releases, &[]).map(|state| (state, releases)),
                 Err(failed) => Err(failed),
             };
             match state {
@@ -221,7 +258,13 @@ impl App {
     ) -> Result<(Reference, bool), ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
         let before = edit.track(&self.track).await?;
-        let releases = match ask.state(self, &before)? {
+        let mut state = ask.state(self, &before, &[])?;
+        // What stands there already needs no notes, and no read more for them.
+        if matches!(state, State::Open(_)) {
+            let notes = ask.notes(edit).await?;
+            state = ask.state(self, &before, &notes)?;
+        }
+        let releases = match state {
             State::Done => return Ok((self.reference(&before, code), false)),
             State::Foreign(sentence) => {
                 return Err(error(operation, ProviderErrorKind::Conflict, sentence));
@@ -288,6 +331,11 @@ async fn look(edit: &Edit<'_>, what: &Read<'_>) -> Result<Seen, ProviderError> {
         Read::Uploads => {
             seen.tracks = edit.tracks().await?;
             seen.bundles = edit.bundles().await?;
+        }
+        Read::Languages => seen.languages = edit.languages().await?,
+        Read::BundlesAndLanguages => {
+            seen.bundles = edit.bundles().await?;
+            seen.languages = edit.languages().await?;
         }
     }
     Ok(seen)

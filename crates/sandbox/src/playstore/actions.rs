@@ -105,6 +105,19 @@ pub(crate) fn perform(
             }
             Ok(json!({"track": track}))
         }
+        "set_languages" => {
+            let list = args.get("languages").and_then(Value::as_array);
+            let languages = list
+                .ok_or("`languages` is missing")?
+                .iter()
+                .filter_map(Value::as_str);
+            let name = package.unwrap_or("com.example.shop");
+            if let Some(app) = store.apps.get_mut(name) {
+                app.languages = languages.map(str::to_owned).collect();
+                app.default_language = text("default").map(str::to_owned);
+            }
+            Ok(json!({"packageName": name}))
+        }
         "same_edit" => {
             store.same_edit_ms = args.get("ms").and_then(Value::as_i64).unwrap_or(-1);
             Ok(json!({"ms": store.same_edit_ms}))

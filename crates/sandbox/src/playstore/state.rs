@@ -145,6 +145,10 @@ pub(crate) struct App {
     pub(crate) rejected: bool,
     /// Approved changes wait for a person to publish them.
     pub(crate) managed: bool,
+    /// Languages of the store listing.
+    pub(crate) languages: Vec<String>,
+    /// The one that readers of all others get; none while nobody has chosen it.
+    pub(crate) default_language: Option<String>,
 }
 
 impl App {
@@ -237,6 +241,8 @@ impl PlayStore {
         let shop = App {
             bundles: vec![Bundle::of(100, b"bundle 100")],
             tracks: tracks(true),
+            languages: ["de-DE", "en-US", "ja-JP"].map(str::to_owned).to_vec(),
+            default_language: Some("en-US".to_owned()),
             ..App::default()
         };
         let draft = App {

@@ -10,11 +10,44 @@ use crate::visit::{Paged, Stop, Visit, is_segment, no};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 use askama::Template;
+use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
 use delivr_domain::release::store_notes::Language;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The languages that the app has in a store, as the API tells them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Languages {
+    known: Vec<String>,
+    default: Option<String>,
+    asked_at: Option<DateTime<Utc>>,
+    failure: Option<String>,
+    unread: Vec<String>,
+}
+
+impl Languages {
+    /// Those without a text of their own.
+    fn open(&self, notes: &BTreeMap<String, String>) -> Vec<String> {
+        let open = self.known.iter().filter(|it| !notes.contains_key(*it));
+        open.cloned().collect()
+    }
+    /// All of them as text, the default one named.
+    fn listed(&self) -> String {
+        let is_default = |it: &String| Some(it) == self.default.as_ref();
+        let named = |it: &String| {
+            if is_default(it) {
+                format!("{it} (its default)")
+            } else {
+                it.clone()
+            }
+        };
+        let all: Vec<String> = self.known.iter().map(named).collect();
+        all.join(", ")
+    }
+}
 
 /// The notes of one store target, as the API tells them.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +58,7 @@ struct Notes {
     closed: Option<String>,
     notes: BTreeMap<String, String>,
     collected: Option<String>,
+    languages: Option<Languages>,
 }
 
 /// Those of every store target.
@@ -43,6 +77,8 @@ struct Row {
     text: String,
     /// Somebody wrote it already.
     written: bool,
+    /// The app does not have its language in the store.
+    unread: bool,
     /// Why it was refused.
     wrong: Option<String>,
 }
@@ -68,6 +104,10 @@ struct Store {
     collected: Option<String>,
     /// They may be changed, and by this visitor.
     open: bool,
+    /// Languages of the app, as far as the store could be asked.
+    languages: Option<Languages>,
+    /// Those of them that may be chosen for a further text.
+    choices: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -104,6 +144,8 @@ impl Refused {
 
 fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
     let refused = refused.filter(|it| it.target == notes.target);
+    let unread = notes.languages.iter().flat_map(|it| &it.unread);
+    let unread: Vec<&String> = unread.collect();
     let row = |language: &str, title: String, at: usize| {
         let mine = refused.filter(|it| it.language == language && !it.new);
         let written = notes.notes.get(language);
@@ -116,6 +158,7 @@ fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
                 None => written.cloned().unwrap_or_default(),
             },
             written: written.is_some(),
+            unread: unread.iter().any(|it| *it == language),
             wrong: mine.map(|it| it.why.clone()),
         }
     };
@@ -130,6 +173,7 @@ fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
             title: String::new(),
             text: mine.map(|it| it.text.clone()).unwrap_or_default(),
             written: false,
+            unread: false,
             wrong: mine.map(|it| it.why.clone()),
         });
     }
@@ -146,6 +190,12 @@ async fn read(visit: &Visit, refused: Option<&Refused>) -> Result<Page, Stop> {
         Store {
             name: words(&it.target),
             rows: rows(&it, open, refused),
+            choices: it
+                .languages
+                .as_ref()
+                .map(|languages| languages.open(&it.notes))
+                .unwrap_or_default(),
+            languages: it.languages,
             target: it.target,
             longest: it.longest,
             closed: it.closed,
