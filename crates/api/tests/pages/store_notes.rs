@@ -63,6 +63,48 @@ async fn notes_are_written_changed_and_taken_away_on_a_page() {
 }
 
 #[tokio::test]
+async fn a_further_language_is_a_new_one_and_has_a_text() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let api = format!("/releases/{}/store-notes", made["key"].as_str().unwrap());
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let further =
+        |page: &str, language: &str, text: &str| form(page, "").with("language", language).with("text", text);
+    let page = member.page(&api).await;
+    assert_eq!(
+        member.submit(&further(&page, "de-DE", "Geschenke")).await.status,
+        303
+    );
+    assert_eq!(
+        member.submit(&further(&page, "default", "Gifts")).await.status,
+        303
+    );
+    for (language, text, status, says) in [
+        ("de-DE", "Etwas anderes", 409, "de-DE is written already"),
+        ("DE-de", "Etwas anderes", 409, "de-DE is written already"),
+        (
+            "Default",
+            "Something else",
+            409,
+            "The default text is written already",
+        ),
+        ("fr-FR", "", 400, "Write a text"),
+        ("fr-FR", " \r\n ", 400, "Write a text"),
+    ] {
+        let reply = member.submit(&further(&page, language, text)).await;
+        assert_eq!(reply.status, status, "{language}: {}", reply.text);
+        assert!(reply.text.contains(says), "{says}: {}", reply.text);
+        assert!(reply.text.contains(&format!("value=\"{language}\"")) && reply.text.contains(text.trim()));
+        sound(&reply, says);
+    }
+    let read = world.api.get(&api).await.is(200);
+    assert_eq!(
+        read["items"][0]["notes"],
+        json!({"default": "Gifts", "de-DE": "Geschenke"})
+    );
+}
+
+#[tokio::test]
 async fn what_is_refused_stays_in_its_form() {
     let world = World::new().await;
     let made = world.made(&world.later("1.0.0")).await;

@@ -130,6 +130,18 @@ struct Refused {
     why: String,
 }
 
+impl Refused {
+    fn of(target: &str, form: &Form, why: String) -> Self {
+        Self {
+            target: target.to_owned(),
+            language: form.get("language").unwrap_or_default().to_owned(),
+            text: form.get("text").unwrap_or_default().to_owned(),
+            new: form.ticked("new"),
+            why,
+        }
+    }
+}
+
 fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
     let refused = refused.filter(|it| it.target == notes.target);
     let unread = notes.languages.iter().flat_map(|it| &it.unread);
@@ -211,6 +223,36 @@ fn wanted(form: &Form) -> Value {
     json!({"notes": {language: text}})
 }
 
+/// Why a further text is none: there is nothing in it, or its language has a text already, which would be lost.
+async fn not_new(
+    visit: &Visit,
+    notes: &str,
+    target: &str,
+    form: &Form,
+) -> Result<Option<(StatusCode, String)>, Stop> {
+    if !form.ticked("new") {
+        return Ok(None);
+    }
+    if form.get("text").unwrap_or_default().trim().is_empty() {
+        let why = "Write a text: without one there is nothing to add.";
+        return Ok(Some((StatusCode::BAD_REQUEST, why.to_owned())));
+    }
+    // What is no language is refused where it is written.
+    let Ok(language) = form.get("language").unwrap_or_default().parse::<Language>() else {
+        return Ok(None);
+    };
+    let found: Items = visit.look(notes).await?;
+    let mut known = found.items.iter().filter(|it| it.target == target);
+    Ok(known.any(|it| it.notes.contains_key(language.as_str())).then(|| {
+        let name = match language.as_str() {
+            Language::DEFAULT => "The default text",
+            named => named,
+        };
+        let why = format!("{name} is written already. Change it in its own form above; nothing was changed.");
+        (StatusCode::CONFLICT, why)
+    }))
+}
+
 /// Writes one text. One that is refused stays in its form, with what is wrong with it.
 pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
@@ -220,6 +262,10 @@ pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
         return Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such target")));
     }
     let back = format!("/releases/{key}/store-notes");
+    if let Some((status, why)) = not_new(&visit, &back, target, &form).await? {
+        let refused = Refused::of(target, &form, why);
+        return Ok(page(status, &read(&visit, Some(&refused)).await?));
+    }
     let call = Call::with(Method::PATCH, format!("{back}/{target}"), wanted(&form));
     let reply = visit.api.call(&visit.who, call).await;
     if reply.status.is_success() {
@@ -234,16 +280,11 @@ pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
     }
     let problem = Problem::of(&reply);
     let details: Vec<String> = problem.errors.iter().map(|it| it.detail.clone()).collect();
-    let refused = Refused {
-        target: target.to_owned(),
-        language: form.get("language").unwrap_or_default().to_owned(),
-        text: form.get("text").unwrap_or_default().to_owned(),
-        new: form.ticked("new"),
-        why: if details.is_empty() {
-            problem.detail
-        } else {
-            details.join("; ")
-        },
+    let why = if details.is_empty() {
+        problem.detail
+    } else {
+        details.join("; ")
     };
+    let refused = Refused::of(target, &form, why);
     Ok(page(reply.status, &read(&visit, Some(&refused)).await?))
 }
