@@ -14,6 +14,7 @@ mod form;
 mod frame;
 mod model;
 mod pages;
+mod parts;
 mod session;
 mod setup;
 mod shown;
@@ -25,6 +26,7 @@ mod zone;
 pub use api::{Api, Call, Encryption, Practice, Refusal, Reply};
 pub use form::host;
 pub use pages::{configure, missing};
+pub use parts::Content;
 pub use shown::told;
 
 use actix_web::HttpRequest;

@@ -15,6 +15,7 @@ mod support;
 mod world;
 
 mod acting;
+mod amending;
 mod browser;
 mod changes;
 mod headers;

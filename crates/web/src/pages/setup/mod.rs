@@ -106,7 +106,7 @@ fn seen<T: FromStr + Default>(form: &Form) -> Option<T> {
 }
 
 /// Why somebody of the role cannot do it, and who can; none when they can.
-fn barred(visit: &Visit, needed: Role) -> Option<String> {
+pub(super) fn barred(visit: &Visit, needed: Role) -> Option<String> {
     (visit.who.role < needed).then(|| {
         format!(
             "This needs the role {needed}; yours is {}. An admin of your organisation can do it, or give you a token \
