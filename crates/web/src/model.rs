@@ -24,6 +24,8 @@ fn address<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Err
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Problem {
+    /// Stable word.
+    pub(crate) code: String,
     pub(crate) detail: String,
     pub(crate) instance: Option<String>,
     pub(crate) blockers: Vec<Blocker>,

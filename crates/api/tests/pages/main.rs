@@ -31,5 +31,6 @@ mod settings;
 mod sizes;
 mod status;
 mod store_notes;
+mod suggesting;
 mod walk;
 mod words;

@@ -3,6 +3,7 @@
 mod create;
 mod create_form;
 mod doctor;
+mod foreseen;
 mod integration;
 mod integrations;
 mod line;
@@ -15,6 +16,7 @@ mod remove;
 mod services;
 mod settings;
 mod start;
+mod suggest;
 
 use super::controls::Control;
 use crate::fields::Sheet;
