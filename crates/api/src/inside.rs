@@ -18,7 +18,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpMessage as _, HttpRequest, web};
 use async_trait::async_trait;
 use delivr_app::usecases::access::{self, Principal};
-use delivr_web::{Call, Encryption, Practice, Refusal, Reply};
+use delivr_web::{Call, Content, Encryption, Practice, Refusal, Reply};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -154,6 +154,22 @@ impl delivr_web::Api for Inside {
             Ok(epoch) => self.answer(request(Some(who), &call, epoch)).await,
             Err(problem) => refusal(&problem).0,
         }
+    }
+
+    async fn send(&self, who: &Principal, call: Call, media_type: &str, body: Content) -> Reply {
+        let epoch = match self.shared.learn_epoch().await {
+            Ok(epoch) => epoch,
+            Err(problem) => return refusal(&problem).0,
+        };
+        let streamed = request(Some(who), &call, epoch).map(|bare| {
+            let (mut request, _none) = bare.replace_payload(Payload::Stream { payload: body });
+            let kind = HeaderValue::from_str(media_type);
+            let unknown = HeaderValue::from_static("application/octet-stream");
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_TYPE, kind.unwrap_or(unknown));
+            request
+        });
+        self.answer(streamed).await
     }
 
     async fn open(&self, path: &str) -> Reply {

@@ -67,8 +67,13 @@ pub(crate) fn signed(path: &str) -> bool {
     })
 }
 
-/// Whether a request's body is an artifact: too long to be taken in whole before it is answered.
+/// Whether a request's body is an artifact: too long to be taken in whole before it is answered. Of a page it is the form
+/// with the file.
 pub(crate) fn streamed(method: &Method, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    if method == Method::POST && matches!(*parts, ["", "releases", _, "builds", _, "file"]) {
+        return true;
+    }
     method == Method::PUT
         && place(path).is_some_and(|place| {
             let parts: Vec<&str> = place.path.split('/').collect();

@@ -1,5 +1,6 @@
 //! What the pages need of the server they are part of.
 
+use crate::parts::Content;
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
@@ -158,6 +159,8 @@ pub trait Api {
     fn epoch(&self) -> Option<&str>;
     /// Asks the API, as somebody.
     async fn call(&self, who: &Principal, call: Call) -> Reply;
+    /// Asks the API with a body that is still on its way, of the media type.
+    async fn send(&self, who: &Principal, call: Call, media_type: &str, body: Content) -> Reply;
     /// Reads from the API what it answers whoever asks.
     async fn open(&self, path: &str) -> Reply;
     /// Who has the token; none when it is not valid. Refuses an address that failed too often.

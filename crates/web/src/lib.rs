@@ -15,6 +15,7 @@ mod form;
 mod frame;
 mod model;
 mod pages;
+mod parts;
 mod session;
 mod setup;
 mod shown;
@@ -26,6 +27,7 @@ mod zone;
 pub use api::{Api, Call, Encryption, Practice, Refusal, Reply};
 pub use form::host;
 pub use pages::{configure, missing};
+pub use parts::Content;
 pub use shown::told;
 
 use actix_web::HttpRequest;

@@ -24,6 +24,8 @@ fn address<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Err
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Problem {
+    /// Stable word.
+    pub(crate) code: String,
     pub(crate) detail: String,
     pub(crate) instance: Option<String>,
     pub(crate) blockers: Vec<Blocker>,
@@ -67,6 +69,9 @@ impl Problem {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Blocker {
+    /// Stable word.
+    #[serde(default)]
+    pub(crate) code: String,
     pub(crate) detail: String,
     pub(crate) cleared_by: String,
 }
@@ -90,6 +95,9 @@ impl Blocker {
 pub(crate) struct Release {
     pub(crate) key: String,
     pub(crate) version: String,
+    /// What guards against lost updates: a change names the one it has seen.
+    #[serde(default)]
+    pub(crate) revision: u64,
     pub(crate) status: String,
     pub(crate) phase: String,
     #[serde(rename = "type")]
@@ -99,12 +107,18 @@ pub(crate) struct Release {
     pub(crate) priority: String,
     pub(crate) pilot: Option<String>,
     pub(crate) service_slug: String,
+    #[serde(default)]
+    pub(crate) profile_id: Option<String>,
+    #[serde(default)]
+    pub(crate) profile_revision: Option<u32>,
     pub(crate) base_branch: String,
     pub(crate) branch_release: Option<String>,
     pub(crate) base_sha: Option<String>,
     pub(crate) tag: Option<String>,
     pub(crate) notes: Option<String>,
     pub(crate) kickoff_at: DateTime<Utc>,
+    #[serde(default)]
+    pub(crate) kickoff_reminder_at: Option<DateTime<Utc>>,
     pub(crate) target_date: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -160,6 +174,9 @@ pub(crate) struct Orchestration {
 pub(crate) struct Target {
     pub(crate) target: String,
     pub(crate) version: String,
+    /// PIPELINE or MANUAL.
+    #[serde(default)]
+    pub(crate) builds: String,
 }
 
 /// Why a release does not advance.
@@ -276,9 +293,11 @@ pub(crate) struct Header {
 /// A planned regression cycle.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Slot {
+    pub(crate) id: String,
     pub(crate) at: DateTime<Utc>,
     pub(crate) builds: String,
     pub(crate) automation: String,
+    pub(crate) missed: String,
 }
 
 /// An executed regression cycle.
@@ -310,6 +329,8 @@ pub(crate) struct Tests {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Build {
+    #[serde(default)]
+    pub(crate) id: String,
     pub(crate) target: String,
     pub(crate) cycle: Option<u16>,
     pub(crate) build_number: Option<String>,

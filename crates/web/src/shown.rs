@@ -205,6 +205,14 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "view-default" => "You begin with this view from now on.",
         "view-no-default" => "You begin with all releases again.",
         "checked" => "The gate's facts were read again.",
+        "edited" => "The release is changed.",
+        "verdict" => "The verdict is recorded.",
+        "slot-planned" => "The regression cycle is planned.",
+        "slot-changed" => "The planned cycle is changed.",
+        "replanned" => "The release has its new plan.",
+        "builds-changed" => "Where builds come from is changed.",
+        "handed-in" => "The build is handed in.",
+        "file-kept" => "The build's file is kept.",
         _ => return crate::setup::done(word).or_else(|| Some(crate::verb::Verb::named(word)?.done)),
     };
     Some(known)

@@ -16,6 +16,8 @@ pub(crate) enum Of {
     Task,
     /// A regression cycle, by its number.
     Cycle,
+    /// A planned cycle, by its id.
+    Slot,
     /// A submission, by its id.
     Submission,
     /// A rollout, by its id.
@@ -162,6 +164,10 @@ pub(crate) const VERBS: &[Verb] = &[
     verb(("abandon", "Abandon the cycle"), Of::Cycle, Reason::Must, (
         "The regression cycle ends without a verdict.",
         "The regression cycle is abandoned.",
+    )).dangerous(),
+    verb(("drop-slot", "Drop the planned cycle"), Of::Slot, Reason::No, (
+        "The regression cycle is not planned any more. One that has begun stays.",
+        "The planned cycle is dropped.",
     )).dangerous(),
     verb(("retry", "Retry"), Of::Task, Reason::No, (
         "The task is tried again. What it may have made already is looked for first, so that it is not made twice.",
@@ -313,6 +319,10 @@ impl Verb {
                 below(trigger(of)?, body(&pairs))
             }
             "abandon" => below(&format!("cycles/{of}/abandon"), reasoned()),
+            "drop-slot" => Some(Call::bare(
+                Method::DELETE,
+                format!("/releases/{release}/slots/{of}"),
+            )),
             "retry" => task(json!({"action": "RETRY"})),
             "force" => task(json!({"action": "RETRY", "acceptDuplicate": true})),
             "skip" => task(body(&[
@@ -391,7 +401,7 @@ mod tests {
         match of {
             Of::Release => "",
             Of::Stage => "PRE_RELEASE",
-            Of::Task | Of::Cycle | Of::Submission | Of::Rollout => "7",
+            Of::Task | Of::Cycle | Of::Slot | Of::Submission | Of::Rollout => "7",
         }
     }
 

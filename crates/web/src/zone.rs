@@ -1,6 +1,6 @@
 //! Time zones by the names of their places: what somebody means by a day and hour, summer time included.
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
@@ -130,6 +130,14 @@ pub(crate) fn instant(text: &str, name: &str) -> Result<DateTime<FixedOffset>, W
         .ok_or(Wrong::Shape)
 }
 
+/// An instant as clocks of the zone show it, the way a field for a day and hour takes it; none where nobody knows the zone.
+pub(crate) fn shown(at: DateTime<Utc>, name: &str) -> Option<String> {
+    let zone = zone(name)?;
+    let instant = jiff::Timestamp::from_second(at.timestamp()).ok()?;
+    let offset = FixedOffset::east_opt(zone.to_offset(instant).seconds())?;
+    Some(at.with_timezone(&offset).format("%Y-%m-%dT%H:%M").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +163,20 @@ mod tests {
         ] {
             assert_eq!(at(text, zone).as_deref(), Ok(instant), "{text} {zone}");
         }
+    }
+
+    #[test]
+    fn an_instant_is_shown_as_it_would_be_read() {
+        for (text, name) in [
+            ("2026-12-01T10:00", "UTC"),
+            ("2026-12-01T10:00", "Europe/Berlin"),
+            ("2026-07-01T10:00", "Europe/Berlin"),
+            ("2026-07-01T23:30", "Asia/Kathmandu"),
+        ] {
+            let at = instant(text, name).unwrap().to_utc();
+            assert_eq!(shown(at, name).as_deref(), Some(text), "{name}");
+        }
+        assert_eq!(shown(DateTime::UNIX_EPOCH, "Mars/Base"), None);
     }
 
     #[test]

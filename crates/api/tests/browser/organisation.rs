@@ -437,6 +437,12 @@ impl Organisation {
             ("release-planned", release(&self.planned)),
             ("release-done", release(&self.done)),
             ("release-rejected", release(&self.rejected)),
+            ("release-edit", format!("/releases/{}/edit", self.planned)),
+            ("release-slots", format!("/releases/{}/slots", self.planned)),
+            ("release-plan", format!("/releases/{}/plan", self.planned)),
+            ("release-targets", format!("/releases/{}/targets", self.planned)),
+            ("release-verdict", format!("/releases/{}/cycles/1/verdict", self.testing)),
+            ("release-build", format!("/releases/{}/builds/new", self.testing)),
             ("task", format!("/releases/{}/tasks/{}", self.shipping, self.task)),
             (
                 "task-failed",

@@ -168,9 +168,10 @@ impl<'a> Browser<'a> {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(body);
+            if !more.iter().any(|(name, _)| *name == "content-type") {
+                request = request.header("content-type", "application/x-www-form-urlencoded");
+            }
+            request = request.body(body);
         }
         let response = request.send().await.unwrap();
         for set in response.headers().get_all("set-cookie") {
@@ -233,6 +234,17 @@ impl<'a> Browser<'a> {
     pub(crate) async fn submit_with(&self, form: &Form, more: &[(&str, &str)]) -> Reply {
         assert_eq!(form.method, "post");
         self.send("POST", &form.action, Some(form.encoded()), more).await
+    }
+
+    /// Sends a form with a file, as browsers do: its fields first, in their order, then the file.
+    pub(crate) async fn upload(&self, action: &str, secret: &str, name: &str, content: &str) -> Reply {
+        let part = |about: &str, text: &str| {
+            format!("--B0unDary\r\nContent-Disposition: form-data; {about}\r\n\r\n{text}\r\n")
+        };
+        let file = format!("name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/zip");
+        let body = part("name=\"csrf\"", secret) + &part(&file, content) + "--B0unDary--\r\n";
+        let kind = [("content-type", "multipart/form-data; boundary=B0unDary")];
+        self.send("POST", action, Some(body), &kind).await
     }
 
     /// Goes to the sign-in page and sends its form.

@@ -15,6 +15,7 @@ mod support;
 mod world;
 
 mod acting;
+mod amending;
 mod browser;
 mod changes;
 mod headers;
@@ -30,5 +31,6 @@ mod settings;
 mod sizes;
 mod status;
 mod store_notes;
+mod suggesting;
 mod walk;
 mod words;

@@ -224,7 +224,21 @@ async fn a_release_is_planned_in_full_before_it_is_made_once() {
         form.fields["/ticketId"], world.jira,
         "the only tracker stands there"
     );
+    // It fits as it stands: what is connected, and the first version.
+    for (name, value) in [
+        ("/ship/ANDROID_PLAY_STORE/on", "true"),
+        ("/ship/IOS_APP_STORE/on", "true"),
+        ("/version", "1.0.0"),
+    ] {
+        assert_eq!(form.fields[name], value, "{name}");
+    }
+    assert!(!form.fields.contains_key("/ship/WEB_ENVIRONMENT/on"));
     let reply = member.submit(&form).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let form = form.without("/ship/IOS_APP_STORE/on");
+    let reply = member
+        .submit(&form.clone().without("/ship/ANDROID_PLAY_STORE/on"))
+        .await;
     assert_eq!(reply.status, 400, "{}", reply.text);
     assert!(
         reply.text.contains("choose at least one target"),
@@ -232,10 +246,9 @@ async fn a_release_is_planned_in_full_before_it_is_made_once() {
         reply.text
     );
     let form = form
-        .with("/ship/ANDROID_PLAY_STORE/on", "true")
         .with("/ship/ANDROID_PLAY_STORE/builds", "MANUAL")
         .with("/title", "Summer <script>alert(1)</script>");
-    let reply = member.submit(&form).await;
+    let reply = member.submit(&form.clone().with("/version", "")).await;
     assert_eq!(reply.status, 422, "{}", reply.text);
     assert!(
         reply.text.contains("name the first one") && reply.text.contains("href=\"#f-version\""),
@@ -243,10 +256,15 @@ async fn a_release_is_planned_in_full_before_it_is_made_once() {
         reply.text
     );
     let reply = member
-        .submit(&form.clone().with("/version", "2.0.0").with("/slots", "someday"))
+        .submit(
+            &form
+                .clone()
+                .with("/version", "2.0.0")
+                .with("/slots/1/at", "someday"),
+        )
         .await;
     assert_eq!(reply.status, 400, "{}", reply.text);
-    assert!(reply.text.contains("href=\"#f-slots\""), "{}", reply.text);
+    assert!(reply.text.contains("href=\"#f-slots-1-at\""), "{}", reply.text);
     // The whole plan, and nothing is done.
     let kickoff = chrono::Utc::now() + chrono::TimeDelta::days(30);
     let form = form
@@ -260,11 +278,19 @@ async fn a_release_is_planned_in_full_before_it_is_made_once() {
         "release/2.0.0",
         "v2.0.0-rc.1",
         "Step by step",
+        "<h4>Kickoff</h4>",
+        "<h4>Distribution</h4>",
         "A person",
+        "after that person",
         "08:00 UTC",
         "people upload its builds",
     ] {
         assert!(reply.text.contains(said), "{said}: {}", reply.text);
+    }
+    let (_, steps) = reply.text.split_once("Step by step").unwrap();
+    let (steps, _) = steps.split_once("<form ").unwrap();
+    for token in ["PRE_RELEASE", "PLAY_STORE", ".00 %", "just now"] {
+        assert!(!steps.contains(token), "{token}: {steps}");
     }
     assert!(
         unescaped(&reply.text).contains("Summer <script>"),

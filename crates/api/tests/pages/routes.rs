@@ -75,6 +75,8 @@ pub(crate) struct Examples {
     word: String,
     profile: String,
     view: String,
+    /// A planned regression cycle of the release.
+    slot: String,
 }
 
 fn id(value: &Value) -> String {
@@ -92,6 +94,8 @@ impl Examples {
             .until(&made, |it| task(it, "FORK_BRANCH")["status"] == "FAILED")
             .await;
         let key = made["key"].as_str().unwrap().to_owned();
+        let slot = json!({"at": world.at(24 * 60)});
+        let slot = world.act(&made, "slots", &slot).await.is(201);
         let token = json!({"name": "spare", "role": "VIEWER"});
         let link = json!({"name": "Board", "releaseId": key});
         let link = api.post("/status-links", &link).await.is(201);
@@ -109,6 +113,7 @@ impl Examples {
             link: id(&link),
             profile: id(&profile),
             view: id(&api.post("/views", &json!({"name": "v"})).await.is(201)),
+            slot: id(&slot),
             key,
         }
     }
@@ -125,6 +130,10 @@ impl Examples {
             _ if route.starts_with("/releases/{key}") => route
                 .replace("{key}", &self.key)
                 .replace("{task}", &self.task)
+                .replace("{slot}", &self.slot)
+                // It has neither: what is not there is walked through too.
+                .replace("{cycle}", "1")
+                .replace("{build}", &self.slot)
                 .replace("{verb}", "pause"),
             _ if route.starts_with("/profile/tokens/") => route.replace("{token}", &self.token),
             _ if route.starts_with("/services/") => route.replace("{id}", &world.service),

@@ -161,7 +161,7 @@ struct Poisoned {
 }
 
 impl Poisoned {
-    async fn send(&self, role: Option<&str>, call: &Call) -> Reply {
+    async fn ask(&self, role: Option<&str>, call: &Call) -> Reply {
         let url = format!("{}/api/v1{}", self.root, call.path);
         let mut ask = self.http.request(call.method.as_str().parse().unwrap(), url);
         if let Some((_, token)) = self.tokens.iter().find(|(word, _)| Some(word.as_str()) == role) {
@@ -188,10 +188,19 @@ impl delivr_web::Api for Poisoned {
         None
     }
     async fn call(&self, who: &Principal, call: Call) -> Reply {
-        self.send(Some(who.role.word()), &call).await
+        self.ask(Some(who.role.word()), &call).await
+    }
+    async fn send(
+        &self,
+        who: &Principal,
+        call: Call,
+        _media_type: &str,
+        _body: delivr_web::Content,
+    ) -> Reply {
+        self.ask(Some(who.role.word()), &call).await
     }
     async fn open(&self, path: &str) -> Reply {
-        self.send(None, &Call::get(path)).await
+        self.ask(None, &Call::get(path)).await
     }
     async fn sign_in(&self, _request: &HttpRequest, token: &str) -> Result<Option<Principal>, Refusal> {
         let found = delivr_app::usecases::access::authenticate(&self.app, token).await;

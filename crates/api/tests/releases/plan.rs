@@ -69,7 +69,7 @@ async fn a_release_is_rehearsed_to_its_end_before_anything_is_done() {
     );
     place(&lines, "PERFORM create the ticket");
     place(&lines, "PERFORM create the test run");
-    place(&lines, "PERFORM raise the rollout of 1.5.0 to 10.00 %");
+    place(&lines, "PERFORM raise the rollout of 1.5.0 to 10 %");
     place(&lines, "PERFORM complete the rollout of 1.5.0");
     place(&lines, "PERSON upload the build for IOS_APP_STORE");
     // Who does it and when it can be at the earliest.
@@ -312,6 +312,22 @@ async fn a_release_that_does_not_exist_yet_is_rehearsed_and_not_made() {
         .map(|it| it.replace(key, "(its key)"))
         .collect();
     assert_eq!(sorted(all), sorted(known));
+    // Each step says in which stage it is done, the steps of a stage stand together, and a person's in a store has its
+    // target.
+    let steps = plan["steps"].as_array().unwrap();
+    let mut stages: Vec<&str> = steps.iter().map(|it| it["stage"].as_str().unwrap()).collect();
+    stages.dedup();
+    let known: std::collections::BTreeSet<&str> = stages.iter().copied().collect();
+    assert_eq!(stages.len(), known.len(), "{stages:?}");
+    let shares = |it: &&Value| it["by"] != "MESSAGE" && it["does"].to_string().contains(".00 %");
+    assert_eq!(
+        steps.iter().find(shares),
+        None,
+        "a share is told as people write it"
+    );
+    for stage in ["KICKOFF", "REGRESSION", "PRE_RELEASE", "DISTRIBUTION"] {
+        assert!(known.contains(stage), "{stage}: {stages:?}");
+    }
     // Refused as the creation would be, with the same place.
     world
         .api
@@ -332,4 +348,45 @@ async fn a_release_that_does_not_exist_yet_is_rehearsed_and_not_made() {
         .send()
         .await;
     other.refused(422, "service_missing");
+}
+
+#[tokio::test]
+async fn what_a_creation_lets_pass_and_people_should_know_is_a_warning() {
+    let world = World::new().await;
+    let mut body = world.later("1.0.0");
+    body["pilot"] = json!("nobody@nowhere.example");
+    body["baseBranch"] = json!("nope/nope");
+    let pointers = |plan: &Value| -> Vec<String> {
+        let all = plan["warnings"].as_array().unwrap();
+        all.iter()
+            .map(|it| it["pointer"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // No vendor is asked unless that is asked for.
+    let plan = world.api.post("/releases/plan", &body).await.is(200);
+    assert_eq!(pointers(&plan), ["/pilot"], "{plan}");
+    let plan = world.api.post("/releases/plan?check=true", &body).await.is(200);
+    assert_eq!(pointers(&plan), ["/pilot", "/baseBranch"], "{plan}");
+    assert!(
+        plan["warnings"][1]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("`nope/nope`"),
+        "{plan}"
+    );
+    body["pilot"] = json!("Member@example.org");
+    body["baseBranch"] = json!("main");
+    let plan = world.api.post("/releases/plan?check=true", &body).await.is(200);
+    assert_eq!(pointers(&plan), Vec::<String>::new(), "{plan}");
+    body["existingBranch"] = json!("release/none");
+    let plan = world.api.post("/releases/plan?check=true", &body).await.is(200);
+    assert_eq!(pointers(&plan), ["/existingBranch"], "{plan}");
+    // A repository that cannot be asked is told as such, and keeps nobody from looking.
+    body["existingBranch"] = json!("main");
+    world.lose_repository();
+    let plan = world.api.post("/releases/plan?check=true", &body).await.is(200);
+    let said = plan["warnings"][0]["detail"].as_str().unwrap();
+    assert!(said.contains("could not be asked"), "{plan}");
+    let wrong = world.api.post("/releases/plan?check=perhaps", &body).await;
+    assert_eq!(wrong.status, 400, "{}", wrong.text);
 }

@@ -306,6 +306,12 @@ impl World {
         std::fs::read_dir(incoming).unwrap().count()
     }
 
+    /// The repository is not there any more.
+    pub(crate) fn lose_repository(&self) {
+        let at = self.folder.path().join("shop.git");
+        std::fs::rename(&at, at.with_extension("lost")).unwrap();
+    }
+
     /// A branch or tag is made in the repository by hand.
     pub(crate) fn by_hand(&self, arguments: &[&str]) {
         git(&self.folder.path().join("shop.git"), arguments);

@@ -114,6 +114,12 @@ fn store(write: &StoreWrite) -> String {
         }
         StoreWrite::Submit {
             version, exposure, ..
+        } if *exposure == 0 => format!(
+            "submit version {} for review; no user gets it at first",
+            version.version
+        ),
+        StoreWrite::Submit {
+            version, exposure, ..
         } => format!(
             "submit version {} for review, first to {} of the users",
             version.version,
@@ -137,5 +143,8 @@ fn store(write: &StoreWrite) -> String {
 }
 
 fn percent(bps: u16) -> String {
-    format!("{}.{:02} %", bps / 100, bps % 100)
+    match bps % 100 {
+        0 => format!("{} %", bps / 100),
+        rest => format!("{}.{rest:02} %", bps / 100),
+    }
 }

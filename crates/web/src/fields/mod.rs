@@ -195,6 +195,13 @@ impl Field {
     pub(crate) fn chosen(&self, word: &str) -> bool {
         self.value.lines().any(|it| it == word) || (word.is_empty() && self.value.is_empty())
     }
+    /// Whether its label says that it may be left empty: not where something is always chosen, or where it is said what
+    /// comes of leaving it empty.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        let said = |it: &String| it.contains("eft empty");
+        let chosen = matches!(self.kind, Kind::Choice(_));
+        !self.required && !chosen && !self.about.as_ref().is_some_and(said)
+    }
     /// Ids of what stands below it and belongs to it.
     pub(crate) fn described(&self) -> Option<String> {
         let id = self.id();
@@ -260,6 +267,8 @@ pub(crate) struct Sheet {
     pub(crate) sections: Vec<Section>,
     /// What is to be put right, in the order of the fields.
     pub(crate) mistakes: Vec<Mistake>,
+    /// Whether a value that we have filled in stands there as we did, and follows what else is chosen.
+    pub(crate) suggests: bool,
 }
 
 impl Sheet {
@@ -267,6 +276,7 @@ impl Sheet {
         Self {
             sections,
             mistakes: Vec::new(),
+            suggests: false,
         }
     }
 
@@ -276,6 +286,22 @@ impl Sheet {
             field.show(body);
         }
         self
+    }
+
+    /// What stands in the field of the pointer.
+    pub(crate) fn value(&self, pointer: &str) -> Option<&str> {
+        let mut fields = self.sections.iter().flat_map(|it| &it.fields);
+        fields
+            .find(|it| it.pointer == pointer)
+            .map(|it| it.value.as_str())
+    }
+
+    /// Fills a field in.
+    pub(crate) fn fill(&mut self, pointer: &str, value: &str) {
+        let mut fields = self.sections.iter_mut().flat_map(|it| &mut it.fields);
+        if let Some(field) = fields.find(|it| it.pointer == pointer) {
+            value.clone_into(&mut field.value);
+        }
     }
 
     /// Keeps what was sent, so that it stands there again.

@@ -107,6 +107,7 @@ fn about(verb: &Verb, of: &str) -> String {
         Of::Stage => words(of),
         Of::Task => "one task".to_owned(),
         Of::Cycle => format!("regression cycle {of}"),
+        Of::Slot => "one planned cycle".to_owned(),
         Of::Submission => "one submission".to_owned(),
         Of::Rollout => "one rollout".to_owned(),
     }

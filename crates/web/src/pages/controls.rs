@@ -1,5 +1,6 @@
 //! What can be done about a release and its parts, by whom, and why it cannot.
 
+use super::amend;
 use crate::model::{Blocker, Hold, Lane, Release, Rollout, Submission, Task};
 use crate::verb::Verb;
 use delivr_app::usecases::access::Role;
@@ -138,10 +139,17 @@ pub(crate) fn task_controls(hand: &Hand<'_>, task: &Task) -> Vec<Control> {
     if unknown {
         words.push("force");
     }
-    words
+    let mut controls: Vec<Control> = words
         .into_iter()
         .filter_map(|word| hand.control(word, &task.id))
-        .collect()
+        .collect();
+    if amend::waits(task) {
+        controls.insert(
+            0,
+            amend::link(hand, "Hand in its build", format!("builds/new?task={}", task.id)),
+        );
+    }
+    controls
 }
 
 pub(crate) fn hold_row(hand: &Hand<'_>, hold: Hold) -> HoldRow {
@@ -156,7 +164,10 @@ pub(crate) fn hold_row(hand: &Hand<'_>, hold: Hold) -> HoldRow {
         "AWAITING_APPROVAL" if !stage.is_empty() => &[("approve", stage), ("trigger", stage)],
         _ => &[],
     };
-    let controls = hand.controls(wanted);
+    let mut controls = hand.controls(wanted);
+    if hold.hold == "AWAITING_CYCLE" {
+        controls.push(amend::link(hand, "Plan a cycle", "slots"));
+    }
     let place = hold
         .task_id
         .as_ref()
@@ -173,6 +184,16 @@ pub(crate) fn gate(hand: &Hand<'_>, release: &Release) -> Option<Gate> {
     let stage = next_gate(&release.phase)?;
     let reached = release.phase.starts_with("AWAITING_");
     let mut controls = hand.controls(&[("approve", stage), ("reject", stage)]);
+    let kept_by = |code: &str| release.blockers.iter().any(|it| it.code == code);
+    if (kept_by("verdict_unknown") || kept_by("verdict_failed"))
+        && let Some(cycle) = release.cycles.last()
+    {
+        let part = format!("cycles/{}/verdict", cycle.number);
+        controls.insert(0, amend::link(hand, "Record the cycle's verdict", part));
+    }
+    if kept_by("build_missing") && amend::takes_build(release) {
+        controls.insert(0, amend::link(hand, "Hand in a build", "builds/new"));
+    }
     if reached {
         let mut trigger = hand.control("trigger", stage);
         if let Some(trigger) = &mut trigger
@@ -219,10 +240,15 @@ pub(crate) fn release_controls(hand: &Hand<'_>, release: &Release, lanes: &[Lane
         words.push("close-rolled-back");
     }
     words.push("archive");
-    words
+    let mut controls: Vec<Control> = words
         .into_iter()
         .filter_map(|word| hand.control(word, ""))
-        .collect()
+        .collect();
+    controls.insert(
+        controls.len().saturating_sub(1),
+        amend::link(hand, "Edit", "edit"),
+    );
+    controls
 }
 
 pub(crate) fn submission_controls(hand: &Hand<'_>, it: &Submission) -> Vec<Control> {

@@ -2,6 +2,7 @@
 
 mod act;
 mod activity;
+mod amend;
 mod asked;
 mod board;
 mod calendar;
@@ -34,6 +35,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 /// Registers every page.
 pub fn configure(config: &mut web::ServiceConfig) {
     setup::configure(config);
+    amend::configure(config);
     config
         .route("/assets/{name}", web::get().to(assets::serve))
         .service(

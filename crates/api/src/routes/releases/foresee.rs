@@ -6,17 +6,18 @@ use crate::answer::{Answer, Answered};
 use crate::body::Body;
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::query::Query;
 use actix_web::post;
 use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
-use delivr_app::usecases::create::{self, CreateError};
+use delivr_app::usecases::create::{self, CreateError, Warning};
 use delivr_app::usecases::plan::names;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ids::ReleaseId;
 use delivr_domain::release::gate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// One target of a release that is only asked about.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,20 +56,55 @@ pub(crate) struct ForeseenView {
     steps: Vec<PlanLineView>,
     /// What would not be done, and why.
     left_out: Vec<LeftOutView>,
+    /// What the creation would let pass, and is likely a mistake.
+    warnings: Vec<WarningView>,
+}
+
+/// Something that is likely a mistake.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WarningView {
+    /// JSON pointer into the body.
+    pointer: &'static str,
+    /// What it is, for people.
+    detail: String,
+}
+
+impl From<Warning> for WarningView {
+    fn from(warning: Warning) -> Self {
+        Self {
+            pointer: warning.pointer,
+            detail: warning.sentence,
+        }
+    }
+}
+
+/// How far is looked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForeseeQuery {
+    /// true: source control is asked whether the branch is there that the release begins from, for 5 s at most.
+    #[serde(default)]
+    check: bool,
 }
 
 /// Everything that creating the release with this body would come to: versions, exact names, and each step in order, by
 /// stepping the same machine forward on assumed successes. It is refused as the creation would be. Nothing is stored and
-/// no vendor is asked.
-#[utoipa::path(tag = "Releases", request_body = ReleaseBody,
+/// no vendor is asked, but for `check`.
+#[utoipa::path(tag = "Releases", params(ForeseeQuery), request_body = ReleaseBody,
     responses((status = 200, description = "What it would be and do", body = ForeseenView)))]
 #[post("/releases/plan")]
-pub(crate) async fn foresee(cx: Context, body: Body<ReleaseBody>) -> Answered {
+pub(crate) async fn foresee(cx: Context, asked: Query<ForeseeQuery>, body: Body<ReleaseBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let Body(body) = body;
     let wanted = read(ReleaseId::from_uuid(cx.app.entropy.uuid()), body)?;
     guards(&cx, wanted.settings.as_ref().and_then(create::guarded_setting))?;
     let draft = create::draft(&cx.app, cx.tenant(), wanted).await?;
+    let mut warnings = Vec::new();
+    warnings.extend(create::pilot_warning(&cx.app, cx.tenant(), &draft).await?);
+    if asked.0.check {
+        warnings.extend(create::branch_warning(&cx.app, cx.tenant(), &draft).await);
+    }
     let version = draft.plan.targets.values().map(|it| it.version).max();
     let version = version.map_or_else(String::new, |it| it.to_string());
     let named =
@@ -105,5 +141,6 @@ pub(crate) async fn foresee(cx: Context, body: Body<ReleaseBody>) -> Answered {
         ends_in,
         steps: steps.into_iter().map(PlanLineView::of_no_key).collect(),
         left_out: left_out(&release),
+        warnings: warnings.into_iter().map(WarningView::from).collect(),
     }))
 }

@@ -57,6 +57,8 @@ pub(crate) struct PlanLineView {
     provider: Option<String>,
     /// Not before this instant; how long vendors and people take is not foreseen.
     not_before: DateTime<Utc>,
+    /// Phase that the release is in when it is done: NOT_STARTED, KICKOFF, AWAITING_REGRESSION and so on.
+    stage: &'static str,
 }
 
 /// A kind of task that is not done.
@@ -79,6 +81,7 @@ fn line(line: Line, providers: &BTreeMap<IntegrationId, String>) -> PlanLineView
         integration_id: line.integration.map(|id| id.to_string()),
         provider: line.integration.and_then(|id| providers.get(&id).cloned()),
         not_before: line.not_before,
+        stage: line.stage.word(),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Line {
     pub integration: Option<IntegrationId>,
     /// Not before this instant.
     pub not_before: Timestamp,
+    /// The stage that the release is in when it is done.
+    pub stage: Stage,
 }
 
 /// A release's way as far as it can be foreseen.
@@ -104,6 +106,20 @@ impl Rehearsal {
         match self.cast.get(&self.release) {
             Some(Aggregate::Release(release)) => Some(release),
             Some(Aggregate::Submission(_) | Aggregate::Rollout(_)) | None => None,
+        }
+    }
+
+    /// The stage the release is in now.
+    fn stage(&self) -> Stage {
+        self.star().map_or(Stage::NotStarted, |it| it.stage)
+    }
+
+    /// The target of a submission or rollout.
+    fn target_of(&self, id: AggregateId) -> Option<TargetKey> {
+        match self.cast.get(&id) {
+            Some(Aggregate::Submission(it)) => Some(it.start.target),
+            Some(Aggregate::Rollout(it)) => Some(it.start.target),
+            Some(Aggregate::Release(_)) | None => None,
         }
     }
 
@@ -172,11 +188,8 @@ impl Rehearsal {
 
     fn note(&mut self, effect: &Effect) {
         let task = effect.key().map(|key| key.task);
-        let of_child = match self.cast.get(&effect.owner()) {
-            Some(Aggregate::Submission(it)) => Some(it.start.target),
-            Some(Aggregate::Rollout(it)) => Some(it.start.target),
-            Some(Aggregate::Release(_)) | None => None,
-        };
+        let of_child = self.target_of(effect.owner());
+        let stage = self.stage();
         self.lines.push(Line {
             does: foresee::in_words(&sentence(effect)),
             kind: effect.word(),
@@ -184,6 +197,7 @@ impl Rehearsal {
             target: task.and_then(|task| task.target).or(of_child),
             integration: effect.integration(),
             not_before: self.now,
+            stage,
         });
     }
 
@@ -201,6 +215,7 @@ impl Rehearsal {
         if !names_us || self.reach == Reach::Reachable {
             return;
         }
+        let stage = self.stage();
         self.lines.push(Line {
             does: callbacks::no_address(job),
             kind: "PERSON",
@@ -208,6 +223,7 @@ impl Rehearsal {
             target: key.task.target,
             integration: Some(*integration),
             not_before: self.now,
+            stage,
         });
     }
 
@@ -269,6 +285,8 @@ impl Rehearsal {
 
     fn person(&mut self, id: AggregateId, does: String, task: Option<TaskKey>, command: &Command) -> bool {
         let at = self.lines.len();
+        let stage = self.stage();
+        let target = task.and_then(|task| task.target).or(self.target_of(id));
         if self.step(id, Input::Command(command)) != Ok(true) {
             return false;
         }
@@ -279,9 +297,10 @@ impl Rehearsal {
                 does,
                 kind: "PERSON",
                 task,
-                target: task.and_then(|task| task.target),
+                target,
                 integration: None,
                 not_before: self.now,
+                stage,
             },
         );
         true

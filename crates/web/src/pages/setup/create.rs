@@ -1,6 +1,7 @@
 //! A new release: the form, the dry run of all of it, and then the release.
 
 use super::create_form::{Offer, body_of, sheet};
+use super::foreseen::{Foreseen, StageSteps};
 use super::{barred, services};
 use crate::api::Call;
 use crate::fields::Sheet;
@@ -13,9 +14,7 @@ use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use askama::Template;
-use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
-use serde::Deserialize;
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config.service(
@@ -23,47 +22,6 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
             .route(web::get().to(ask))
             .route(web::post().to(send)),
     );
-}
-
-/// What a release would be and do.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Foreseen {
-    title: String,
-    version: String,
-    targets: Vec<ForeseenTarget>,
-    branch: String,
-    rc_tag: String,
-    release_tag: String,
-    kickoff_at: DateTime<Utc>,
-    target_date: Option<DateTime<Utc>>,
-    ends_in: String,
-    steps: Vec<Step>,
-    left_out: Vec<LeftOut>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct ForeseenTarget {
-    target: String,
-    version: String,
-    builds: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Step {
-    does: String,
-    by: String,
-    target: Option<String>,
-    provider: Option<String>,
-    not_before: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct LeftOut {
-    #[serde(rename = "type")]
-    kind: String,
-    reason: String,
 }
 
 #[derive(Template)]
@@ -74,6 +32,10 @@ struct Page {
     chosen: Option<Service>,
     sheet: Sheet,
     plan: Option<Foreseen>,
+    /// Its steps by stage and lane.
+    stages: Vec<StageSteps>,
+    /// The version that we have filled in, as far as the visitor has left it.
+    suggested: String,
     /// The name under which this form makes one release, however often it is sent.
     once: String,
     blocked: Option<String>,
@@ -87,7 +49,10 @@ async fn shown(
     plan: Option<Foreseen>,
     once: Option<String>,
 ) -> Paged {
+    let version = sheet.value("/version").unwrap_or_default().to_owned();
     let template = Page {
+        stages: plan.as_ref().map(Foreseen::stages).unwrap_or_default(),
+        suggested: if sheet.suggests { version } else { String::new() },
         frame: visit.frame("releases"),
         services: services::all(visit).await?,
         chosen,
@@ -152,7 +117,7 @@ async fn send(visit: Visit, body: web::Bytes) -> Paged {
             None => call,
         }
     } else {
-        Call::post("/releases/plan", wanted)
+        Call::post("/releases/plan?check=true", wanted)
     };
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
@@ -178,5 +143,10 @@ async fn send(visit: Visit, body: web::Bytes) -> Paged {
         return Ok(go(&format!("/releases/{}?done=planned", made.key)));
     }
     let plan: Foreseen = reply.read().map_err(|reply| visit.refuse(reply))?;
+    // What is suggested follows the kind that is chosen.
+    let same = plan.targets.iter().all(|it| it.version == plan.version);
+    if sheet.suggests && same {
+        sheet.fill("/version", &plan.version);
+    }
     shown(&visit, StatusCode::OK, Some(service), sheet, Some(plan), None).await
 }

@@ -1,6 +1,7 @@
 //! The form of a new release, and the body of the request that it becomes.
 
-use super::{integrations, pipelines, profiles};
+use super::suggest::Versions;
+use super::{integrations, pipelines, profiles, suggest};
 use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::form::Form;
 use crate::setup::{Pipeline, Service};
@@ -19,16 +20,23 @@ pub(super) struct Offer {
     tickets: Vec<Choice>,
     testing: Vec<Choice>,
     pipelines: Vec<Pipeline>,
+    /// Targets that the service can have.
+    targets: Vec<TargetKey>,
+    /// Those that it most likely ships to.
+    likely: Vec<TargetKey>,
+    versions: Versions,
 }
 
 impl Offer {
     /// Everything that fits a service.
     pub(super) async fn of(visit: &Visit, service: &Service) -> Result<Self, Stop> {
         let mut offered = vec![Choice::new("", "The only one of the service, or every default")];
-        for it in profiles::all(visit).await? {
+        let profiles = profiles::all(visit).await?;
+        let targets = suggest::targets(service);
+        for it in &profiles {
             if it.service_id.as_deref().is_none_or(|id| id == service.id) {
                 offered.push(Choice::new(
-                    it.id,
+                    it.id.clone(),
                     format!("{} (version {})", it.name, it.revision),
                 ));
             }
@@ -38,7 +46,12 @@ impl Offer {
             (Some(its), Some(ours)) => its == ours,
             (Some(_), None) | (None, Some(_) | None) => true,
         });
+        let likely = suggest::likely(visit, service, &targets, &profiles, &pipelines).await?;
+        let versions = suggest::versions(visit, service, &likely).await;
         Ok(Self {
+            targets,
+            likely,
+            versions,
             profiles: offered,
             scm: integrations::choices(visit, "scm", "The service's").await?,
             chat: integrations::choices(visit, "communication", "None").await?,
@@ -69,13 +82,17 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
         ("MAJOR", "Major"),
         ("HOTFIX", "Hotfix of what is shipped"),
     ];
-    let kinds = kinds.map(|(word, label)| Choice::new(word, label)).to_vec();
+    let kinds = kinds.map(|(word, label)| match offer.versions.said(word) {
+        Some(next) => Choice::new(word, format!("{label}: {next}")),
+        None => Choice::new(word, label),
+    });
+    let kinds = kinds.to_vec();
     let priorities = ["MEDIUM", "LOW", "HIGH", "CRITICAL"].map(|word| Choice::new(word, words(word)));
     let what = vec![
         Field::choice("/type", "Kind", kinds),
         Field::line("/version", "Version")
-            .about("Left empty: the next of the line. The first one must be named.")
-            .like("1.4.0"),
+            .about(offer.versions.about())
+            .with(offer.versions.filled_in()),
         Field::choice("/profileId", "Profile", offer.profiles.clone()),
         Field::line("/title", "Title").about(format!("Left empty: {} and the version.", service.name)),
         Field::new("/description", "Description", Kind::Long),
@@ -83,13 +100,14 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
         Field::line("/pilot", "Pilot").about("Who brings it home, by e-mail address."),
     ];
     let mut ships = Vec::new();
-    for target in TargetKey::ALL {
+    for target in &offer.targets {
         let label = words(target.word());
-        ships.push(Field::flag(at(*target, "on"), label.clone()));
-        ships.push(Field::line(
-            at(*target, "version"),
-            format!("{label}: a version of its own"),
-        ));
+        let on = if offer.likely.contains(target) { "true" } else { "" };
+        ships.push(Field::flag(at(*target, "on"), label.clone()).with(on));
+        ships.push(
+            Field::line(at(*target, "version"), format!("{label}: a version of its own"))
+                .about("Left empty: the one above."),
+        );
         let builds = vec![
             Choice::new("", "As the profile says"),
             Choice::new("PIPELINE", "A pipeline makes them"),
@@ -104,16 +122,22 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
     let zones = zone::OFFERED
         .iter()
         .map(|name| Choice::new(*name, name.replace('_', " ")));
-    let when = vec![
+    let mut when = vec![
         Field::choice("/zone", "Times below are those of", zones.collect())
             .about("As clocks there show them on that day, summer time included."),
         Field::new("/kickoffAt", "Kickoff", Kind::Moment).about("Left empty: now."),
         Field::new("/kickoffReminderAt", "Reminder of it", Kind::Moment),
         Field::new("/targetDate", "It shall be out by", Kind::Moment),
-        Field::new("/slots", "Regression cycles", Kind::Lines)
-            .about("One a line, between kickoff and that day. More can be planned later.")
-            .like("2026-12-01 10:00"),
     ];
+    let cycles = ["Regression cycle", "A second cycle", "A third cycle"];
+    for (at, label) in cycles.into_iter().enumerate() {
+        let field = Field::new(format!("/slots/{at}/at"), label, Kind::Moment);
+        when.push(if at == 0 {
+            field.about("Between kickoff and that day. More can be planned on the release's page.")
+        } else {
+            field
+        });
+    }
     let boxes = offer.pipelines.iter().map(|it| {
         let label = format!(
             "{} ({}, {})",
@@ -155,15 +179,22 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
             .fields
             .retain(|it| it.shape() != "boxes" || !it.choices().is_empty());
     }
-    Sheet::new(sections)
+    let mut sheet = Sheet::new(sections);
+    sheet.suggests = !offer.versions.filled_in().is_empty();
+    sheet
 }
 
-/// Targets in the order of the request: the way back from its pointers to the fields.
-pub(super) struct Targets(Vec<TargetKey>);
+/// Targets and cycles in the order of the request: the way back from its pointers to the fields.
+pub(super) struct Targets(Vec<TargetKey>, Vec<usize>);
 
 impl Targets {
     /// The field that a place of the request came from.
     pub(super) fn at_field(&self, pointer: &str) -> String {
+        if let Some(rest) = pointer.strip_prefix("/slots/") {
+            let index: Option<usize> = rest.split('/').next().and_then(|it| it.parse().ok());
+            let field = index.and_then(|it| self.1.get(it));
+            return field.map_or_else(|| pointer.to_owned(), |it| format!("/slots/{it}/at"));
+        }
         let Some(rest) = pointer.strip_prefix("/targets") else {
             return pointer.to_owned();
         };
@@ -196,6 +227,10 @@ pub(super) fn body_of(
     let zone = form.get("/zone").unwrap_or("UTC").to_owned();
     let mut body = taken.unwrap_or_else(|| json!({}));
     let mut wrong: Vec<(&str, String)> = Vec::new();
+    let mut late: Vec<(usize, String)> = Vec::new();
+    // Left as we have filled it in, it is the next of the line, by the kind that is chosen; the first one is named.
+    let version = form.get("/version");
+    sheet.suggests = version.is_some() && version == form.get("suggested");
     let members = body.as_object_mut()?;
     members.remove("zone");
     members.insert("serviceId".to_owned(), json!(service.id));
@@ -209,22 +244,36 @@ pub(super) fn body_of(
             }
         }
     }
-    if let Some(Value::Array(lines)) = members.remove("slots") {
+    let mut places = Vec::new();
+    if let Some(Value::Object(given)) = members.remove("slots") {
         let mut slots = Vec::new();
-        for text in lines.iter().filter_map(Value::as_str) {
+        for (name, slot) in given {
+            let place = name.parse().unwrap_or_default();
+            let Some(text) = slot.get("at").and_then(Value::as_str) else {
+                continue;
+            };
             match instant(text, &zone) {
-                Ok(at) => slots.push(json!({"at": at})),
-                Err(why) => wrong.push(("slots", why)),
+                Ok(at) => {
+                    slots.push(json!({"at": at}));
+                    places.push(place);
+                }
+                Err(why) => late.push((place, why)),
             }
         }
         members.insert("slots".to_owned(), slots.into());
     }
     let ship = members.remove("ship").unwrap_or_default();
-    let chosen: Vec<TargetKey> = TargetKey::ALL
+    let chosen: Vec<TargetKey> = offer
+        .targets
         .iter()
         .copied()
         .filter(|it| form.ticked(&at(*it, "on")))
         .collect();
+    // What has no line of its own yet is not suggested for: it takes the version that stands there.
+    let continued = chosen.iter().all(|it| offer.likely.contains(it));
+    if sheet.suggests && continued && !offer.versions.first() {
+        members.remove("version");
+    }
     if chosen.is_empty() {
         wrong.push(("ship", "choose at least one target".to_owned()));
     }
@@ -250,11 +299,17 @@ pub(super) fn body_of(
         named.retain(fits);
     }
     for (name, detail) in wrong {
-        let first = TargetKey::ALL.first().map(|it| at(*it, "on")).unwrap_or_default();
+        let first = offer.targets.first().map(|it| at(*it, "on")).unwrap_or_default();
         let pointer = if name == "ship" { first } else { format!("/{name}") };
         sheet.blame(&pointer, &detail);
     }
-    sheet.mistakes.is_empty().then_some((body, Targets(chosen)))
+    for (place, detail) in late {
+        sheet.blame(&format!("/slots/{place}/at"), &detail);
+    }
+    sheet
+        .mistakes
+        .is_empty()
+        .then_some((body, Targets(chosen, places)))
 }
 
 #[cfg(test)]
@@ -263,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_mistake_in_a_target_stands_at_its_field() {
-        let targets = Targets(vec![TargetKey::IosAppStore]);
+        let targets = Targets(vec![TargetKey::IosAppStore], vec![0, 2]);
+        assert_eq!(targets.at_field("/slots/1/at"), "/slots/2/at");
         assert_eq!(
             targets.at_field("/targets/0/version"),
             "/ship/IOS_APP_STORE/version"

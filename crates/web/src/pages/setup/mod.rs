@@ -3,6 +3,7 @@
 mod create;
 mod create_form;
 mod doctor;
+mod foreseen;
 mod integration;
 mod integrations;
 mod line;
@@ -15,6 +16,7 @@ mod remove;
 mod services;
 mod settings;
 mod start;
+mod suggest;
 
 use super::controls::Control;
 use crate::fields::Sheet;
@@ -106,7 +108,7 @@ fn seen<T: FromStr + Default>(form: &Form) -> Option<T> {
 }
 
 /// Why somebody of the role cannot do it, and who can; none when they can.
-fn barred(visit: &Visit, needed: Role) -> Option<String> {
+pub(super) fn barred(visit: &Visit, needed: Role) -> Option<String> {
     (visit.who.role < needed).then(|| {
         format!(
             "This needs the role {needed}; yours is {}. An admin of your organisation can do it, or give you a token \
