@@ -38,6 +38,9 @@ const KINDS: &[&str] = &[
 /// Pause between two times of writing how it goes with integrations: a process that is killed takes so much with it.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
+/// How long the writing at the end may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Runs until `stop` is ready. `retention` none forgets nothing.
 pub async fn run(app: &App, store: &SqlStore, retention: Option<Duration>, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop.shared());
@@ -59,7 +62,14 @@ pub async fn health(app: &App, stop: impl Future<Output = ()>) {
             () = &mut stop => true,
             _ = times.tick() => false,
         };
-        match app.connections.health().write(app.store.as_ref()).await {
+        let writing = app.connections.health().write(app.store.as_ref());
+        // Who is asked to end must not wait for a database that gives no answer.
+        let within = if last { LAST_WORDS } else { Duration::MAX };
+        let Ok(written) = tokio::time::timeout(within, writing).await else {
+            tracing::warn!("how it goes with integrations could not be written before the end");
+            return;
+        };
+        match written {
             Ok(0) => {}
             Ok(integrations) => tracing::debug!(integrations, "wrote how it goes with integrations"),
             Err(error) => {
@@ -87,7 +97,10 @@ async fn look_after(
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = looks.tick() => shown.look(store).await,
+            _ = looks.tick() => tokio::select! {
+                () = &mut stop => return,
+                () = shown.look(store) => {}
+            },
             () = sleep_until(word_at) => {
                 word_at = Instant::now() + WORD_EVERY;
                 tokio::select! {

@@ -18,7 +18,7 @@ use delivr_domain::ports::clock::Monotonic;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{ClaimRequest, Claimed, PutBack, Rooms};
 use delivr_domain::report::Report;
-use futures_util::future::{Either, FutureExt as _, select};
+use futures_util::future::{Either, FutureExt as _, Shared, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -90,6 +90,9 @@ pub struct Worker {
 
 /// How long an aggregate is left alone after its agenda could not be worked on: it stays due meanwhile.
 const DAMAGED: Duration = Duration::from_secs(60);
+
+/// Pause between two signs of life. A worker that gave none for a minute is taken for ended: two of them may get lost.
+const BEAT: Duration = Duration::from_secs(20);
 
 /// Effects that end within this span of each other make room for one claim together.
 const GATHER: Duration = Duration::from_millis(3);
@@ -193,9 +196,14 @@ impl Worker {
         }
     }
 
-    /// Works until `stop` is ready, then lets what is under way finish within the drain time. What does not finish
-    /// keeps its lease, which runs out; nothing is lost.
+    /// Works until `stop` is ready, then lets what is under way finish within the drain time, which begins at once: also
+    /// when the database gives no answer. What does not finish keeps its lease, which runs out; nothing is lost.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let clock = self.app.clock.as_ref();
+        // When all must be over, as soon as it is known.
+        let end = stop
+            .map(|()| clock.monotonic().plus(self.settings.drain))
+            .shared();
         let board = Board::new(&self.settings);
         let mut crew = Crew {
             worker: self,
@@ -203,12 +211,40 @@ impl Worker {
             running: FuturesUnordered::new(),
             ended: 0,
         };
-        let mut stop = pin!(stop.fuse());
-        let mut swept = self.app.clock.monotonic();
+        let over = pin!(async {
+            let until = end.clone().await;
+            clock.sleep_until(until).await;
+        });
+        let worked = {
+            let working = pin!(self.work(&mut crew, &board, &end));
+            matches!(select(working, over).await, Either::Left(_))
+        };
+        board.shut(true);
+        if worked {
+            let until = end.clone().await;
+            self.drain(crew, until).await;
+        } else {
+            left_behind(crew.running.len());
+        }
+    }
+
+    /// Works until it is heard that an end is set.
+    async fn work<'a>(
+        &'a self,
+        crew: &mut Crew<'a>,
+        board: &Board,
+        end: &Shared<impl Future<Output = Monotonic>>,
+    ) {
+        let mut beat_at = self.app.clock.monotonic();
         loop {
             crew.ended = 0;
+            let now = self.app.clock.monotonic();
+            if now >= beat_at {
+                beat_at = now.plus(BEAT);
+                crew.alongside(self.beat()).await;
+            }
             let free = board.take_free();
-            let pass = crew.alongside(self.pass(&board, free)).await;
+            let pass = crew.alongside(self.pass(board, free)).await;
             board.give_back(free.saturating_sub(pass.claimed.len()));
             let now = self.app.clock.monotonic();
             let (room, surplus) = board.admitted(pass.claimed, now);
@@ -220,11 +256,10 @@ impl Worker {
                 board.give_back(1);
             }
             self.show(crew.running.len());
-            let now = self.app.clock.monotonic();
-            if now >= swept.plus(Duration::from_secs(10)) {
-                swept = now;
-                crew.alongside(self.beat()).await;
+            if end.clone().now_or_never().is_some() {
+                return;
             }
+            let now = self.app.clock.monotonic();
             let full = board.is_full();
             let until = if pass.more {
                 now
@@ -232,25 +267,20 @@ impl Worker {
                 now.plus(FULL)
             } else {
                 let at_most = crew.alongside(self.until_next_due()).await;
-                self.app.clock.monotonic().plus(at_most)
+                self.app.clock.monotonic().plus(at_most).min(beat_at)
             };
             // While others wait for room, nobody keeps a slot by what it enqueues itself.
             let crowded = pass.crowded || full;
             board.shut(pass.filled || full);
             let room = crowded && crew.ended > 0;
             if pass.more || room {
-                // Look again at once. A stop that is heard here is heard once: it must not be asked for again below.
-                if (&mut stop).now_or_never().is_some() {
-                    break;
-                }
+                // Look again at once.
                 continue;
             }
-            if !self.wait(&mut crew, &mut stop, crowded, until).await {
-                break;
+            if !self.wait(crew, end.clone(), crowded, until).await {
+                return;
             }
         }
-        board.shut(true);
-        self.drain(crew).await;
     }
 
     /// Waits until there may be something to claim; false when it is time to stop. What ends makes no look necessary
@@ -258,15 +288,15 @@ impl Worker {
     async fn wait(
         &self,
         crew: &mut Crew<'_>,
-        stop: &mut (impl Future<Output = ()> + Unpin),
+        mut end: impl Future<Output = Monotonic> + Unpin,
         crowded: bool,
         until: Monotonic,
     ) -> bool {
         loop {
             let idle = self.idle(crew, until).boxed();
-            let woken = match select(idle, &mut *stop).await {
+            let woken = match select(idle, &mut end).await {
                 Either::Left((woken, _)) => woken,
-                Either::Right(((), _)) => return false,
+                Either::Right(_) => return false,
             };
             match woken {
                 Woken::Rung | Woken::Ended(true) => return true,
@@ -331,18 +361,14 @@ impl Worker {
             .clamp(Duration::from_millis(50), sweep)
     }
 
-    async fn drain(&self, crew: Crew<'_>) {
+    async fn drain(&self, crew: Crew<'_>, until: Monotonic) {
         let mut running = crew.running;
-        let until = self.app.clock.monotonic().plus(self.settings.drain);
         while !running.is_empty() {
             let timer = pin!(self.app.clock.sleep_until(until));
             match select(running.next(), timer).await {
                 Either::Left(_) => {}
                 Either::Right(_) => {
-                    tracing::warn!(
-                        left = running.len(),
-                        "stopped before everything under way had ended; the leases will run out"
-                    );
+                    left_behind(running.len());
                     break;
                 }
             }
@@ -369,7 +395,8 @@ impl Worker {
 
     async fn beat(&self) {
         if let Err(error) = self.app.store.beat(&self.settings.name).await {
-            tracing::warn!(error = %error, "the worker could not say that it is alive");
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "the worker could not say that it is alive");
         }
     }
 
@@ -437,7 +464,8 @@ impl Worker {
     }
 
     fn trouble(&self, error: &StoreError) {
-        tracing::error!(worker = %self.settings.name, error = %error, "the store does not answer; trying again");
+        let error = error as &(dyn std::error::Error + 'static);
+        tracing::error!(worker = %self.settings.name, error, "the store does not answer; trying again");
         metrics::counter!("delivr_worker_store_errors_total").increment(1);
     }
 
@@ -532,6 +560,13 @@ impl Worker {
         }
         Ok(worked)
     }
+}
+
+fn left_behind(left: usize) {
+    tracing::warn!(
+        left,
+        "stopped before everything under way had ended; the leases will run out"
+    );
 }
 
 const fn outcome(ran: Ran) -> &'static str {

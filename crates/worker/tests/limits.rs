@@ -16,7 +16,8 @@ use bench::{Bench, now, plan, tenant};
 use delivr_app::{apply, connections};
 use delivr_domain::ids::ReleaseId;
 use delivr_domain::key::{TargetKey, TaskKind};
-use delivr_domain::ports::store::Directory as _;
+use delivr_domain::ports::clock::Clock as _;
+use delivr_domain::ports::store::{Directory as _, Queue as _};
 use delivr_domain::release::state::Draft;
 use delivr_domain::time::Span;
 use delivr_worker::{Worker, WorkerSettings};
@@ -119,4 +120,48 @@ fn a_damaged_aggregate_rests_a_minute_and_keeps_nobody_from_their_time() {
     bench.clock.advance(Duration::from_secs(2));
     assert_eq!(now(worker.tick()).unwrap(), 1);
     assert_eq!(phase(damaged), "KICKOFF");
+}
+
+fn last_beat(bench: &Bench) -> delivr_domain::time::Timestamp {
+    now(bench.store.last_beat()).unwrap().expect("a sign of life")
+}
+
+#[test]
+fn a_worker_gives_signs_of_life_from_its_start_on_and_well_within_the_minute() {
+    let bench = four_tickets();
+    let worker = Worker::new(bench.app.clone(), WorkerSettings::default());
+    let mut running = Box::pin(worker.run(std::future::pending()));
+    assert!((&mut running).now_or_never().is_none());
+    assert_eq!(last_beat(&bench), bench.clock.now(), "before anything else");
+    for second in 0..300 {
+        bench.clock.advance(Duration::from_secs(1));
+        assert!((&mut running).now_or_never().is_none());
+        let silent = bench.clock.now() - last_beat(&bench);
+        assert!(silent < Span::seconds(30), "{silent} of silence after {second} s");
+    }
+}
+
+#[test]
+fn a_worker_ends_in_time_while_the_database_gives_no_answer() {
+    let bench = four_tickets();
+    let worker = Worker::new(bench.app.clone(), WorkerSettings::default());
+    let (asked, heard) = (std::cell::Cell::new(false), std::cell::Cell::new(false));
+    let stop = std::future::poll_fn(|_| {
+        if asked.get() {
+            heard.set(true);
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
+    bench.store.hang(true);
+    let mut running = Box::pin(worker.run(stop));
+    assert!((&mut running).now_or_never().is_none());
+    asked.set(true);
+    assert!((&mut running).now_or_never().is_none(), "it may still answer");
+    assert!(heard.get(), "the wish to end is heard at once");
+    bench.clock.advance(Duration::from_secs(24));
+    assert!((&mut running).now_or_never().is_none());
+    bench.clock.advance(Duration::from_secs(1));
+    assert!((&mut running).now_or_never().is_some(), "the drain time is over");
 }

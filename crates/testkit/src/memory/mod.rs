@@ -32,7 +32,7 @@ use delivr_domain::time::Timestamp;
 use state::State;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -54,6 +54,7 @@ struct Inner {
     leases: Mutex<LeaseTable>,
     clock: Arc<dyn Clock>,
     offset: AtomicI64,
+    hangs: AtomicBool,
     install: InstallId,
 }
 
@@ -123,8 +124,21 @@ impl MemoryStore {
                 leases: Mutex::default(),
                 clock,
                 offset: AtomicI64::new(0),
+                hangs: AtomicBool::new(false),
                 install: InstallId::derived(&[b"memory"]),
             }),
+        }
+    }
+
+    /// From now on the queue gives no answer, as when the database hangs; or again.
+    pub fn hang(&self, hangs: bool) {
+        self.inner.hangs.store(hangs, Ordering::Relaxed);
+    }
+
+    /// Returns unless the queue gives no answer.
+    async fn answer(&self) {
+        if self.inner.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -82,6 +82,7 @@ fn take(slot: &mut Slot, request: &ClaimRequest, now: Timestamp) {
 #[async_trait]
 impl Queue for MemoryStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        self.answer().await;
         let now = self.time();
         let mut state = self.state();
         let mut due: Vec<(Timestamp, EffectId, TenantId)> = state
@@ -208,6 +209,7 @@ impl Queue for MemoryStore {
     }
 
     async fn due_aggregates(&self, limit: u16) -> Result<Vec<(AggregateId, Timestamp)>, StoreError> {
+        self.answer().await;
         let now = self.time();
         let mut due: Vec<(Timestamp, AggregateId)> = self
             .state()
@@ -333,6 +335,7 @@ impl Queue for MemoryStore {
     }
 
     async fn beat(&self, worker: &str) -> Result<(), StoreError> {
+        self.answer().await;
         let now = self.time();
         self.state().beats.insert(worker.to_owned(), now);
         Ok(())
