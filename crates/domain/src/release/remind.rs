@@ -11,8 +11,8 @@ use super::hold::{self, Hold, Scope};
 use super::state::{Release, Slot, Stage};
 use crate::board::TaskState;
 use crate::effect::ReleaseTiming;
-use crate::key::TargetKey;
-use crate::plan::SubmitMode;
+use crate::key::{Channel, TargetKey};
+use crate::plan::{StoreSettings, SubmitMode};
 use crate::report::{ChildState, ReviewWord};
 use crate::time::{Span, Timestamp};
 use chrono::{DateTime, Datelike as _, Utc, Weekday};
@@ -193,9 +193,20 @@ fn of_lane(release: &Release, target: TargetKey, state: &ChildState) -> Option<S
     } else if state.status == ReviewWord::Approved.word() && settings.timing == ReleaseTiming::Manual {
         "the store has approved the version: release it to its users"
     } else {
-        return None;
+        return of_rollout(target, settings, state);
     };
     Some(sentence.to_owned())
+}
+
+/// What a rollout waits for that only a person raises, while it rests at a part of the users. Apple raises its own, and
+/// one whose steps have a time is raised by that.
+fn of_rollout(target: TargetKey, settings: &StoreSettings, state: &ChildState) -> Option<String> {
+    let by_person = target.channel() == Channel::PlayStore && settings.step_minutes.is_none();
+    let rests = state.status == ReviewWord::Live.word() && !state.live && state.exposure > 0;
+    (by_person && rests).then(|| {
+        let percent = f64::from(state.exposure) / 100.0;
+        format!("its rollout rests at {percent} per cent of the users: raise it, complete it, or halt it")
+    })
 }
 
 /// When people are next reminded of what waits for them. None of a release that is over: nothing of it waits.

@@ -1,8 +1,9 @@
 //! Doing something: what it would do is shown first, then it is done.
 
+use super::controls::lifted;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
-use crate::model::{Explanation, Problem};
+use crate::model::{Explanation, Hold, Problem, Release};
 use crate::shown::words;
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
@@ -24,6 +25,9 @@ struct Page<'a> {
     /// Nothing stops it, as far as can be said before it is written.
     open: bool,
     fields: Fields,
+    /// What keeps the release from sending, for as long as it stands.
+    holds: Vec<(Hold, String)>,
+    sent: Option<Sent>,
 }
 
 /// What was filled in so far.
@@ -109,27 +113,68 @@ fn about(verb: &Verb, of: &str) -> String {
     }
 }
 
-/// The page that shows what it would do, and asks.
-pub(super) async fn ask(visit: Visit) -> Paged {
-    let key = visit.segment("key")?;
-    let verb = verb(&visit)?;
-    let form = visit.query();
-    let of = subject(&visit, &form)?;
-    let call = verb.preview(key, &of, &form).ok_or_else(|| nothing(&visit))?;
-    let reply = visit.api.call(&visit.who, call).await;
-    // A mistake in what is filled in, or not yet: the form stays, and says so.
-    let unfilled = reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing;
-    let (preview, problem, open) = if unfilled {
-        (None, Some(Problem::of(&reply)), true)
-    } else {
-        let back = format!("/releases/{key}");
-        let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
-        let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
-        let open = said.allowed || (status == Some(422) && verb.more != More::Nothing);
-        let problem = said.problem.clone().map(Problem::from_value);
-        (Some(said), problem, open)
+/// What was put upon the release by somebody and would keep back what the verb sends: not what the verb itself puts or
+/// lifts, and nothing for what is never kept back.
+fn standing(verb: &Verb, holds: Vec<Hold>) -> Vec<(Hold, String)> {
+    let own: &[&str] = match verb.word {
+        "resume" => &["USER_PAUSED"],
+        "unblock" => &["BLOCKED"],
+        "clear-drift" => &["DRIFT"],
+        "pause" | "block" | "archive" | "close-rolled-back" | "abandon" | "reject" | "pause-rollout"
+        | "halt" => {
+            return Vec::new();
+        }
+        _ => &[],
     };
+    let kept = holds.into_iter().filter(|it| {
+        matches!(
+            it.hold.as_str(),
+            "USER_PAUSED" | "BLOCKED" | "DRIFT" | "QUARANTINE"
+        ) && !own.contains(&it.hold.as_str())
+    });
+    kept.map(|it| {
+        let how = lifted(&it);
+        (it, how)
+    })
+    .collect()
+}
+
+/// What was sent and is not done.
+struct Sent {
+    status: StatusCode,
+    why: Problem,
+    reason: String,
+}
+
+/// What it would do, and the form that does it.
+async fn shown(visit: &Visit, verb: &'static Verb, form: &Form, sent: Option<Sent>) -> Paged {
+    let key = visit.segment("key")?;
+    let of = subject(visit, form)?;
+    let (preview, problem, open) = if let Some(why) = verb.mistake(form, false) {
+        (None, Some(Problem::saying(why)), true)
+    } else {
+        let call = verb.preview(key, &of, form).ok_or_else(|| nothing(visit))?;
+        let reply = visit.api.call(&visit.who, call).await;
+        // A mistake in what is filled in, or not yet: the form stays, and says so.
+        if reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing {
+            (None, Some(Problem::of(&reply)), true)
+        } else {
+            let back = format!("/releases/{key}");
+            let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
+            let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
+            let open = said.allowed || (status == Some(422) && verb.more != More::Nothing);
+            let problem = said.problem.clone().map(Problem::from_value);
+            (Some(said), problem, open)
+        }
+    };
+    let holds = match visit.look::<Release>(format!("/releases/{key}")).await {
+        Ok(release) => standing(verb, release.holds),
+        // The preview is of more worth than what stands beside it.
+        Err(_) => Vec::new(),
+    };
+    let status = sent.as_ref().map_or(StatusCode::OK, |it| it.status);
     let template = Page {
+        holds,
         frame: visit.frame("releases"),
         key,
         verb,
@@ -138,22 +183,48 @@ pub(super) async fn ask(visit: Visit) -> Paged {
         preview,
         problem,
         open,
-        fields: Fields::read(&form),
+        fields: Fields::read(form),
+        sent,
     };
-    Ok(page(StatusCode::OK, &template))
+    Ok(page(status, &template))
 }
 
-/// Does it, and shows the release.
+/// The page that shows what it would do, and asks.
+pub(super) async fn ask(visit: Visit) -> Paged {
+    let verb = verb(&visit)?;
+    shown(&visit, verb, &visit.query(), None).await
+}
+
+/// Does it, and shows the release. What is not done stays in its form, with why.
 pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let key = visit.segment("key")?;
     let verb = verb(&visit)?;
     let of = subject(&visit, &form)?;
+    let sent = |status, why| {
+        Some(Sent {
+            status,
+            why,
+            reason: form.get("reason").unwrap_or_default().to_owned(),
+        })
+    };
     let call = verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
+    if let Some(why) = verb.mistake(&form, true) {
+        let sent = sent(StatusCode::BAD_REQUEST, Problem::saying(why));
+        return shown(&visit, verb, &form, sent).await;
+    }
     let reply = visit.api.call(&visit.who, call).await;
     let back = format!("/releases/{key}");
     if reply.status.is_success() {
-        Ok(go(&format!("{back}?done={}", verb.word)))
+        return Ok(go(&format!("{back}?done={}", verb.word)));
+    }
+    let to_mend = matches!(
+        reply.status,
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+    );
+    if to_mend {
+        let sent = sent(reply.status, Problem::of(&reply));
+        shown(&visit, verb, &form, sent).await
     } else {
         Err(visit.refuse_from(reply, &back))
     }

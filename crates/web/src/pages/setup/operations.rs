@@ -58,8 +58,6 @@ struct Page {
     failed: Vec<Failed>,
     broken: Vec<Integration>,
     controls: Vec<Control>,
-    /// Switches that are on.
-    stops: Vec<Stopped>,
 }
 
 /// The page.
@@ -103,7 +101,6 @@ pub(super) async fn show(visit: Visit) -> Paged {
             super::line::control(&visit, &now.stops),
             super::control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
         ],
-        stops: now.stops.clone(),
         now,
         frame,
     };
