@@ -104,7 +104,7 @@ pub(super) async fn add(visit: Visit, body: web::Bytes) -> Paged {
     let mut call = Call::post(path.clone(), wanted);
     // Looking first must not use the name up under which it is planned once.
     if let (Some(name), false) = (form.get("once"), form.get("do") == Some("look")) {
-        call = call.named(name);
+        call = call.named(&form.done_once(name));
     }
     let page = listing(&visit, &release, sheet, zone, None);
     page.send(
