@@ -82,11 +82,8 @@ async fn texts_stay_in_their_places() {
         .get(&format!("/releases/{release}?include=tasks"))
         .await;
     let task = read["tasks"].as_array().and_then(|tasks| tasks.first()).cloned();
-    for path in [
-        Some("/profile".to_owned()),
-        task.map(|it: Value| format!("/releases/{release}/tasks/{}", it["id"].as_str().unwrap())),
-    ] {
-        let Some(path) = path else { continue };
+    let task = task.map(|it: Value| format!("/releases/{release}/tasks/{}", it["id"].as_str().unwrap()));
+    for path in task.into_iter().chain(["/profile".to_owned()]) {
         browser.go(&format!("{}{path}", journey.house.root)).await;
         assert_eq!(browser.run(OUT).await, none, "{path}");
     }
