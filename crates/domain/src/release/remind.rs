@@ -8,12 +8,10 @@
 
 use super::event::Event;
 use super::hold::{self, Hold, Scope};
-use super::state::{Release, Slot, Stage};
+use super::lane::{self, LaneStop};
+use super::state::{Release, Shipment, Slot, Stage};
 use crate::board::TaskState;
-use crate::effect::ReleaseTiming;
 use crate::key::TargetKey;
-use crate::plan::SubmitMode;
-use crate::report::{ChildState, ReviewWord};
 use crate::time::{Span, Timestamp};
 use chrono::{DateTime, Datelike as _, Utc, Weekday};
 
@@ -163,6 +161,7 @@ pub fn waits(release: &Release) -> Vec<Wait> {
             | Hold::TaskFailed { .. }
             | Hold::IntegrationInvalid { .. }
             | Hold::Drift { .. }
+            | Hold::InStore { .. }
             | Hold::Quarantine { .. } => return None,
         };
         Some(Wait {
@@ -171,7 +170,7 @@ pub fn waits(release: &Release) -> Vec<Wait> {
         })
     }));
     all.extend(release.shipments.iter().filter_map(|(target, shipment)| {
-        let sentence = of_lane(release, *target, &shipment.state)?;
+        let sentence = of_lane(release, *target, shipment)?;
         Some(Wait {
             sentence: format!("{target}: {sentence}"),
             since: *release.lanes_since.get(target)?,
@@ -181,21 +180,24 @@ pub fn waits(release: &Release) -> Vec<Wait> {
     all
 }
 
-/// What a store's lane waits for, if it is a person.
-fn of_lane(release: &Release, target: TargetKey, state: &ChildState) -> Option<String> {
-    if let Some(blocker) = &state.blocker {
+/// What a store's lane waits for, if it is a person who may have forgotten it: not where somebody has paused the rollout,
+/// or watches it at a step.
+fn of_lane(release: &Release, target: TargetKey, shipment: &Shipment) -> Option<String> {
+    if let Some(blocker) = &shipment.state.blocker {
         return Some(blocker.clone());
     }
-    let settings = &release.plan().targets.get(&target)?.settings;
-    let sentence = if state.status == ReviewWord::Preparing.word() && settings.submit == SubmitMode::ByPerson
-    {
-        "the version is not handed in yet: submit it"
-    } else if state.status == ReviewWord::Approved.word() && settings.timing == ReleaseTiming::Manual {
-        "the store has approved the version: release it to its users"
-    } else {
-        return None;
-    };
-    Some(sentence.to_owned())
+    match lane::stop(release, target, shipment)? {
+        (LaneStop::RolloutPaused | LaneStop::AwaitingAdvance, _) => None,
+        (
+            LaneStop::SubmissionFailed
+            | LaneStop::RolloutFailed
+            | LaneStop::ActionRequired
+            | LaneStop::RolloutHalted
+            | LaneStop::AwaitingSubmit
+            | LaneStop::AwaitingUsers,
+            sentence,
+        ) => Some(sentence),
+    }
 }
 
 /// When people are next reminded of what waits for them. None of a release that is over: nothing of it waits.
