@@ -24,6 +24,7 @@ mod listing;
 mod looking;
 mod planning;
 mod practice;
+mod rolling;
 mod routes;
 mod sessions;
 mod settings;

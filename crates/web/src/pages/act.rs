@@ -1,14 +1,17 @@
 //! Doing something: what it would do is shown first, then it is done.
 
+use crate::api::Call;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
 use crate::model::{Explanation, Problem};
-use crate::shown::words;
+use crate::shown::{percent, words};
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
 use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use askama::Template;
+use delivr_domain::ids::derive_uuid;
+use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "act.html")]
@@ -24,6 +27,12 @@ struct Page<'a> {
     /// Nothing stops it, as far as can be said before it is written.
     open: bool,
     fields: Fields,
+    /// What it would do, in short.
+    seen: String,
+    /// It would do something else by now than a form said that was sent.
+    changed: bool,
+    /// The reason that was written already.
+    reason: String,
 }
 
 /// What was filled in so far.
@@ -108,52 +117,200 @@ fn about(verb: &Verb, of: &str) -> String {
     }
 }
 
-/// The page that shows what it would do, and asks.
-pub(super) async fn ask(visit: Visit) -> Paged {
-    let key = visit.segment("key")?;
-    let verb = verb(&visit)?;
-    let form = visit.query();
-    let of = subject(&visit, &form)?;
-    let call = verb.preview(key, &of, &form).ok_or_else(|| nothing(&visit))?;
-    let reply = visit.api.call(&visit.who, call).await;
-    // A mistake in what is filled in, or not yet: the form stays, and says so.
-    let unfilled = reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing;
-    let (preview, problem, open) = if unfilled {
-        (None, Some(Problem::of(&reply)), true)
-    } else {
-        let back = format!("/releases/{key}");
+/// How what a verb changes stands.
+#[derive(Debug, Deserialize)]
+struct Standing {
+    revision: u64,
+    /// Of a rollout: users who get it, in basis points.
+    exposure: Option<u16>,
+    /// Of a rollout: its steps in basis points.
+    #[serde(default)]
+    steps: Vec<u16>,
+}
+
+impl Standing {
+    /// The share of the next step, as people fill it in.
+    fn next_share(&self) -> Option<String> {
+        let next = self.steps.iter().find(|step| Some(**step) > self.exposure)?;
+        Some(percent(*next).trim_end_matches([' ', '%']).to_owned())
+    }
+}
+
+/// What a verb would do now, and at which version.
+struct Looked {
+    revision: Option<u64>,
+    /// What was filled in, and the share of the next step where none was.
+    form: Form,
+    /// None where what is filled in is no question yet.
+    said: Option<Explanation>,
+    problem: Option<Problem>,
+    /// Nothing stops it, as far as can be said before it is written.
+    open: bool,
+}
+
+impl Looked {
+    /// What it would do, in short: the form carries it, so that what was shown is what is done.
+    fn print(&self) -> String {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        if let Some(said) = &self.said {
+            let groups: [(&str, Vec<&str>); 3] = [
+                (
+                    "events",
+                    said.events.iter().map(|it| it.summary.as_str()).collect(),
+                ),
+                (
+                    "effects",
+                    said.effects.iter().map(|it| it.does.as_str()).collect(),
+                ),
+                (
+                    "dropped",
+                    said.dropped.iter().map(|it| it.does.as_str()).collect(),
+                ),
+            ];
+            for (name, lines) in groups {
+                parts.push(name.as_bytes());
+                parts.extend(lines.into_iter().map(str::as_bytes));
+            }
+        }
+        parts.push(if self.open { b"open" } else { b"closed" });
+        derive_uuid(&parts).to_string()
+    }
+
+    /// The refusal of whoever may not do it at all.
+    fn is_forbidden(&self) -> bool {
+        let of = |said: &Explanation| said.problem.as_ref()?.get("status")?.as_u64();
+        self.said.as_ref().and_then(of) == Some(403)
+    }
+}
+
+/// How often something is looked at anew that changes while it is looked at.
+const LOOKS: u8 = 3;
+
+/// What the verb would do now. Its reason is left out: what it would do does not depend on it.
+async fn look(visit: &Visit, key: &str, verb: &Verb, of: &str, form: &Form) -> Result<Looked, Stop> {
+    let back = format!("/releases/{key}");
+    let place = match verb.of {
+        Of::Release | Of::Stage | Of::Task | Of::Cycle => format!("/releases/{key}?include="),
+        Of::Submission => format!("/submissions/{of}"),
+        Of::Rollout => format!("/rollouts/{of}"),
+    };
+    let bare = form.clone().without("reason");
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let reply = visit.api.call(&visit.who, Call::get(place.clone())).await;
+        let standing: Standing = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
+        let form = match standing.next_share() {
+            Some(share) if verb.more == More::Exposure && bare.get("exposure").is_none() => {
+                bare.clone().filled("exposure", &share)
+            }
+            Some(_) | None => bare.clone(),
+        };
+        // What changes all the time is shown as it is; it is compared once more before it is done.
+        let revision = Some(standing.revision).filter(|_| looks <= LOOKS);
+        let call = verb.preview(key, of, &form).ok_or_else(|| nothing(visit))?;
+        let reply = visit.api.call(&visit.who, call.of_version(revision)).await;
+        // A mistake in what is filled in, or not yet: the form stays, and says so.
+        if reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing {
+            return Ok(Looked {
+                revision,
+                form,
+                said: None,
+                problem: Some(Problem::of(&reply)),
+                open: true,
+            });
+        }
         let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
         let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
-        let open = said.allowed || (status == Some(422) && verb.more != More::Nothing);
-        let problem = said.problem.clone().map(Problem::from_value);
-        (Some(said), problem, open)
-    };
+        if status == Some(412) && revision.is_some() {
+            continue;
+        }
+        return Ok(Looked {
+            revision,
+            form,
+            open: said.allowed || (status == Some(422) && verb.more != More::Nothing),
+            problem: said.problem.clone().map(Problem::from_value),
+            said: Some(said),
+        });
+    }
+}
+
+/// The page of what was looked at; `meanwhile` it changed under a form that had been shown, with this reason written.
+fn shown(
+    visit: &Visit,
+    (key, verb, of): (&str, &'static Verb, String),
+    looked: Looked,
+    meanwhile: Option<&Form>,
+) -> HttpResponse {
+    let reason = meanwhile.and_then(|form| form.get("reason"));
     let template = Page {
         frame: visit.frame("releases"),
         key,
         verb,
         about: about(verb, &of),
         of,
-        preview,
-        problem,
-        open,
-        fields: Fields::read(&form),
+        seen: looked.print(),
+        fields: Fields::read(&looked.form),
+        preview: looked.said,
+        problem: looked.problem,
+        open: looked.open,
+        changed: meanwhile.is_some(),
+        reason: reason.unwrap_or_default().to_owned(),
     };
-    Ok(page(StatusCode::OK, &template))
+    let status = match meanwhile {
+        Some(_) => StatusCode::PRECONDITION_FAILED,
+        None => StatusCode::OK,
+    };
+    page(status, &template)
 }
 
-/// Does it, and shows the release.
+/// The page that shows what it would do, and asks.
+pub(super) async fn ask(visit: Visit) -> Paged {
+    let key = visit.segment("key")?;
+    let verb = verb(&visit)?;
+    let form = visit.query();
+    let of = subject(&visit, &form)?;
+    let looked = look(&visit, key, verb, &of, &form).await?;
+    Ok(shown(&visit, (key, verb, of), looked, None))
+}
+
+/// Does it as it was shown, and shows the release. Where it would do something else by now, that is shown first.
 pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let key = visit.segment("key")?;
     let verb = verb(&visit)?;
     let of = subject(&visit, &form)?;
-    let call = verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
-    let reply = visit.api.call(&visit.who, call).await;
     let back = format!("/releases/{key}");
-    if reply.status.is_success() {
-        Ok(go(&format!("{back}?done={}", verb.word)))
-    } else {
-        Err(visit.refuse_from(reply, &back))
+    // The last look loses a race to whoever changes it at that very moment; then it is looked at again.
+    for _look in 0..LOOKS {
+        let mut sent = form.clone();
+        let mut revision = None;
+        if !verb.is_safe() {
+            let looked = look(&visit, key, verb, &of, &form).await?;
+            let same = form.get("seen") == Some(looked.print().as_str());
+            if !same && !looked.is_forbidden() {
+                // A share that it has outgrown is no question any more: the next step is.
+                let looked = if looked.said.as_ref().is_some_and(|said| !said.allowed) {
+                    look(&visit, key, verb, &of, &form.clone().without("exposure")).await?
+                } else {
+                    looked
+                };
+                return Ok(shown(&visit, (key, verb, of), looked, Some(&form)));
+            }
+            if let Some(share) = looked.form.get("exposure") {
+                sent = sent.filled("exposure", share);
+            }
+            revision = looked.revision;
+        }
+        let call = verb.call(key, &of, &sent).ok_or_else(|| nothing(&visit))?;
+        let reply = visit.api.call(&visit.who, call.of_version(revision)).await;
+        if reply.status.is_success() {
+            return Ok(go(&format!("{back}?done={}", verb.word)));
+        }
+        if reply.status != StatusCode::PRECONDITION_FAILED {
+            return Err(visit.refuse_from(reply, &back));
+        }
     }
+    let looked = look(&visit, key, verb, &of, &form).await?;
+    Ok(shown(&visit, (key, verb, of), looked, Some(&form)))
 }
