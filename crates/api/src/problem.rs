@@ -382,7 +382,7 @@ impl From<ProviderError> for Problem {
 impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Provider(error) => error.into(),
+            ConnectError::Provider(error) | ConnectError::NotHere(error) => error.into(),
             ConnectError::Store(error) => error.into(),
         }
     }

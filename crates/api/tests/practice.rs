@@ -160,6 +160,40 @@ impl Practice {
         (place, page)
     }
 
+    /// Whatever a page leads to at a made-up vendor says what that vendor holds.
+    async fn links(&self) {
+        let mut vendors = BTreeMap::new();
+        for title in [
+            "Gift cards",
+            "Wish lists and faster checkout",
+            "Search by photo",
+            "Checkout stalls on slow networks",
+        ] {
+            let (_, page) = self.release(title).await;
+            let links = page
+                .split("href=\"")
+                .skip(1)
+                .filter_map(|part| part.split('"').next());
+            for link in links.filter(|it| it.starts_with("http")) {
+                let reply = self
+                    .browser
+                    .get(link)
+                    .header("accept", "text/html")
+                    .send()
+                    .await
+                    .unwrap();
+                let status = reply.status().as_u16();
+                let said = reply.text().await.unwrap();
+                assert_eq!(status, 200, "{link}: {said}");
+                let vendor = link.split('/').nth(3).unwrap().to_owned();
+                *vendors.entry(vendor).or_insert(0) += 1;
+            }
+        }
+        for vendor in ["jira", "checkmate", "jenkins", "github"] {
+            assert!(vendors.contains_key(vendor), "no link to {vendor}: {vendors:?}");
+        }
+    }
+
     /// Asks it to end as a supervisor does; it must end by itself, and well.
     fn terminate(mut self) {
         let asked = Command::new("kill")
@@ -195,6 +229,7 @@ async fn one_command_and_one_button_open_releases_in_every_stage() {
     for title in ["Search by photo", "Live order tracking"] {
         practice.release(title).await;
     }
+    practice.links().await;
     // All eight providers are connected, and each was verified.
     let (_, page) = practice.page("/integrations").await;
     for provider in [

@@ -1,14 +1,19 @@
 //! Open vendor connections, made from stored integrations and kept until the integration changes.
 
 use crate::health::Gathered;
-use crate::vault::Vault;
+use crate::usecases::store_languages::KeptLanguages;
+use crate::vault::{Vault, VaultError};
 use delivr_domain::ids::{IntegrationId, TenantId};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::provider::{Connection, Registry};
 use delivr_domain::ports::store::{Integration, Store, VerificationStatus};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use url::Url;
+
+/// What this process lacks the key for is left to others for so long.
+pub(crate) const ASK_OTHERS: Duration = Duration::from_secs(5);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +21,10 @@ pub enum ConnectError {
     /// The integration cannot be used; the cause says who must do what.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// This process cannot open the credentials and another one may: it lacks the master key that sealed them, as happens
+    /// while keys are rotated. Nothing is wrong with the integration.
+    #[error(transparent)]
+    NotHere(ProviderError),
     /// The store fails.
     #[error("reading the integration")]
     Store(#[from] StoreError),
@@ -27,6 +36,7 @@ pub struct Connections {
     open: Mutex<BTreeMap<IntegrationId, (u64, Connection)>>,
     reached_at: Option<Url>,
     health: Arc<Gathered>,
+    languages: KeptLanguages,
 }
 
 impl Connections {
@@ -69,13 +79,13 @@ impl Connections {
     /// A new connection of an integration, whose calls are told of in [`Connections::health`].
     ///
     /// # Errors
-    /// [`ProviderError`] of kind `Misconfigured`, saying what to change.
+    /// [`ConnectError::Provider`] of kind `Misconfigured`, saying what to change; [`ConnectError::NotHere`].
     pub fn connect(
         &self,
         registry: &Registry,
         vault: &Vault,
         integration: &Integration,
-    ) -> Result<Connection, ProviderError> {
+    ) -> Result<Connection, ConnectError> {
         let descriptor = registry
             .find(integration.port, &integration.provider)
             .ok_or_else(|| {
@@ -86,16 +96,21 @@ impl Connections {
             })?;
         let credentials = vault
             .credentials(integration.tenant, integration.id, &integration.sealed)
-            .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))?
+            .map_err(|error| sealed(integration.id, &error))?
             .told_to(self.health.account(integration.tenant, integration.id));
         (descriptor.connect)(&integration.config, &credentials)
-            .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()))
+            .map_err(|error| unusable(ProviderErrorKind::Misconfigured, &error.to_string()).into())
     }
 
     /// How it goes with the integrations that this process calls.
     #[must_use]
     pub const fn health(&self) -> &Arc<Gathered> {
         &self.health
+    }
+
+    /// What this process knows of the languages of apps in their stores.
+    pub(crate) const fn languages(&self) -> &KeptLanguages {
+        &self.languages
     }
 
     /// The address under which vendors reach this installation, if it was set.
@@ -107,6 +122,19 @@ impl Connections {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IntegrationId, (u64, Connection)>> {
         // A panic while the map is held leaves it whole: every change is one insert.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What sealed credentials that do not open mean.
+fn sealed(id: IntegrationId, error: &VaultError) -> ConnectError {
+    tracing::error!(integration.id = %id, %error, "sealed credentials cannot be opened");
+    match error {
+        VaultError::UnknownKey(_) => ConnectError::NotHere(
+            unusable(ProviderErrorKind::Throttled, &error.to_string()).retry_after(ASK_OTHERS),
+        ),
+        VaultError::Ring(_) | VaultError::Damaged | VaultError::Refused(_) | VaultError::Sealing => {
+            unusable(ProviderErrorKind::Misconfigured, &error.to_string()).into()
+        }
     }
 }
 

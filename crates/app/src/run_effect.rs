@@ -12,11 +12,11 @@ pub use read::read_fact;
 
 use crate::App;
 use crate::apply::{self, Delivery};
-use crate::connections::ConnectError;
+use crate::connections::{ASK_OTHERS, ConnectError};
 use crate::room::Room;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::effect::{Effect, FactKind};
-use delivr_domain::ids::{IntegrationId, TenantId};
+use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectKey};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::exchange::{self, Ear};
@@ -320,12 +320,35 @@ async fn state_of(app: &App, owner: AggregateId) -> Result<Option<Aggregate>, St
 
 async fn connection(
     app: &App,
-    tenant: TenantId,
+    claimed: &Claimed,
     integration: IntegrationId,
 ) -> Result<Connection, ConnectError> {
-    app.connections
-        .open(app.store.as_ref(), &app.registry, &app.vault, tenant, integration)
-        .await
+    let (store, tenant) = (app.store.as_ref(), claimed.row.tenant);
+    let opened = app
+        .connections
+        .open(store, &app.registry, &app.vault, tenant, integration)
+        .await;
+    match opened {
+        // Nobody had the key for as long as the row waits: a person is told.
+        Err(ConnectError::NotHere(error)) if claimed.now >= claimed.row.give_up_at => {
+            Err(ConnectError::Provider(error))
+        }
+        opened => opened,
+    }
+}
+
+/// A row that this process lacks the master key for goes back unspent, for a process that has it.
+fn left_to_others(sentence: &str) -> Ended {
+    let how = PutBack {
+        after: ASK_OTHERS,
+        failures: 0,
+        unknown: false,
+        trouble: Some(sentence.to_owned()),
+    };
+    Ended {
+        detail: Some(sentence.to_owned()),
+        ..Ended::new(Verdict::Back(how), "left_to_others")
+    }
 }
 
 /// The cause of a failure, with the integration where its credential or configuration is what must be mended.

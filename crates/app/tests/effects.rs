@@ -11,18 +11,26 @@
 #[allow(unreachable_pub, dead_code, reason = "a bench for several tests")]
 mod bench;
 
-use bench::{Bench, Then, begin, now, plan, tenant};
+use bench::{Bench, Then, begin, integration, now, plan, tenant};
 use delivr_app::connections;
 use delivr_app::stored::read_state;
 use delivr_app::usecases::callbacks;
 use delivr_app::usecases::explain::{Reach, dry_run};
+use delivr_app::usecases::integrations::verify;
+use delivr_app::vault::Vault;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::board::TaskState;
+use delivr_domain::effect::{Effect, Topic};
 use delivr_domain::key::{AggregateKind, TaskKind};
-use delivr_domain::plan::{Plan, Purpose};
+use delivr_domain::plan::{ChatPlan, Plan, Purpose};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{Directory as _, Queue as _};
+use delivr_domain::ports::provider::Port;
+use delivr_domain::ports::store::{Directory as _, Queue as _, VerificationStatus};
+use delivr_domain::release::hold::holds;
+use delivr_domain::report::Outcome;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 const BUILD: TaskKind = TaskKind::TriggerPreRegressionBuilds;
 
@@ -229,6 +237,139 @@ fn what_is_over_is_taken_for_ones_own_by_whoever_may_have_sent_it_and_made_by_wh
     fresh.vendor.0.lock().unwrap().over = true;
     fresh.work();
     assert!(!fresh.vendor.0.lock().unwrap().asked.is_empty());
+}
+
+#[test]
+fn a_process_without_the_master_key_leaves_the_work_to_others() {
+    let bench = Bench::new(plan(), connections::cache());
+    let other = Vault::new(
+        &"new:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+            .to_owned()
+            .into(),
+    )
+    .unwrap();
+    let sealed_by = |vault: &Vault| {
+        let id = integration(Port::ProjectManagement);
+        let mut row = now(bench.store.integration(tenant(), id)).unwrap().unwrap();
+        row.sealed = vault
+            .seal(bench.app.entropy.as_ref(), tenant(), id, &BTreeMap::new())
+            .unwrap();
+        row.version += 1;
+        now(bench.store.update_integration(&row)).unwrap();
+    };
+    // Another process sealed it with a key that this one does not have yet.
+    sealed_by(&other);
+    for _ in 0..20 {
+        bench.work();
+        bench.later(5);
+    }
+    let row = bench.write_of(TICKET);
+    assert_eq!((row.failures, row.unknown_since), (0, None), "it costs nothing");
+    let trouble = row.trouble.unwrap();
+    assert!(trouble.contains("master key `new`"), "{trouble}");
+    let task = bench.task(TICKET);
+    assert!(bench.state().board.find(&task).unwrap().failure().is_none());
+    let held = holds(&bench.state());
+    assert!(
+        held.iter().all(|hold| hold.word() != "INTEGRATION_INVALID"),
+        "nothing is wrong with it"
+    );
+    // And trying it says nothing about it.
+    let id = integration(Port::ProjectManagement);
+    now(verify(&bench.app, tenant(), id, "pat")).unwrap_err();
+    let kept = now(bench.store.integration(tenant(), id)).unwrap().unwrap();
+    assert_eq!(kept.status, VerificationStatus::Valid);
+    // For a day nobody had it: a person is told.
+    for _ in 0..30 {
+        bench.later(60 * 60);
+        bench.work();
+    }
+    assert!(bench.state().board.find(&task).unwrap().failure().is_some());
+}
+
+/// A release that tells of its kickoff in a chat, which nobody did until this much later.
+fn told_late(seconds: u64) -> Bench {
+    let mut plan = plan();
+    plan.pre_regression_builds = false;
+    plan.chat = Some(ChatPlan {
+        integration: integration(Port::Communication),
+        topics: Topic::ALL.iter().copied().collect(),
+    });
+    let bench = Bench::new(plan, connections::cache());
+    bench.tick();
+    bench.clock.advance(Duration::from_secs(seconds));
+    bench.vendor.0.lock().unwrap().forgotten = true;
+    bench
+}
+
+fn posts(bench: &Bench) -> usize {
+    let shelf = bench.vendor.0.lock().unwrap();
+    shelf.asked.iter().filter(|it| it.starts_with("post ")).count()
+}
+
+#[test]
+fn a_message_that_was_never_sent_is_posted_however_long_the_outage_was() {
+    // Nobody worked for hours: the chat's history says nothing so far back, and nothing was sent that it could hold.
+    let bench = told_late(3 * 60 * 60);
+    bench.work();
+    let messages = || {
+        let rows = bench.rows().into_iter();
+        rows.filter(|row| matches!(row.effect, Effect::Message { .. }))
+            .count()
+    };
+    assert!(messages() > 0);
+    assert_eq!(posts(&bench), messages());
+    // What may have been sent is not sent again where the history does not say.
+    let lost = told_late(3 * 60 * 60);
+    lost.vendor.0.lock().unwrap().next.push_back(Then::MadeUnsaid);
+    lost.work();
+    lost.vendor.0.lock().unwrap().made.clear();
+    let before = posts(&lost);
+    for _ in 0..6 {
+        lost.later(600);
+        lost.work();
+    }
+    assert_eq!(posts(&lost), before);
+}
+
+#[test]
+fn where_a_second_time_would_undo_the_work_of_others_a_person_is_asked_in_doubt() {
+    let bench = |then: Then| {
+        let mut plan = plan();
+        plan.pre_regression_builds = false;
+        let bench = Bench::new(plan, connections::cache());
+        {
+            let mut shelf = bench.vendor.0.lock().unwrap();
+            shelf.careful = true;
+            shelf.next.push_back(then);
+        }
+        bench.work();
+        bench
+    };
+    let lost = bench(Then::MadeUnsaid);
+    assert!(lost.write_of(TICKET).unknown_since.is_some());
+    let asked = lost.vendor.0.lock().unwrap().asked.len();
+    // Others have worked on: its state no longer says that it was done.
+    lost.vendor.0.lock().unwrap().blind = true;
+    lost.later(60);
+    lost.work();
+    let task = lost.task(TICKET);
+    let state = lost.state();
+    let TaskState::Failed { cause, outcome } = &state.board.find(&task).unwrap().state else {
+        panic!("a person is to look: {:?}", state.board.find(&task));
+    };
+    assert_eq!((cause.code.as_str(), *outcome), ("unsure", Outcome::Unknown));
+    assert_eq!(
+        lost.vendor.0.lock().unwrap().asked.len(),
+        asked,
+        "nothing is sent again"
+    );
+    // Where it still says so, it is taken for done.
+    let there = bench(Then::MadeUnsaid);
+    there.later(60);
+    there.work();
+    let task = there.task(TICKET);
+    assert!(there.state().board.find(&task).unwrap().state.settled());
 }
 
 #[test]

@@ -14,11 +14,12 @@ use delivr_domain::ports::provider::{
     Connection, Descriptor, Port, Prompt, Registry, RegistryError, WebhookError,
 };
 use delivr_domain::ports::vendor::{
-    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Storefront, Testing,
-    Tracker, Verification, Writes,
+    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, StoreLanguages,
+    Storefront, Testing, Tracker, Verification, Writes,
 };
 use delivr_domain::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -191,6 +192,12 @@ impl Storefront for Instant {
     }
     async fn exposure(&self, _version: &StoreVersion) -> Result<Exposure, ProviderError> {
         Err(unasked("rollout"))
+    }
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        Err(unasked("languages"))
+    }
+    fn unread(&self, _languages: &StoreLanguages, _texts: &BTreeMap<String, String>) -> Vec<String> {
+        Vec::new()
     }
 }
 

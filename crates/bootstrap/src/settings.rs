@@ -69,7 +69,7 @@ pub struct Settings {
     pub lease: Duration,
     /// Private addresses that integrations may use, separated by commas.
     pub allowed_hosts: String,
-    /// How people and vendors reach the API; ends without a slash.
+    /// How people and vendors reach the installation; below a path, vendors alone.
     pub public_url: Option<Url>,
     /// Log filter.
     pub log: String,

@@ -217,7 +217,7 @@ pub enum StoreWrite {
         /// Which version.
         version: StoreVersion,
     },
-    /// The version's notes are these.
+    /// The version's notes are these; where they travel with the submission, the store would take them.
     SetNotes {
         /// Which version.
         version: StoreVersion,

@@ -19,6 +19,10 @@ use crate::report::{
 use crate::time::{Span, Timestamp, in_order};
 use serde::{Deserialize, Serialize};
 
+/// How long a store's reads may lag behind a hand-in. Lags of some seconds are usual, of two minutes and a half known for
+/// new versions; what is shown for longer than this is taken for true at the next look.
+const READ_LAG: Span = Span::minutes(2);
+
 /// A submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
@@ -292,7 +296,7 @@ impl Submission {
             Report::Seen {
                 key,
                 sighting: Sighting::Review { state },
-            } => self.reviewed(key, state),
+            } => self.reviewed(key, state, now),
             Report::HoldsChanged { held } if !self.terminal() && child::is_newer(&self.held, held) => {
                 vec![Event::HoldsChanged { held: held.clone() }]
             }
@@ -308,7 +312,20 @@ impl Submission {
         }
     }
 
-    fn reviewed(&self, key: &EffectKey, state: &ReviewState) -> Vec<Event> {
+    /// Whether a look still shows what was before the hand-in: a version that was refused or withdrawn is handed in again
+    /// under the same name, and a store's reads lag behind its writes. Once it has shown the new hand-in, an end is one of
+    /// this hand-in; and one that stays longer than any lag is so too.
+    fn is_of_before(&self, task: &Task, state: &ReviewState, now: Timestamp) -> bool {
+        let is_end = matches!(state.word, ReviewWord::Rejected | ReviewWord::Cancelled);
+        let shown = self
+            .review
+            .as_ref()
+            .is_some_and(|it| it.word == ReviewWord::Submitted);
+        let fresh = task.started_at.is_some_and(|at| now - at < READ_LAG);
+        is_end && fresh && self.status == ReviewWord::Submitted && !shown
+    }
+
+    fn reviewed(&self, key: &EffectKey, state: &ReviewState, now: Timestamp) -> Vec<Event> {
         if self.terminal() || self.review.as_ref() == Some(state) {
             return Vec::new();
         }
@@ -317,6 +334,9 @@ impl Submission {
             .find(&key.task)
             .filter(|task| task.is_at(key) && matches!(task.state, TaskState::AwaitingCallback { .. }));
         let Some(task) = waiting else { return Vec::new() };
+        if self.is_of_before(task, state, now) {
+            return Vec::new();
+        }
         let status = match state.word {
             // A word we do not know moves nothing, but is shown. A review does not go back to being prepared.
             ReviewWord::Unknown | ReviewWord::Preparing => self.status,
@@ -462,8 +482,10 @@ impl Submission {
                 StepKind::Perform,
                 StepKind::Perform,
             ],
-            // Play takes version, notes and exposure in the one edit that submits.
-            Channel::PlayStore | Channel::Environment => &[StepKind::ResolveStoreBuild],
+            // Play takes version, notes and exposure in the one edit that submits; that it would take the notes is found
+            // out before, so that nobody hands in what is refused.
+            Channel::PlayStore => &[StepKind::ResolveStoreBuild, StepKind::Perform],
+            Channel::Environment => &[StepKind::ResolveStoreBuild],
         }
     }
 
@@ -629,7 +651,9 @@ impl Submission {
     fn write(&self, task: &Task, step: u16) -> Option<StoreWrite> {
         let version = self.start.version.clone();
         let timing = self.start.settings.timing.clone();
+        let in_one_edit = self.start.target.channel() == Channel::PlayStore;
         match (task.key.kind, step) {
+            (TaskKind::PrepareSubmission, 1) if in_one_edit => Some(StoreWrite::SetNotes { version }),
             (TaskKind::PrepareSubmission, 1) => Some(StoreWrite::EnsureVersion { version, timing }),
             (TaskKind::PrepareSubmission, 2) => Some(StoreWrite::AttachBuild { version }),
             (TaskKind::PrepareSubmission, 3) => Some(StoreWrite::SetNotes { version }),

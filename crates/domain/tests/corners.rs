@@ -14,7 +14,7 @@ mod common;
 use common::{World, fresh_facts, plan, run_row};
 use delivr_domain::aggregate::{Aggregate, Command as AnyCommand, Input};
 use delivr_domain::board::{Owner as _, Permit, StepResult, TaskEvent, TaskState, step_done};
-use delivr_domain::effect::{Effect, Reference, Topic, Watched};
+use delivr_domain::effect::{Effect, FactKind, Reference, Topic, Watched};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::key::{AggregateId, EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{ChatPlan, GatedStage, Purpose};
@@ -455,6 +455,41 @@ fn a_target_that_is_out_is_asked_for_no_build_of_what_was_tested_later() {
     }));
     assert!(run_until(&mut world, |_| false, phase(Phase::Completed)));
     assert!(!blocked(&mut world));
+}
+
+#[test]
+fn a_gate_says_what_was_last_read_and_opens_by_what_is_read_now() {
+    let mut settings = plan(&[ANDROID]);
+    settings.auto_start.remove(&GatedStage::PreRelease);
+    let mut world = World::new(settings);
+    assert!(run_until(
+        &mut world,
+        |_| false,
+        |it| it.release().stage == Stage::AwaitingPreRelease
+    ));
+    fresh_facts(&mut world);
+    let said = |world: &World, minutes: i64| {
+        let cx = Context {
+            now: world.now + Span::minutes(minutes),
+            actor: "pat",
+            facts: &world.facts,
+        };
+        let found = gate::blockers(world.release(), GatedStage::PreRelease, &cx);
+        let of_head = found
+            .into_iter()
+            .find(|it| matches!(it.code.as_str(), "gate_not_evaluated" | "untested_commits"));
+        of_head.map(|it| format!("{} {}", it.code, it.cleared_by))
+    };
+    assert_eq!(said(&world, 0), None);
+    // Long ago it was right: it is read again when somebody goes on. Nothing failed at a vendor.
+    assert_eq!(said(&world, 3), Some("gate_not_evaluated MEMBER".to_owned()));
+    // Long ago it was wrong: that is what bars the way, not its age.
+    let head = world.facts.get_mut(&FactKind::BranchHead).unwrap();
+    head.value = "b".repeat(40);
+    assert_eq!(said(&world, 0), Some("untested_commits MEMBER".to_owned()));
+    assert_eq!(said(&world, 3), Some("untested_commits MEMBER".to_owned()));
+    world.facts.clear();
+    assert_eq!(said(&world, 0), Some("gate_not_evaluated VENDOR".to_owned()));
 }
 
 /// Found by the simulation: of two tickets the first one was closed, and the task was said to be done.

@@ -810,6 +810,7 @@ fn what_is_submitted_rejected_or_halted_is_not_out() {
     );
     let mut world = reviewed();
     let review = live(&world, is_review);
+    world.now += Span::minutes(2);
     let state = ReviewState {
         word: ReviewWord::Rejected,
         store_word: "REJECTED".to_owned(),

@@ -11,12 +11,13 @@
 #[allow(unreachable_pub, dead_code, reason = "shared by test binaries")]
 mod common;
 
+use common::shop::{Shop, complete, halt, raise};
 use common::{World, draft, plan, run_row, start};
-use delivr_domain::aggregate::Input;
+use delivr_domain::aggregate::{Aggregate, Input};
 use delivr_domain::board::TaskState;
 use delivr_domain::effect::{Effect, ReleaseTiming, Topic, Watched};
 use delivr_domain::ids::IntegrationId;
-use delivr_domain::key::{TargetKey, TaskKey, TaskKind};
+use delivr_domain::key::{EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::{BuildMode, ChatPlan, GatedStage, Plan, SubmitMode};
 use delivr_domain::release::Command;
 use delivr_domain::release::remind;
@@ -24,6 +25,8 @@ use delivr_domain::release::state::Stage;
 use delivr_domain::report::{
     Cause, Class, Outcome, Performed, Report, ReviewState, ReviewWord, RunProduct, Sighting,
 };
+use delivr_domain::rollout::Status;
+use delivr_domain::submission::Submission;
 use delivr_domain::time::{Span, Timestamp};
 
 const ANDROID: TargetKey = TargetKey::AndroidPlayStore;
@@ -239,6 +242,54 @@ const fn review(effect: &Effect) -> bool {
 }
 
 #[test]
+fn an_end_of_before_the_hand_in_does_not_end_the_new_submission() {
+    let handed_in = || {
+        let mut world = World::of(draft(loud(plan(&[ANDROID]))));
+        while !world.live.values().any(review) {
+            let until = world.now + Span::minutes(1);
+            pass(&mut world, review, until);
+        }
+        let watch = world.live.values().find(|it| review(it)).unwrap();
+        let key = *watch.key().unwrap();
+        (world, key)
+    };
+    fn submission(world: &World) -> &Submission {
+        let mut all = world.aggregates.values();
+        all.find_map(|it| match it {
+            Aggregate::Submission(it) => Some(it.as_ref()),
+            Aggregate::Release(_) | Aggregate::Rollout(_) => None,
+        })
+        .unwrap()
+    }
+    let look = |world: &mut World, key: EffectKey, word: ReviewWord| {
+        let state = ReviewState {
+            word,
+            store_word: word.word().to_owned(),
+            explanation: None,
+        };
+        let sighting = Sighting::Review { state };
+        world.input(key.owner, Input::Report(&Report::Seen { key, sighting }), None);
+        submission(world).status
+    };
+    let (rejected, submitted) = (ReviewWord::Rejected, ReviewWord::Submitted);
+    for end in [rejected, ReviewWord::Cancelled] {
+        let (mut world, key) = handed_in();
+        let task = submission(&world).board.find(&key.task).unwrap();
+        let begun = task.started_at.unwrap();
+        world.now = begun + Span::seconds(119);
+        assert_eq!(look(&mut world, key, end), submitted, "the store's read lags");
+        assert!(world.live.values().any(review), "it is looked at again");
+        world.now = begun + Span::seconds(120);
+        assert_eq!(look(&mut world, key, end), end, "no read lags as long as that");
+        // Once the store has shown the new hand-in, its end is this one's, however soon it comes.
+        let (mut world, key) = handed_in();
+        assert_eq!(look(&mut world, key, end), submitted);
+        assert_eq!(look(&mut world, key, submitted), submitted);
+        assert_eq!(look(&mut world, key, end), end);
+    }
+}
+
+#[test]
 fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
     let (rejected, approved) = (ReviewWord::Rejected, ReviewWord::Approved);
     for (submit, timing, seen, says) in [
@@ -275,6 +326,7 @@ fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
                 explanation: None,
             };
             let sighting = Sighting::Review { state };
+            world.now += Span::minutes(2);
             world.input(key.owner, Input::Report(&Report::Seen { key, sighting }), None);
         }
         let told = pass(&mut world, review, start() + Span::days(5));
@@ -291,4 +343,61 @@ fn a_store_lane_that_waits_for_a_person_is_a_wait_from_when_it_says_so() {
             "{told:?}"
         );
     }
+}
+
+/// What the release waits for, as told.
+fn waits_of(shop: &Shop) -> Vec<String> {
+    let waits = remind::waits(shop.world.release());
+    waits.into_iter().map(|it| it.sentence).collect()
+}
+
+#[test]
+fn a_rollout_that_a_person_raises_is_a_wait_while_it_rests_at_a_step() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    let said = |shop: &Shop| shop.world.release().lanes_since[&ANDROID];
+    let waits = waits_of(&shop);
+    assert!(
+        waits.len() == 1 && waits[0].contains("rests at 1 per cent of the users: raise it"),
+        "{waits:?}"
+    );
+    // It is told each working day from when it came there.
+    let first = said(&shop);
+    let reminded = |shop: &Shop| {
+        let fired = &shop.world.release().reminders;
+        fired.iter().filter_map(|key| remind::of_waits_at(key)).max()
+    };
+    assert!(shop.until(true, |it| reminded(it).is_some()));
+    let at = reminded(&shop).unwrap();
+    assert!(
+        at >= first + Span::days(1) && at <= first + Span::days(3),
+        "{first} {at}"
+    );
+    // Raised, it waits anew, at the next step.
+    shop.ask(rollout, &raise(None)).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).exposure == 1_000));
+    shop.deliver();
+    assert!(said(&shop) > first);
+    assert!(waits_of(&shop)[0].contains("rests at 10 per cent"));
+    // Halted, it waits for what a halt waits for.
+    shop.ask(rollout, &halt()).unwrap();
+    assert!(shop.until(false, |it| it.rollout(rollout).status == Status::Halted));
+    shop.deliver();
+    let waits = waits_of(&shop);
+    assert!(
+        waits.len() == 1 && waits[0].contains("the rollout is halted"),
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn a_rollout_at_its_end_or_raised_by_time_or_by_apple_waits_for_nobody() {
+    let (mut shop, rollout) = Shop::rolling(&[ANDROID], None);
+    shop.ask(rollout, &complete()).unwrap();
+    shop.until(false, |it| it.rollout(rollout).terminal());
+    shop.deliver();
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
+    let (shop, _rollout) = Shop::rolling(&[ANDROID], Some(60 * 24 * 7));
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
+    let (shop, _rollout) = Shop::rolling(&[TargetKey::IosAppStore], None);
+    assert_eq!(waits_of(&shop), Vec::<String>::new());
 }

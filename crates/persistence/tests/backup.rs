@@ -56,6 +56,12 @@ async fn filled(here: &Fresh) {
     unit.commit().await.unwrap();
     samples::enqueue(here, tenant, &[samples::perform(row.id, 1)]).await;
     let _under_way = samples::claim_one(here).await;
+    // One stands still, since a person stopped its release.
+    samples::enqueue(here, tenant, &[samples::perform(row.id, 4)]).await;
+    let stopped = samples::claim_one(here).await;
+    let mut unit = here.store.begin().await.unwrap();
+    unit.finish(&stopped, RowEnd::Parked).await.unwrap();
+    unit.commit().await.unwrap();
     samples::enqueue(
         here,
         tenant,
@@ -142,9 +148,9 @@ async fn what_was_is_there_again(here: Fresh, server: Option<&'static delivr_tes
 
     // What was to be written may have been written since: it is looked up first. A look is free.
     let rows = there.rows(release, true).await.unwrap();
-    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.len(), 6);
     for row in rows {
-        let waits = matches!(row.state, RowState::Ready | RowState::Claimed);
+        let waits = matches!(row.state, RowState::Ready | RowState::Claimed | RowState::Parked);
         let writes = matches!(row.effect.word(), "PERFORM" | "MESSAGE");
         assert_eq!(row.unknown_since.is_some(), waits && writes, "{row:?}");
     }

@@ -13,7 +13,7 @@ use delivr_domain::ports::clock::Clock as _;
 use delivr_domain::ports::exchange::Exchange;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::RowState;
-use delivr_domain::ports::vendor::{ChatMessage, Recognition};
+use delivr_domain::ports::vendor::{ChatMessage, Declared, InDoubt, Recognition};
 use delivr_domain::report::Class;
 use delivr_provider_kit::{AddressPolicy, Deps, HttpSettings, SystemClock};
 use delivr_testkit::clock::FakeClock;
@@ -90,7 +90,7 @@ pub(crate) struct Stage<S> {
     pub(crate) engine: Engine,
     work: Work,
     before: Done,
-    recognition: Recognition,
+    declared: Declared,
 }
 
 /// The provider's dependencies under the proof's clock.
@@ -124,16 +124,16 @@ async fn scene<E: Enrolment>(enrolled: &E, clock: &Arc<FakeClock>, patience: Dur
     }
 }
 
-/// How the write's earlier work is recognised.
-pub(crate) async fn recognition<E: Enrolment>(enrolled: &E, write: &Write) -> Recognition {
+/// What is declared of the write.
+pub(crate) async fn declaration<E: Enrolment>(enrolled: &E, write: &Write) -> Declared {
     let clock = Arc::new(FakeClock::at(SystemClock.now()));
     let scene = scene(enrolled, &clock, PATIENCE).await;
     let work = enrolled.prepare(write.name, &scene).await;
     declared(&scene.connection, &work)
 }
 
-fn declared(connection: &Connection, work: &Work) -> Recognition {
-    let declared = match (connection, work) {
+fn declared(connection: &Connection, work: &Work) -> Declared {
+    match (connection, work) {
         (Connection::Scm(it), Work::Write(write)) => it.declared(write.kind()),
         (Connection::Cicd(it), Work::Write(write)) => it.declared(write.kind()),
         (Connection::Tracker(it), Work::Write(write)) => it.declared(write.kind()),
@@ -141,8 +141,7 @@ fn declared(connection: &Connection, work: &Work) -> Recognition {
         (Connection::Store(it), Work::Write(write)) => it.declared(write.kind()),
         (Connection::Chat(it), _) => it.declared(),
         (_, Work::Message(..)) => panic!("a message needs a chat system"),
-    };
-    declared.recognition
+    }
 }
 
 async fn stage<E: Enrolment>(enrolled: &E, write: &Write, spy: &Arc<Spy>) -> Stage<E::Side> {
@@ -162,7 +161,7 @@ pub(crate) async fn stage_with<E: Enrolment>(
     let descriptor = enrolled.descriptor(&scene.deps);
     let engine = Engine::with(descriptor, spy, &scene.side, clock, work.clone()).await;
     Stage {
-        recognition: declared(&scene.connection, &work),
+        declared: declared(&scene.connection, &work),
         before: scene.side.done(),
         scene,
         spy: spy.clone(),
@@ -176,7 +175,11 @@ impl<S: Side> Stage<S> {
         &self.scene.side
     }
     pub(crate) fn nameless(&self) -> bool {
-        self.recognition == Recognition::None
+        self.declared.recognition == Recognition::None
+    }
+    /// Whether a person is asked where an earlier send may have arrived and nothing is found.
+    pub(crate) fn asks(&self) -> bool {
+        self.declared.in_doubt == InDoubt::AskAPerson
     }
     pub(crate) async fn drive(&self, worker: &crate::engine::Worker) -> Result<Ended, String> {
         self.engine.drive(worker, self.side()).await
@@ -212,6 +215,29 @@ impl<S: Side> Stage<S> {
             );
         }
         Ok(())
+    }
+    /// A person is asked, and nothing was sent a second time.
+    pub(crate) fn asked(&self, write: &Write, ended: &Ended, made: usize) -> Result<(), String> {
+        let asked = ended.cause.as_ref().is_some_and(|it| it.code == "unsure");
+        ensure!(
+            asked && ended.row.state == RowState::Dead,
+            "nobody is asked: {ended:?}"
+        );
+        for (send, _) in &write.sends {
+            let times = self.made(send);
+            ensure!(times == made, "`{send}` was performed {times} times");
+        }
+        Ok(())
+    }
+    /// The end that is promised where an attempt was lost that had sent nothing.
+    fn nothing_sent(&self, write: &Write, ended: &Ended) -> Result<(), String> {
+        if self.nameless() {
+            self.unknown(write, ended, 0)
+        } else if self.asks() {
+            self.asked(write, ended, 0)
+        } else {
+            self.done(write, ended)
+        }
     }
     /// The end that is promised once the vendor has (or may have) performed the write's first effect.
     pub(crate) fn settled(&self, write: &Write, ended: &Ended) -> Result<(), String> {
@@ -259,7 +285,7 @@ pub async fn expected<E: Enrolment>(enrolled: &E, write: &Write, case: Case) -> 
         Case::ErrorAfter => possible(Trouble::ErrorAfter).await,
         Case::Throttled => possible(Trouble::Throttle).await,
         Case::ProcessDies | Case::WorkersRace => Verdict::Holds,
-        Case::Ours => match recognition(enrolled, write).await {
+        Case::Ours => match declaration(enrolled, write).await.recognition {
             Recognition::None => Verdict::CannotBe(NAMELESS),
             Recognition::ByName
             | Recognition::ByMarker { .. }
@@ -313,11 +339,7 @@ async fn dies<E: Enrolment>(enrolled: &E, write: &Write, spy: &Arc<Spy>) -> Resu
     ensure!(claimed.is_some(), "the effect is not there to be claimed");
     at_once.engine.outlast(at_once.side());
     let ended = at_once.drive(&at_once.engine.worker("two")).await?;
-    if at_once.nameless() {
-        at_once.unknown(write, &ended, 0)?;
-    } else {
-        at_once.done(write, &ended)?;
-    }
+    at_once.nothing_sent(write, &ended)?;
     // With the answer in hand, before the report.
     let late = stage(enrolled, write, spy).await;
     let gate = late.spy.gate(At::Sent);
@@ -402,10 +424,10 @@ async fn race<E: Enrolment>(enrolled: &E, write: &Write, spy: &Arc<Spy>) -> Resu
         ensure!(sent == early.before, "the overtaken attempt sent: {sent:?}");
         two.run(second).await;
         let ended = early.drive(&two).await?;
-        early.done(write, &ended)?;
+        early.nothing_sent(write, &ended)?;
     }
     // Both send: only a vendor that refuses the second name bears that, and there it must.
-    if stalled.recognition == Recognition::ByName {
+    if stalled.declared.recognition == Recognition::ByName {
         let both = stage(enrolled, write, spy).await;
         let gate = both.spy.gate(At::Sending);
         let (one, two) = (both.engine.worker("one"), both.engine.worker("two"));

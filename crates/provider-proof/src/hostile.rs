@@ -18,10 +18,14 @@ fn calls(write: &Write) -> impl Iterator<Item = Option<&'static str>> {
     std::iter::once(None).chain(write.sends.iter().map(|(send, _)| Some(*send)))
 }
 
-/// Done once after all; or, where a lost answer cannot be looked up, at most once and said to be unknown.
+/// Done once after all; or, where a lost answer cannot be looked up, at most once and said to be unknown; or a person is
+/// asked, where that is declared.
 fn settled<S: Side>(stage: &Stage<S>, write: &Write, ended: &Ended, performed: bool) -> Result<(), String> {
     if stage.nameless() && ended.row.state == RowState::Dead {
         return stage.unknown(write, ended, usize::from(performed));
+    }
+    if stage.asks() && ended.row.state == RowState::Dead {
+        return stage.asked(write, ended, usize::from(performed));
     }
     stage.done(write, ended)
 }
@@ -90,7 +94,8 @@ pub async fn redirects<E: Enrolment>(enrolled: &E) {
                 _ = trap.accept() => panic!("{} / {} / {call:?}: the other host was called", E::NAME, write.name),
             };
             match (&ended.row.state, &ended.cause) {
-                (RowState::Dead, Some(cause)) => {
+                // Where a person is asked in doubt, that comes first.
+                (RowState::Dead, Some(cause)) if !(stage.asks() && cause.code == "unsure") => {
                     assert_eq!(cause.class, Class::NeedsHuman, "{cause:?}");
                     assert_eq!(cause.code, "address_refused", "{cause:?}");
                 }

@@ -13,10 +13,11 @@ use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::ProviderError;
 use delivr_domain::ports::provider::{Connection, Descriptor};
 use delivr_domain::ports::vendor::{
-    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Scm, Storefront, Testing, Tracker,
-    Verification, Writes,
+    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Scm, StoreLanguages, Storefront,
+    Testing, Tracker, Verification, Writes,
 };
 use delivr_domain::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -244,6 +245,12 @@ impl Storefront for Watched<dyn Storefront> {
     }
     async fn exposure(&self, version: &StoreVersion) -> Result<Exposure, ProviderError> {
         self.inner.exposure(version).await
+    }
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        self.inner.languages().await
+    }
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String> {
+        self.inner.unread(languages, texts)
     }
 }
 

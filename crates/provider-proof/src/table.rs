@@ -3,10 +3,10 @@
 //! Each provider's suite owns its rows. A cell is what [`expected`] says of the case, and each case's test holds its
 //! outcome against that, so that a row cannot claim what no test shows.
 
-use crate::cases::{Case, Verdict, expected, prove, recognition};
+use crate::cases::{Case, Verdict, declaration, expected, prove};
 use crate::enrol::Enrolment;
 use crate::spy::{Broken, Spy};
-use delivr_domain::ports::vendor::Recognition;
+use delivr_domain::ports::vendor::{InDoubt, Recognition};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub async fn prove_all<E: Enrolment>(enrolled: &E, case: Case) {
 /// The proof is sharp: an adapter whose look-up finds nothing is caught at every write that is looked up.
 pub async fn catches_the_blind<E: Enrolment>(enrolled: &E) {
     for write in enrolled.writes() {
-        let recognition = recognition(enrolled, &write).await;
+        let recognition = declaration(enrolled, &write).await.recognition;
         if recognition == Recognition::None {
             continue;
         }
@@ -70,7 +70,12 @@ fn word(recognition: Recognition) -> String {
 pub async fn check<E: Enrolment>(enrolled: &E) {
     let mut rows = String::new();
     for write in enrolled.writes() {
-        let recognition = recognition(enrolled, &write).await;
+        let declared = declaration(enrolled, &write).await;
+        let recognition = declared.recognition;
+        // Only an attempt that was lost without a trace leaves a doubt that no state resolves.
+        let asks = |case: Case| {
+            declared.in_doubt == InDoubt::AskAPerson && matches!(case, Case::ProcessDies | Case::WorkersRace)
+        };
         rows.push_str(&format!(
             "| {} | {} | {} |",
             E::NAME,
@@ -82,6 +87,7 @@ pub async fn check<E: Enrolment>(enrolled: &E) {
                 Verdict::Holds if recognition == Recognition::None && case != Case::Throttled => {
                     "at most once"
                 }
+                Verdict::Holds if asks(case) => "once, or a person is asked",
                 Verdict::Holds => "once",
                 Verdict::CannotBe(why) => why,
             };

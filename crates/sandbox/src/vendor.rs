@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::look::Page;
 use crate::world::Context;
 
 /// Something that happened at one vendor and matters to others.
@@ -68,6 +69,13 @@ pub trait Vendor: Send + Debug {
 
     /// Performs a call.
     fn handle(&mut self, ctx: &mut Context, call: &Call) -> Answer;
+
+    /// What a person sees at this address in a browser, where the vendor has such a page here. Nothing is changed, and no
+    /// credential is needed: all of it is made up.
+    fn page(&self, call: &Call) -> Option<Page> {
+        let _ = call;
+        None
+    }
 
     /// Performs an action of `/_advance`.
     ///

@@ -176,6 +176,14 @@ impl World {
     pub(crate) fn call(&mut self, name: &str, call: &Call) -> Option<Outcome> {
         self.tick();
         let vendor = self.vendors.iter_mut().find(|vendor| vendor.name() == name)?;
+        if crate::look::is_person(call)
+            && let Some(page) = vendor.page(call)
+        {
+            return Some(Outcome {
+                answer: page.shown(name),
+                fault: None,
+            });
+        }
         self.ctx.journal.requests += 1;
         let operation = vendor.operation(call);
         let fault = self.ctx.faults.take(name, operation, call);

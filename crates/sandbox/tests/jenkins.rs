@@ -56,6 +56,43 @@ fn schema(name: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_person_sees_a_page_where_a_program_needs_a_credential() {
+    let bench = Bench::start().await;
+    bench
+        .advance(json!({"vendor": "jenkins", "action": "hold_queue"}))
+        .await;
+    let form = [
+        ("VERSION", "<b>1.2.0</b>"),
+        ("BRANCH", "main"),
+        ("DELIVR_KEY", "k1"),
+    ];
+    let (_, item) = bench.trigger("ios-prod", &form).await;
+    let look = async |path: &str| {
+        let asked = bench.request(Method::GET, path).header("accept", "text/html,*/*");
+        let answer = asked.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, page) = look(&item).await;
+    assert!(status == 200 && page.contains("waiting in the queue"), "{page}");
+    bench
+        .advance(json!({"vendor": "jenkins", "action": "start", "job": "ios-prod"}))
+        .await;
+    // The item's address leads to its build from then on.
+    let (status, page) = look(&item).await;
+    assert!(status == 200 && page.contains("ios-prod #"), "{page}");
+    assert!(
+        page.contains("&lt;b&gt;1.2.0&lt;/b&gt;") && !page.contains("<b>"),
+        "{page}"
+    );
+    assert_ne!(look("/jenkins/job/ios-prod/9999/").await.0, 200);
+    assert_ne!(look("/jira/browse/REL-9999").await.0, 200);
+    assert_ne!(look("/checkmate/project/1/run/9999").await.0, 200);
+    // Who wants no page is asked for a credential, as ever.
+    let asked = bench.request(Method::GET, &item).send().await.unwrap();
+    assert_eq!(asked.status(), 403);
+}
+
+#[tokio::test]
 async fn a_build_goes_from_the_queue_to_an_artifact() {
     let bench = Bench::start().await;
     bench

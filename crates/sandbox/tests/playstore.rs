@@ -674,3 +674,30 @@ async fn uploads_count_when_committed_and_a_lost_commit_is_done() {
     account.life("production").await;
     assert_eq!(account.life("production").await[0], "130:PUBLISHED");
 }
+
+#[tokio::test]
+async fn an_app_is_described_in_languages_and_takes_notes_in_no_other() {
+    let account = Account::start().await;
+    account.add_bundle(110).await;
+    let edit = account.edit().await;
+    let read = async |what: &str, schema: &str| {
+        let path = format!("{SHOP}/edits/{edit}/{what}");
+        account.ok(Method::GET, &path, None, schema).await
+    };
+    assert_eq!(read("details", "AppDetails").await["defaultLanguage"], "en-US");
+    let listings = read("listings", "ListingsListResponse").await;
+    let languages = listings["listings"].as_array().unwrap().iter();
+    let languages: Vec<&str> = languages.map(|it| it["language"].as_str().unwrap()).collect();
+    assert_eq!(languages, ["de-DE", "en-US", "ja-JP"]);
+    let noted = |language: &str| json!([{"versionCodes": ["110"], "status": "completed", "releaseNotes": [{"language": language, "text": "x"}]}]);
+    let refused = account.roll(noted("it-IT"), "").await;
+    assert_eq!(refused.0, 403);
+    assert!(message(&refused).ends_with("for language it-IT. Language is not associated with the app."));
+    let set = json!({"vendor": "playstore", "action": "set_languages", "languages": [], "default": null});
+    account.bench.advance(set).await;
+    let edit = account.edit().await;
+    let path = format!("{SHOP}/edits/{edit}/listings");
+    let none = account.ok(Method::GET, &path, None, "ListingsListResponse").await;
+    assert_eq!(none["listings"], Value::Null);
+    assert_eq!(account.roll(noted("it-IT"), "").await.0, 200);
+}

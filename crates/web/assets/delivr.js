@@ -115,8 +115,31 @@ async function follow(element) {
   }
 }
 
+// Pages of many releases: how far what happened has come is asked often, and the page only when that has changed. Nobody
+// asks for a page that nobody looks at.
+async function watch(csrf) {
+  let known = null;
+  for (;;) {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch("/live", { method: "POST", body: new URLSearchParams({ csrf }), redirect: "error" });
+        if (answer.status === 403) return;
+        if (!answer.ok) throw new Error(`status ${answer.status}`);
+        const now = JSON.stringify(await answer.json());
+        connected(true);
+        document.body.dataset.connected = "yes";
+        if (known !== null && known !== now) refresh();
+        known = now;
+      } catch {
+        connected(false);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+  }
+}
+
 // Keys: one for each place, two strokes, never while somebody writes.
-const places = { d: "/", b: "/board", r: "/releases", q: "/queues", t: "/timeline", a: "/activity", p: "/profile" };
+const places = { d: "/", b: "/board", r: "/releases", q: "/queues", t: "/timeline", a: "/activity", s: "/services", i: "/integrations", o: "/operations", e: "/settings", p: "/profile" };
 let first = "";
 function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -195,4 +218,8 @@ age();
 setInterval(age, 15000);
 const stream = document.querySelector("[data-stream]");
 if (stream) follow(stream);
-else if (regions().length) setInterval(() => document.hidden || refresh(), 30000);
+else if (document.querySelector("main [data-live][id]")) {
+  watch(document.getElementById("stops")?.dataset.csrf ?? "");
+  // What changes with time alone.
+  setInterval(() => document.hidden || refresh(), 30000);
+}

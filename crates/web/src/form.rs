@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use delivr_app::usecases::access::hex;
-use ring::hmac;
+use ring::{digest, hmac};
 use std::collections::BTreeMap;
 use url::{Url, form_urlencoded};
 
@@ -47,6 +47,20 @@ impl Form {
     /// A box that is ticked.
     pub(crate) fn ticked(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// The name under which what is filled in is done at most once, made of the name that the form has: the same however
+    /// often it is sent as it is, and another one when somebody went back and changed something.
+    pub(crate) fn done_once(&self, name: &str) -> String {
+        let mut said = digest::Context::new(&digest::SHA256);
+        for (field, value) in self.0.iter().filter(|(field, _)| *field != FIELD) {
+            for part in [field, value] {
+                said.update(&(part.len() as u64).to_be_bytes());
+                said.update(part.as_bytes());
+            }
+        }
+        let said = hex(said.finish().as_ref());
+        format!("{name}-{}", said.get(..16).unwrap_or(&said))
     }
 
     /// Whether the form carries the secret, under whatever mask.

@@ -2,7 +2,9 @@
 
 use crate::api::Reply;
 use crate::assets;
+use crate::bidi::contained;
 use crate::model::Problem;
+use crate::setup::Stopped;
 use crate::shown::{brief, face, initials, known, person, short, told, tone, words};
 use crate::when::{Instant, When};
 use actix_web::http::StatusCode;
@@ -64,6 +66,8 @@ pub(crate) struct Frame {
     pub(crate) done: Option<&'static str>,
     /// What the whole installation suffers from.
     pub(crate) warnings: Vec<String>,
+    /// What stops the line of the visitor's organisation.
+    pub(crate) stops: Vec<Stopped>,
     /// Whether this is practice: every page says so.
     pub(crate) practice: bool,
     pub(crate) now: DateTime<Utc>,
@@ -80,6 +84,7 @@ impl Frame {
             who: None,
             done: None,
             warnings: Vec::new(),
+            stops: Vec::new(),
             practice: false,
             now,
         }
@@ -159,7 +164,7 @@ pub(crate) fn respond(status: StatusCode) -> HttpResponseBuilder {
 /// A page from its template.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
     match template.render() {
-        Ok(text) => respond(status).body(text),
+        Ok(text) => respond(status).body(contained(text)),
         Err(error) => {
             tracing::error!(%error, "a page could not be written");
             respond(StatusCode::INTERNAL_SERVER_ERROR)

@@ -9,6 +9,7 @@
 
 mod api;
 mod assets;
+mod bidi;
 mod fields;
 mod form;
 mod frame;

@@ -42,6 +42,13 @@ impl Problem {
     pub(crate) fn of(reply: &Reply) -> Self {
         Self::from_value(reply.document())
     }
+    /// A refusal of the pages themselves.
+    pub(crate) fn saying(why: &str) -> Self {
+        Self {
+            detail: why.to_owned(),
+            ..Self::default()
+        }
+    }
     pub(crate) fn from_value(value: Value) -> Self {
         let mut problem: Self = serde_json::from_value(value).unwrap_or_default();
         if problem.detail.is_empty() {

@@ -291,8 +291,9 @@ pub(crate) struct Doctor {
     pub(crate) checks: Vec<Check>,
 }
 
-/// One check of the doctor.
+/// One check of the doctor, or of a verification.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Check {
     pub(crate) about: String,
     pub(crate) category: Option<String>,
@@ -302,6 +303,8 @@ pub(crate) struct Check {
     pub(crate) why: String,
     pub(crate) outcome: String,
     pub(crate) advice: Option<String>,
+    #[serde(default)]
+    pub(crate) tried_at: Option<DateTime<Utc>>,
 }
 
 impl Check {

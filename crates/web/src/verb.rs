@@ -147,7 +147,7 @@ pub(crate) const VERBS: &[Verb] = &[
         "You approve the commit that stands at the gate now, and no other one.",
         "Your approval is recorded.",
     )),
-    verb(("reject", "Reject"), Of::Stage, Reason::May, (
+    verb(("reject", "Reject"), Of::Stage, Reason::Must, (
         "You reject the commit that stands at the gate now. A later decision of yours replaces this one.",
         "Your rejection is recorded.",
     )).dangerous(),
@@ -336,8 +336,8 @@ impl Verb {
             "withdraw" => at("submissions", "cancel", json!({})),
             "retry-submission" => at("submissions", "retry", json!({})),
             "advance" => {
-                // Written as a percentage; the API counts in hundredths of one. What is no number is sent as it is,
-                // so that the API says what is wrong with it.
+                // Written as a percentage; the API counts in hundredths of one. What is no number is no share, as
+                // `Verb::mistake` says.
                 let exposure = form.get("exposure").map(|text| match basis_points(text) {
                     Some(points) => points.into(),
                     None => Value::from(text),
@@ -352,6 +352,18 @@ impl Verb {
             "retry-rollout" => at("rollouts", "retry", json!({})),
             _ => None,
         }
+    }
+
+    /// What is wrong with what is filled in, before anything is asked of the API; `asked` when it is to be done now.
+    pub(crate) fn mistake(&self, form: &Form, asked: bool) -> Option<&'static str> {
+        let share = (self.more == More::Exposure)
+            .then(|| form.get("exposure"))
+            .flatten();
+        if share.is_some_and(|text| basis_points(text).is_none()) {
+            return Some("The share of users is a number in percent, such as 20 or 12.5.");
+        }
+        (asked && self.reason == Reason::Must && form.get("reason").is_none())
+            .then_some("Give a reason. It stays in the history, with your name.")
     }
 
     /// The request whose explanation is the preview: with a reason, which the person has yet to write.
@@ -413,6 +425,29 @@ mod tests {
         // Without a reason the request itself has none, so that the API refuses it.
         let call = halt.call("REL-1", "7", &Form::default()).unwrap();
         assert_eq!(call.body.unwrap(), json!({}));
+    }
+
+    #[test]
+    fn what_is_filled_in_wrongly_is_said_in_words() {
+        let advance = Verb::named("advance").unwrap();
+        let form = Form::default().filled("exposure", "half");
+        assert!(advance.mistake(&form, false).unwrap().contains("in percent"));
+        let form = Form::default().filled("exposure", "12.5 %");
+        assert_eq!(advance.mistake(&form, false), None);
+        for (word, needs) in [
+            ("advance", true),
+            ("reject", true),
+            ("approve", false),
+            ("resume", false),
+        ] {
+            let verb = Verb::named(word).unwrap();
+            assert_eq!(verb.mistake(&Form::default(), true).is_some(), needs, "{word}");
+            assert_eq!(
+                verb.mistake(&Form::default(), false),
+                None,
+                "{word}: nothing was sent yet"
+            );
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use crate::api::{Api, Call, Encryption, Refusal, Reply};
 use crate::form::{Form, comes_from_elsewhere, masked};
 use crate::frame::{Frame, Theme, Visitor, go, refused};
 use crate::session::Session;
+use crate::setup::{Line, Stopped};
 use crate::shown::done;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
+use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::{self, Principal, Role};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use serde::de::DeserializeOwned;
@@ -129,6 +131,8 @@ pub(crate) struct Visit {
     pub(crate) api: Rc<dyn Api>,
     pub(crate) who: Principal,
     pub(crate) session: Session,
+    /// What stops the line, which every page says.
+    stops: Vec<Stopped>,
     pub(crate) request: HttpRequest,
 }
 
@@ -183,10 +187,14 @@ async fn visit(request: HttpRequest) -> Result<Visit, Stop> {
     if let Err(Refusal(reply)) = api.admit(&who) {
         return Err(refusal(&request, reply));
     }
+    // Where that cannot be read, the page itself says what is broken.
+    let line = api.call(&who, Call::get("/line/stop")).await;
+    let stops = line.read::<Line>().map_or_else(|_| Vec::new(), |line| line.stops);
     Ok(Visit {
         api,
         who,
         session,
+        stops,
         request,
     })
 }
@@ -197,6 +205,7 @@ impl Visit {
         let mut frame = Frame::bare(theme(&self.request), self.api.app().clock.now());
         frame.nav = nav;
         frame.practice = self.api.practice().is_some();
+        frame.stops.clone_from(&self.stops);
         frame.done = self.query().get("done").and_then(done);
         frame.who = Some(Visitor {
             actor: self.who.actor().to_owned(),
@@ -205,6 +214,11 @@ impl Visit {
             csrf: self.secret(),
         });
         frame
+    }
+
+    /// Since when the line is stopped, by whichever switch; none while it runs.
+    pub(crate) fn stopped(&self) -> Option<DateTime<Utc>> {
+        self.stops.iter().map(|it| it.since).max()
     }
 
     /// The session's secret as this page alone shows it.

@@ -11,10 +11,13 @@ use delivr_domain::effect::{OperationKind, Reference, StoreVersion, StoreWrite};
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{Connection, Descriptor, Port};
-use delivr_domain::ports::vendor::{Declared, Lookup, Recognition, Storefront, Verification, Writes};
+use delivr_domain::ports::vendor::{
+    Declared, Lookup, Recognition, StoreLanguages, Storefront, Verification, Writes,
+};
 use delivr_domain::report::{Exposure, ReviewState, StoreBuild};
 use delivr_provider_kit::Deps;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Stable key, stored with every integration.
@@ -77,5 +80,11 @@ impl Storefront for Client {
     }
     async fn exposure(&self, _version: &StoreVersion) -> Result<Exposure, ProviderError> {
         Err(unsupported("read_a_rollout"))
+    }
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        Err(unsupported("read_its_languages"))
+    }
+    fn unread(&self, _languages: &StoreLanguages, _texts: &BTreeMap<String, String>) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -5,6 +5,7 @@ use crate::context::Context;
 use actix_web::{get, post};
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::doctor::{self, About, Finding};
+use delivr_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -34,6 +35,9 @@ pub(crate) struct CheckView {
     outcome: &'static str,
     /// What to do about it; none when nothing is to be done.
     advice: Option<String>,
+    /// When it was tried; none where it is looked up whenever somebody asks, and where it never was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    tried_at: Option<Timestamp>,
 }
 
 /// All checks.
@@ -61,6 +65,7 @@ fn check(it: Finding) -> CheckView {
         why: it.why,
         outcome: it.outcome.word(),
         advice: it.advice,
+        tried_at: it.tried_at,
     }
 }
 

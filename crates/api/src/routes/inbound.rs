@@ -85,7 +85,8 @@ fn headers(request: &HttpRequest) -> BTreeMap<String, String> {
 
 /// A delivery of a vendor, through the integration whose secret signs it.
 #[utoipa::path(tag = "Inbound", security(()), request_body(content = Object, description = "The vendor's own"),
-    responses((status = 202, description = "Stored", body = ReceivedView)))]
+    responses((status = 202, description = "Stored", body = ReceivedView),
+        (status = 200, description = "The word that Slack asks back", body = ReceivedView)))]
 #[post("/webhooks/{provider}/{integrationId}")]
 pub(crate) async fn webhook(request: HttpRequest, shared: web::Data<Shared>, body: Raw) -> Answered {
     let segment = |name: &str| request.match_info().get(name).unwrap_or_default().to_owned();
@@ -138,7 +139,7 @@ pub(crate) async fn jenkins(request: HttpRequest, shared: web::Data<Shared>, bod
 }
 
 /// A run reports by the address it was given. The body is any JSON, and only makes us look.
-#[utoipa::path(tag = "Inbound", security(()), request_body(content = Object, description = "Any JSON"),
+#[utoipa::path(tag = "Inbound", security(()), request_body(content = Option<Object>, description = "Any JSON, or nothing"),
     responses((status = 202, description = "Stored", body = ReceivedView)))]
 #[post("/callbacks/builds/{token}")]
 pub(crate) async fn callback(request: HttpRequest, shared: web::Data<Shared>, body: Raw) -> Answered {

@@ -25,7 +25,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// A profile to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct NewBody {
+pub(crate) struct NewProfileBody {
     /// Name for people, unique. Never changes.
     name: String,
     /// The service it is for; left out, it is for all.
@@ -144,10 +144,10 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 }
 
 /// Makes a profile.
-#[utoipa::path(tag = "Profiles", request_body = NewBody,
+#[utoipa::path(tag = "Profiles", request_body = NewProfileBody,
     responses((status = 201, description = "The profile", body = ProfileView)))]
 #[post("/profiles")]
-pub(crate) async fn create(cx: Context, body: Body<NewBody>) -> Answered {
+pub(crate) async fn create(cx: Context, body: Body<NewProfileBody>) -> Answered {
     cx.at_least(Role::Admin)?;
     let Body(body) = body;
     Checks::new().text("/name", &body.name, 1, 100).done()?;

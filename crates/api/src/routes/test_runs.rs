@@ -43,7 +43,7 @@ impl From<ResetError> for Problem {
 }
 
 /// Resets the results of a test run of a live release, as the next regression cycle would. Refused while a cycle counts
-/// them (409). A repetition resets nothing twice.
+/// them (409). A repetition finds it done, as long as nobody has tested on.
 #[utoipa::path(tag = "Integrations", request_body = inline(Option<NothingBody>),
     responses((status = 200, description = "The run", body = ResetView)))]
 #[post("/integrations/test-management/test-runs/{runId}/reset")]

@@ -1,7 +1,7 @@
 //! What holds for every page there is: accessibility rules find nothing, nothing is wider than a phone, and no page is
 //! forgotten.
 
-use crate::driver::{Browser, DESK, PHONE, Script, skip};
+use crate::driver::{Browser, DESK, PHONE, Screen, Script, skip};
 use crate::organisation::Organisation;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -111,18 +111,91 @@ return [...document.querySelectorAll('body *')]
   .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
   .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))";
 
-/// What the rules find on the page that is open.
-pub(crate) async fn findings(browser: &Browser, rules: &str, what: &str) -> Vec<String> {
-    browser.run(rules).await;
-    let said = browser.run_later(RUN).await;
-    let said = said.as_array().unwrap().iter().filter_map(Value::as_str);
-    said.map(|it| format!("{what}: {it}")).collect()
+/// Unfolds everything; gives how much was folded. The page stays so from then on: what is put in place anew while somebody
+/// looks would be folded again.
+const UNFOLD: &str = "
+for (const it of document.querySelectorAll('[data-live]')) it.removeAttribute('data-live');
+const folded = [...document.querySelectorAll('details:not([open])')];
+for (const it of folded) it.open = true;
+return folded.length";
+
+/// Shows what stands in front of the page when it is asked for; gives how much there is of it.
+const SHOW: &str = "
+const hidden = [...document.querySelectorAll('dialog:not([open])')];
+for (const it of hidden) it.showModal();
+return hidden.length";
+
+/// Heads of rows that are only a number: on a phone nothing above them says of what.
+const ONLY_NUMBERS: &str = "
+return [...document.querySelectorAll('tbody th')].filter((it) => it.checkVisibility())
+  .map((it) => getComputedStyle(it, '::before').content.replace('none', '') + it.innerText.trim())
+  .filter((it) => /^\\d+$/.test(it))";
+
+/// What is wrong with a page that was looked at as it opens, unfolded, and with what can be shown in front of it.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    pub(crate) found: Vec<String>,
+    /// How much was unfolded, and how often something was shown in front of a page.
+    pub(crate) unfolded: u64,
+    pub(crate) shown: u64,
 }
 
-/// What of the page that is open is wider than the screen.
-pub(crate) async fn wider(browser: &Browser, what: &str) -> Option<String> {
-    let wider = browser.run(WIDER).await;
-    (wider != json!([])).then(|| format!("{what} is wider than the screen: {wider}"))
+impl Looks {
+    /// Looks at the page that is open: by the rules, where they are installed, and on a phone at its width.
+    pub(crate) async fn look(&mut self, browser: &Browser, rules: Option<&str>, screen: Screen, what: &str) {
+        if let Some(rules) = rules {
+            browser.run(rules).await;
+        }
+        let what = format!("{what}, {} wide", screen.width);
+        self.at(browser, rules, screen, &what).await;
+        let count = async |script| browser.run(script).await.as_u64().unwrap();
+        let folded = count(UNFOLD).await;
+        if folded > 0 {
+            self.unfolded += folded;
+            self.at(browser, rules, screen, &format!("{what}, unfolded"))
+                .await;
+        }
+        if screen == PHONE {
+            let numbers = browser.run(ONLY_NUMBERS).await;
+            if numbers != json!([]) {
+                self.found
+                    .push(format!("{what} says no more than {numbers} of rows"));
+            }
+        }
+        let hidden = count(SHOW).await;
+        if hidden > 0 {
+            self.shown += hidden;
+            let what = format!("{what}, and what can be shown in front of it");
+            self.at(browser, rules, screen, &what).await;
+        }
+    }
+
+    async fn at(&mut self, browser: &Browser, rules: Option<&str>, screen: Screen, what: &str) {
+        if screen == PHONE {
+            let wider = browser.run(WIDER).await;
+            if wider != json!([]) {
+                self.found
+                    .push(format!("{what} is wider than the screen: {wider}"));
+            }
+        }
+        if rules.is_some() {
+            let said = browser.run_later(RUN).await;
+            let said = said.as_array().unwrap().iter().filter_map(Value::as_str);
+            self.found.extend(said.map(|it| format!("{what}: {it}")));
+        }
+    }
+
+    /// Fails for everything that was found.
+    #[track_caller]
+    pub(crate) fn nothing(&self) {
+        let found = &self.found;
+        assert!(
+            found.is_empty(),
+            "{} findings:\n{}",
+            found.len(),
+            found.join("\n")
+        );
+    }
 }
 
 /// Where the links of a page lead, on our own site.
@@ -173,26 +246,20 @@ async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone()
     let Some(browser) = organisation.visitor(Script::On, DESK).await else {
         return;
     };
-    let mut found: Vec<String> = Vec::new();
+    let mut looks = Looks::default();
     // Colours do not depend on the width: dark is looked at on one screen.
     for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
         browser.resize(screen).await;
         browser.prefer(theme).await;
         for (name, path) in &pages {
             browser.go(&format!("{}{path}", organisation.house.root)).await;
-            if screen == PHONE {
-                found.extend(wider(&browser, name).await);
-            }
-            if let Some(rules) = &rules {
-                let what = format!("{name}, {theme}, {} wide", screen.width);
-                found.extend(findings(&browser, rules, &what).await);
-            }
+            let what = format!("{name}, {theme}");
+            looks.look(&browser, rules.as_deref(), screen, &what).await;
         }
     }
     assert!(
-        found.is_empty(),
-        "{} findings:\n{}",
-        found.len(),
-        found.join("\n")
+        looks.unfolded > 0 && looks.shown > 0,
+        "nothing was unfolded or shown: {looks:?}"
     );
+    looks.nothing();
 }

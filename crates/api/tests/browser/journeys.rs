@@ -12,15 +12,15 @@ const ANDROID: &[&str] = &["ANDROID_PLAY_STORE"];
 const IOS: &[&str] = &["IOS_APP_STORE"];
 
 /// A team whose release is looked at.
-struct Journey {
-    house: House,
+pub(crate) struct Journey {
+    pub(crate) house: House,
     repository: Repository,
     desk: crate::house::Desk,
     team: Team,
 }
 
 impl Journey {
-    async fn begin(targets: &[&str], over: &Value) -> Self {
+    pub(crate) async fn begin(targets: &[&str], over: &Value) -> Self {
         let house = House::live().await;
         house.auto("*", 150);
         let desk = house.desk().await;
@@ -35,7 +35,7 @@ impl Journey {
         }
     }
 
-    async fn release(&self, more: &Value) -> String {
+    pub(crate) async fn release(&self, more: &Value) -> String {
         let mut body = json!({
             "title": "Wish lists", "slots": [{"at": self.house.at(TimeDelta::seconds(1))}],
         });
@@ -43,13 +43,13 @@ impl Journey {
         self.house.release(&self.desk, &self.team, "1.1.0", &body).await
     }
 
-    async fn visitor(&self, script: Script, screen: Screen) -> Option<Browser> {
+    pub(crate) async fn visitor(&self, script: Script, screen: Screen) -> Option<Browser> {
         let browser = Browser::open(script, screen).await?;
         browser.sign_in(&self.house.root, self.house.owner()).await;
         Some(browser)
     }
 
-    fn page(&self, release: &str) -> String {
+    pub(crate) fn page(&self, release: &str) -> String {
         format!("{}/releases/{release}", self.house.root)
     }
 
@@ -199,6 +199,7 @@ async fn rejected_and_resubmitted(script: Script) {
     journey
         .house
         .vendor(&json!({"vendor": "appstore", "action": "start_review"}));
+    journey.says(&browser, &release, "IN_REVIEW").await;
     let no = json!({"vendor": "appstore", "action": "reject", "state": "METADATA_REJECTED"});
     journey.house.vendor(&no);
     journey.says(&browser, &release, "METADATA_REJECTED").await;

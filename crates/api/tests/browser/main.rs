@@ -13,6 +13,7 @@ mod driver;
 mod everywhere;
 mod house;
 mod journeys;
+mod layout;
 mod organisation;
 mod practice;
 #[path = "../system/repository.rs"]

@@ -1,7 +1,7 @@
 //! Practice as somebody meets it who starts it for the first time: the program itself, one button, and a retry.
 
 use crate::driver::{Browser, DESK, PHONE, Script};
-use crate::everywhere::{axe, findings, wider};
+use crate::everywhere::{Looks, axe};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -61,7 +61,7 @@ async fn practice_is_opened_by_a_button_and_its_pages_are_for_everybody() {
         return;
     };
     let rules = axe();
-    let mut found = Vec::new();
+    let mut looks = Looks::default();
     for opened in [false, true] {
         if opened {
             browser.go(&root).await;
@@ -71,18 +71,9 @@ async fn practice_is_opened_by_a_button_and_its_pages_are_for_everybody() {
             browser.resize(screen).await;
             browser.prefer(theme).await;
             browser.go(&root).await;
-            let what = format!(
-                "{}, {theme}, {} wide",
-                if opened { "dashboard" } else { "sign-in" },
-                screen.width
-            );
-            if let Some(rules) = &rules {
-                found.extend(findings(&browser, rules, &what).await);
-            }
-            if screen == PHONE {
-                found.extend(wider(&browser, &what).await);
-            }
+            let what = format!("{}, {theme}", if opened { "dashboard" } else { "sign-in" });
+            looks.look(&browser, rules.as_deref(), screen, &what).await;
         }
     }
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    looks.nothing();
 }

@@ -46,20 +46,47 @@ async fn a_release_is_paused_explained_resumed_and_archived() {
         now["holds"][0]["by"], "member@example.org",
         "the person behind the session did it"
     );
+    // What is held back says so before it is asked for, and the way out of it does not.
+    let preview = browser.page(&format!("/releases/{key}/do/start")).await;
+    for said in [
+        "Paused by Member: a &#60;holiday&#62;",
+        "is sent only after it is lifted",
+        "Any member can resume it.",
+    ] {
+        assert!(preview.contains(said), "{said}: {preview}");
+    }
+    let preview = browser.page(&format!("/releases/{key}/do/resume")).await;
+    assert!(!preview.contains("is sent only after it is lifted"), "{preview}");
+    let stop = json!({"stopped": true, "reason": "a fire"});
+    world.api.post("/line/stop", &stop).await.is(200);
+    let preview = browser.page(&format!("/releases/{key}/do/start")).await;
+    assert!(
+        preview.contains("what would be sent waits until it goes on"),
+        "{preview}"
+    );
+    world
+        .api
+        .post("/line/stop", &json!({"stopped": false}))
+        .await
+        .is(200);
     let page = done(&browser, key, "resume", "", "").await;
     assert!(page.contains("The release goes on."));
     // The preview says what it would do, and does not do it.
     let page = browser
         .page(&format!("/releases/{key}/do/archive?close_tickets=on"))
         .await;
-    assert!(page.contains("Recorded") && page.contains("closed: "), "{page}");
+    assert!(page.contains("Recorded") && page.contains("Closed: "), "{page}");
     assert_eq!(world.read(&made, "").await["phase"], "NOT_STARTED");
     let form = form_to(&page, &format!("/releases/{key}/do/archive"));
     assert!(form.fields.contains_key("close_tickets") && !form.fields.contains_key("delete_branch"));
     // Without a reason nothing happens, and the page says why.
     let reply = browser.submit(&form).await;
     assert_eq!(reply.status, 400, "{}", reply.text);
-    assert!(reply.text.contains("/reason"), "{}", reply.text);
+    assert!(
+        reply.text.contains("Give a reason.") && reply.text.contains("Recorded"),
+        "{}",
+        reply.text
+    );
     sound(&reply, "a refusal");
     assert_eq!(world.read(&made, "").await["phase"], "NOT_STARTED");
     let reply = browser.submit(&form.with("reason", "not wanted any more")).await;
@@ -217,6 +244,48 @@ async fn a_viewer_looks_and_does_nothing() {
     };
     assert_eq!(viewer.submit(&forged).await.status, 403);
     assert_eq!(world.read(&made, "").await["holds"], json!([]));
+}
+
+#[tokio::test]
+async fn pages_of_many_releases_are_told_when_something_happened() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let viewer = Browser::signed_in(&world.api, "VIEWER").await;
+    let other = Browser::signed_in(&world.api, "OTHER").await;
+    let at = async |browser: &Browser<'_>| {
+        let secret = form_to(&browser.page("/profile").await, "/profile/theme").fields["csrf"].clone();
+        let reply = browser
+            .send("POST", "/live", Some(format!("csrf={secret}")), &[])
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        serde_json::from_str::<Value>(&reply.text).unwrap()
+    };
+    let (mine, theirs) = (at(&viewer).await, at(&other).await);
+    assert_eq!(mine, at(&viewer).await, "nothing has happened");
+    world.act(&made, "pause", &json!({})).await.is(200);
+    let paused = at(&viewer).await;
+    assert!(
+        paused["at"].as_i64().unwrap() > mine["at"].as_i64().unwrap(),
+        "{paused}"
+    );
+    world
+        .api
+        .post("/line/stop", &json!({"stopped": true, "reason": "x"}))
+        .await
+        .is(200);
+    assert_ne!(at(&viewer).await["stopped"], Value::Null);
+    assert_eq!(at(&other).await, theirs, "what others do is not told");
+    let forged = viewer.send("POST", "/live", Some("csrf=x".to_owned()), &[]).await;
+    assert_eq!(forged.status, 403);
+    for (path, id) in [
+        ("/releases", "table"),
+        ("/activity", "happened"),
+        ("/operations", "work"),
+    ] {
+        let page = viewer.page(path).await;
+        let region = page.split(&format!("id=\"{id}\"")).nth(1).unwrap();
+        assert!(region.split('>').next().unwrap().contains("data-live"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,33 @@ async fn no_text_becomes_a_part_of_a_page() {
 }
 
 #[tokio::test]
+async fn no_text_turns_around_what_stands_beside_it() {
+    let world = World::new().await;
+    let browser = Browser::signed_in(&world.api, "OWNER").await;
+    let text = "over\u{202e}ride \u{2067}isolate";
+    let mut body = world.later("5.9.0");
+    for member in ["title", "description", "pilot"] {
+        body[member] = json!(text);
+    }
+    let made = world.made(&body).await;
+    let key = made["key"].as_str().unwrap();
+    world.act(&made, "block", &json!({"reason": text})).await.is(200);
+    let paths = ["/", "/board", "/releases", "/queues", "/activity", "/timeline"];
+    let own = ["", "/do/unblock", "/move?to=DEPLOYED"].map(|it| format!("/releases/{key}{it}"));
+    for path in paths.into_iter().map(ToOwned::to_owned).chain(own) {
+        let page = browser.page(&path).await;
+        assert!(page.contains("override"), "{path} shows it: {page}");
+        assert!(!page.contains('\u{202e}'), "{path}");
+        let opened = page.matches('\u{2067}').count();
+        assert_eq!(
+            page.matches('\u{2069}').count(),
+            opened,
+            "{path} closes what is open"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_a_vendor_says_stays_a_text() {
     let world = World::new().await;
     let branch = "no<script>alert(1)</script>\"onmouseover=alert(1)";

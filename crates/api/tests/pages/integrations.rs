@@ -228,6 +228,35 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
     ] {
         assert!(reply.text.contains(said), "{said}: {}", reply.text);
     }
+    // It is not forgotten with the page, nor by another process, and says how old it is.
+    let kept = browser.page("/doctor").await;
+    for said in [
+        "does not declare the parameter FLAVOUR",
+        "The oldest of what was tried is from <time",
+    ] {
+        assert!(kept.contains(said), "{said}: {kept}");
+    }
+    assert!(!kept.contains("it was not tried since"), "{kept}");
+    let stored = api.app.store.health(api.tenant.id).await.unwrap();
+    assert_eq!(
+        stored.values().map(|it| it.jobs.len()).sum::<usize>(),
+        1,
+        "{stored:?}"
+    );
+    // Of a pipeline that was changed since, nothing is known.
+    let found = api.get("/integrations/pipelines").await.is(200);
+    let id = found["items"][0]["id"].as_str().unwrap().to_owned();
+    let form = form_to(
+        &browser.page(&format!("/pipelines/{id}/edit")).await,
+        &format!("/pipelines/{id}/edit"),
+    );
+    assert_eq!(browser.submit(&form.with("/name", "weekly")).await.status, 303);
+    assert!(
+        browser
+            .page("/doctor")
+            .await
+            .contains("it was not tried since it was made or changed")
+    );
     let verified = api
         .get(&format!("/integrations/ci-cd/{}", made["id"].as_str().unwrap()))
         .await;

@@ -116,6 +116,29 @@ async fn a_stopped_line_says_by_whom_why_and_since_when() {
             "{path}: {page}"
         );
     }
+    for path in [
+        "/",
+        "/board",
+        "/releases",
+        "/releases/new",
+        "/activity",
+        "/profile",
+        "/doctor",
+        "/services/new",
+    ] {
+        let reply = viewer.get(path).await;
+        sound(&reply, path);
+        let page = unescaped(&reply.text);
+        let banner = page.split("<main").next().unwrap();
+        for said in [
+            "The line is stopped",
+            reason,
+            "Admin stopped it <time",
+            "an admin lets the line go on",
+        ] {
+            assert!(banner.contains(said), "{path} does not say {said}: {banner}");
+        }
+    }
     let other = Browser::signed_in(&api, "OTHER").await;
     assert!(!other.page("/operations").await.contains("on fire"));
     let go = "/operations/go";
@@ -124,4 +147,5 @@ async fn a_stopped_line_says_by_whom_why_and_since_when() {
         303
     );
     assert!(admin.page("/settings").await.contains("The line runs"));
+    assert!(!admin.page("/").await.contains("The line is stopped"));
 }

@@ -3,7 +3,8 @@
 use crate::browser::{Browser, Form, forms};
 use crate::headers::sound;
 use crate::world::World;
-use serde_json::json;
+use delivr_sandbox::{Running, Sandbox};
+use serde_json::{Value, json};
 
 /// The form of a language, as the page shows it; of the further language where it is none.
 fn form(page: &str, language: &str) -> Form {
@@ -62,6 +63,48 @@ async fn notes_are_written_changed_and_taken_away_on_a_page() {
 }
 
 #[tokio::test]
+async fn a_further_language_is_a_new_one_and_has_a_text() {
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let api = format!("/releases/{}/store-notes", made["key"].as_str().unwrap());
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let further =
+        |page: &str, language: &str, text: &str| form(page, "").with("language", language).with("text", text);
+    let page = member.page(&api).await;
+    assert_eq!(
+        member.submit(&further(&page, "de-DE", "Geschenke")).await.status,
+        303
+    );
+    assert_eq!(
+        member.submit(&further(&page, "default", "Gifts")).await.status,
+        303
+    );
+    for (language, text, status, says) in [
+        ("de-DE", "Etwas anderes", 409, "de-DE is written already"),
+        ("DE-de", "Etwas anderes", 409, "de-DE is written already"),
+        (
+            "Default",
+            "Something else",
+            409,
+            "The default text is written already",
+        ),
+        ("fr-FR", "", 400, "Write a text"),
+        ("fr-FR", " \r\n ", 400, "Write a text"),
+    ] {
+        let reply = member.submit(&further(&page, language, text)).await;
+        assert_eq!(reply.status, status, "{language}: {}", reply.text);
+        assert!(reply.text.contains(says), "{says}: {}", reply.text);
+        assert!(reply.text.contains(&format!("value=\"{language}\"")) && reply.text.contains(text.trim()));
+        sound(&reply, says);
+    }
+    let read = world.api.get(&api).await.is(200);
+    assert_eq!(
+        read["items"][0]["notes"],
+        json!({"default": "Gifts", "de-DE": "Geschenke"})
+    );
+}
+
+#[tokio::test]
 async fn what_is_refused_stays_in_its_form() {
     let world = World::new().await;
     let made = world.made(&world.later("1.0.0")).await;
@@ -109,4 +152,87 @@ async fn what_is_refused_stays_in_its_form() {
     let other = Browser::signed_in(&world.api, "OTHER").await;
     assert_eq!(other.get(&path).await.status, 404);
     assert_eq!(other.forge(&path, &fields).await.status, 404);
+}
+
+/// The notes of a release that ships to a simulated Google Play, which has German, English and Japanese.
+async fn with_play(world: &World, vendors: &Running) -> String {
+    let url = format!("{}/_credentials", vendors.url());
+    let all: Value = world
+        .api
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let own = &all["playstore"];
+    let connected = json!({
+        "provider": "playstore", "name": "our Play", "config": own["config"], "credentials": own["credentials"],
+    });
+    let made = world.api.post("/integrations/stores", &connected).await.is(201);
+    let verify = format!("/integrations/stores/{}/verify", made["id"].as_str().unwrap());
+    world.api.post(&verify, &json!({})).await.is(200);
+    let mut body = world.later("1.1.0");
+    body["targets"][0]["storeIntegrationId"] = made["id"].clone();
+    let made = world.made(&body).await;
+    format!("/releases/{}/store-notes", made["key"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn languages_of_the_store_are_offered_and_others_are_flagged() {
+    let world = World::new().await;
+    let vendors = Sandbox::start("127.0.0.1:0".parse().unwrap(), 5).await.unwrap();
+    let path = with_play(&world, &vendors).await;
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let page = member.page(&path).await;
+    assert!(
+        page.contains("The app has these languages there: de-DE, en-US (its default), ja-JP."),
+        "{page}"
+    );
+    for language in ["de-DE", "en-US", "ja-JP"] {
+        assert!(page.contains(&format!("<option value=\"{language}\">")), "{page}");
+    }
+    assert!(!page.contains("does not have"), "{page}");
+    // One that the store has, and one that it does not: both are kept, and the other one is flagged.
+    for language in ["de-DE", "fr-FR"] {
+        let further = form(&page, "").with("language", language).with("text", "Text.");
+        assert_eq!(member.submit(&further).await.status, 303);
+    }
+    let reply = member.get(&path).await;
+    sound(&reply, "flagged");
+    assert!(
+        reply.text.contains("The app does not have fr-FR in this store")
+            && !reply.text.contains("does not have de-DE")
+            && !reply.text.contains("<option value=\"de-DE\">"),
+        "{}",
+        reply.text
+    );
+    let viewer = Browser::signed_in(&world.api, "VIEWER").await;
+    let seen = viewer.page(&path).await;
+    assert!(
+        seen.contains("The app does not have fr-FR in this store"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_opens_and_is_written_where_the_store_cannot_be_asked() {
+    // The credential that this world has for its store is none that Google would take.
+    let world = World::new().await;
+    let made = world.made(&world.later("1.0.0")).await;
+    let path = format!("/releases/{}/store-notes", made["key"].as_str().unwrap());
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let reply = member.get(&path).await;
+    sound(&reply, "not asked");
+    assert!(
+        reply.text.contains("could not be asked just now") && !reply.text.contains("<datalist"),
+        "{}",
+        reply.text
+    );
+    let further = form(&reply.text, "")
+        .with("language", "fr-FR")
+        .with("text", "Texte.");
+    assert_eq!(member.submit(&further).await.status, 303);
 }

@@ -232,6 +232,11 @@ fn serve(world: &World) -> String {
     root
 }
 
+/// The page without what stands around it on every page.
+fn content(page: &str) -> &str {
+    page.split_once("<main").map_or(page, |(_, rest)| rest)
+}
+
 /// Pages that show words of our own alone: nothing of an answer is on them.
 const OURS: &[&str] = &["/sign-in", "/assets/{name}", "/operations/stop", "/operations/go"];
 
@@ -263,7 +268,7 @@ async fn whatever_a_text_says_it_stays_a_text_on_every_page() {
             for raw in ["<script>alert", "<img", "onclick=\"", "onmouseover=\"", "<!--"] {
                 assert!(!reply.text.contains(raw), "{path} has {raw}: {}", reply.text);
             }
-            if reply.status == 200 && unescaped(&reply.text).contains("<script>alert(1)") {
+            if reply.status == 200 && unescaped(content(&reply.text)).contains("<script>alert(1)") {
                 shown += 1;
             } else if !OURS.contains(&route.path.as_str()) {
                 silent.push(format!("{path} ({})", reply.status));

@@ -162,7 +162,8 @@ async fn what_cannot_explain_itself_does_nothing_when_asked_to() {
         .wrong_at("/explain");
     let listed = world.api.get("/services").await.is(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-    world.api.post("/services?explain=false", &service).await.is(201);
+    let ask = world.api.of("OWNER", "POST", "/services?explain=false");
+    ask.loose().json(&service).send().await.is(201);
 }
 
 /// Every command of a release, explained: none changes anything, whatever state it is asked in.

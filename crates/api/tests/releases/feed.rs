@@ -197,6 +197,17 @@ pub(crate) async fn listen(
     last: Option<i64>,
     count: usize,
 ) -> Vec<(i64, String, Value)> {
+    listen_telling(world, path, last, count, None).await
+}
+
+/// The same, saying when the first event came.
+async fn listen_telling(
+    world: &World,
+    path: &str,
+    last: Option<i64>,
+    count: usize,
+    mut first: Option<tokio::sync::oneshot::Sender<()>>,
+) -> Vec<(i64, String, Value)> {
     let mut request = world
         .api
         .http
@@ -215,6 +226,11 @@ pub(crate) async fn listen(
         let whole = received.windows(2).rposition(|two| two == b"\n\n").unwrap_or(0);
         let text = std::str::from_utf8(&received[..whole]).unwrap();
         let events: Vec<(i64, String, Value)> = text.split("\n\n").filter_map(event).collect();
+        if !events.is_empty()
+            && let Some(first) = first.take()
+        {
+            first.send(()).unwrap();
+        }
         if events.len() >= count {
             return events;
         }
@@ -265,6 +281,40 @@ async fn the_stream_goes_on_where_a_client_stopped() {
         .send()
         .await;
     bad.refused(400, "malformed_request");
+}
+
+#[tokio::test]
+async fn a_place_in_another_history_is_told_and_hides_nothing() {
+    for world in [World::new().await, World::on_sqlite().await] {
+        let made = world.made(&world.later("1.0.0")).await;
+        let path = format!("{}/events", World::path(&made));
+        let end = listen(&world, &path, Some(0), 1).await[0].0;
+        // The newest one is no stranger.
+        let next = listen(&world, &path, Some(end), 1);
+        let act = async { world.act(&made, "pause", &json!({})).await.is(200) };
+        let (next, _) = futures_util::future::join(next, act).await;
+        assert_eq!(next[0].1, "HOLD_PLACED");
+        let end = next[0].0;
+        let asked = format!("{path}?lastEventId=99999999");
+        for (path, last) in [(&path, Some(end + 1)), (&asked, None)] {
+            let told = listen(&world, path, last, 1).await;
+            assert_eq!((told[0].0, told[0].1.as_str()), (end, "RESET"));
+            let given = last.unwrap_or(99_999_999);
+            assert_eq!(told[0].2, json!({"lastEventId": given, "position": end}));
+        }
+        // It goes on with what comes after the newest one.
+        let (told, seen) = tokio::sync::oneshot::channel();
+        let heard = async {
+            let heard = listen_telling(&world, &path, Some(99_999_999), 2, Some(told)).await;
+            heard.into_iter().map(|it| it.1).collect::<Vec<_>>()
+        };
+        let act = async {
+            seen.await.unwrap();
+            world.act(&made, "resume", &json!({})).await.is(200)
+        };
+        let (heard, _) = futures_util::future::join(heard, act).await;
+        assert_eq!(heard[..2], ["RESET", "HOLD_LIFTED"]);
+    }
 }
 
 #[tokio::test]

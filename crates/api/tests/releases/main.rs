@@ -28,6 +28,7 @@ mod plan;
 mod refusals;
 mod roles;
 mod shipping;
+mod store_languages;
 mod store_notes;
 mod stores;
 mod tickets;

@@ -223,7 +223,10 @@ async fn a_release_reaches_its_users_through_both_stores() {
     let ios = format!("{notes}/IOS_APP_STORE");
     api.patch(&ios, &mended).await.refused(409, "notes_sent");
     api.post(&format!("{first}/submit"), &json!({})).await.is(200);
-    shop.lane(&made, "IOS_APP_STORE", status("SUBMITTED")).await;
+    shop.lane(&made, "IOS_APP_STORE", |lane| {
+        status("SUBMITTED")(lane) && last(lane)["storeWord"] == "WAITING_FOR_REVIEW"
+    })
+    .await;
     shop.vendor(
         "appstore",
         "reject",
@@ -292,7 +295,11 @@ async fn a_release_reaches_its_users_through_both_stores() {
         )
     })
     .await;
-    let told = json!([{"language": "en-US", "text": "Faster."}, {"language": "ja-JP", "text": "速い"}]);
+    // The app is described in German too, whose readers get the default text.
+    let told = json!([
+        {"language": "de-DE", "text": "Faster."}, {"language": "en-US", "text": "Faster."},
+        {"language": "ja-JP", "text": "速い"},
+    ]);
     assert_eq!(shop.last("playstore", "commit")["notes"], told);
     shop.vendor("playstore", "approve", &json!({}));
     let lane = shop

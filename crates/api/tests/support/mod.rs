@@ -7,6 +7,8 @@
     reason = "every test binary uses another part"
 )]
 
+pub mod described;
+
 use delivr_api::{RateLimits, Shared};
 use delivr_app::App;
 use delivr_app::usecases::access::{self, NewToken, Role};
@@ -17,6 +19,7 @@ use delivr_domain::ports::provider::{Descriptor, Port, Registry};
 use delivr_domain::ports::store::{Store, Tenant};
 use delivr_provider_kit::{Deps, SystemClock};
 use delivr_testkit::memory::MemoryStore;
+use described::Asked;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -100,26 +103,49 @@ impl Reply {
 /// A request to be sent.
 pub struct Ask {
     builder: RequestBuilder,
+    loose: bool,
 }
 
 impl Ask {
     pub fn header(self, name: &str, value: &str) -> Self {
         Self {
             builder: self.builder.header(name, value),
+            ..self
         }
     }
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self {
             builder: self.builder.body(body),
+            ..self
         }
     }
     pub fn json(self, body: &Value) -> Self {
         Self {
             builder: self.builder.json(body),
+            ..self
         }
     }
+    /// It is wrong on purpose: only its answer is held against the description.
+    pub fn loose(self) -> Self {
+        Self { loose: true, ..self }
+    }
+    /// Sends it. Whatever is answered must be as described, and so must be what was asked, if it was done.
     pub async fn send(self) -> Reply {
-        let response = self.builder.send().await.unwrap();
+        let (http, request) = self.builder.build_split();
+        let request = request.unwrap();
+        let what = format!("{} {}", request.method(), request.url());
+        let asked = if self.loose {
+            Asked::loosely(&request)
+        } else {
+            Asked::of(&request)
+        };
+        let reply = Self::heard(http.execute(request).await.unwrap()).await;
+        let kind = reply.headers.get("content-type").map_or("", String::as_str);
+        let wrong = asked.complaints(reply.status, kind, &reply.body);
+        assert!(wrong.is_empty(), "{what}: {wrong:#?}\n{}", reply.text);
+        reply
+    }
+    async fn heard(response: reqwest::Response) -> Reply {
         let status = response.status().as_u16();
         let text_of = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
             (
@@ -250,6 +276,7 @@ impl Api {
         let method: Method = method.parse().unwrap();
         Ask {
             builder: self.http.request(method, format!("{}{path}", self.root)),
+            loose: false,
         }
     }
 

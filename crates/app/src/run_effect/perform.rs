@@ -4,11 +4,12 @@ use super::call::guarded;
 use super::fill::{self, FillError};
 use super::{
     BUDGET, CallLimits, Ended, Next, QUIET_FLOOR, Verdict, after_failure, connection, is_vendor_trouble,
-    state_of, store_trouble,
+    left_to_others, state_of, store_trouble,
 };
 use crate::App;
 use crate::connections::ConnectError;
 use crate::usecases::callbacks::CallbackError;
+use crate::vault::VaultError;
 use delivr_domain::board::Permit;
 use delivr_domain::effect::{Note, Operation, Reference, Topic};
 use delivr_domain::ids::IntegrationId;
@@ -17,7 +18,7 @@ use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::exchange::Ear;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
-use delivr_domain::ports::vendor::{ChatMessage, Declared, Lookup, Recognition};
+use delivr_domain::ports::vendor::{ChatMessage, Declared, InDoubt, Lookup, Recognition};
 use delivr_domain::report::{Cause, Class, Outcome, Performed, Report};
 use delivr_domain::time::{Span, Timestamp};
 use std::time::Duration;
@@ -154,11 +155,12 @@ pub(super) async fn perform(
             Outcome::Unknown,
         );
     }
-    let connection = match connection(app, row.tenant, integration).await {
+    let connection = match connection(app, claimed, integration).await {
         Ok(connection) => connection,
         Err(ConnectError::Provider(error)) => {
             return close_failure(app, claimed, key, &error, integration, false);
         }
+        Err(ConnectError::NotHere(error)) => return left_to_others(&error.to_string()),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     let declared = declared(&connection, operation);
@@ -300,6 +302,15 @@ async fn absent(
             report(key, Performed::Parked, RowEnd::Parked, "parked")
         };
     }
+    if write.declared.in_doubt == InDoubt::AskAPerson && claimed.row.unknown_since.is_some() {
+        let sentence = "an earlier send may have arrived, and others may have worked on it since; a second one would undo \
+                        their work: look at the vendor, then complete, skip or force it";
+        return failed(
+            key,
+            Cause::new("unsure", sentence, Class::NeedsHuman),
+            Outcome::Unknown,
+        );
+    }
     let Some(claim) = &claimed.claim else {
         return Ended::new(Verdict::End(RowEnd::Dead), "unclaimed");
     };
@@ -332,6 +343,11 @@ fn unfilled(claimed: &Claimed, key: &EffectKey, error: FillError) -> Ended {
     let (code, sentence) = match error {
         FillError::NoAddress(sentence) => ("public_url_missing", sentence),
         FillError::Secret(CallbackError::Store(error)) => return store_trouble(&error),
+        FillError::Secret(CallbackError::Vault(error @ VaultError::UnknownKey(_)))
+            if claimed.now < claimed.row.give_up_at =>
+        {
+            return left_to_others(&error.to_string());
+        }
         FillError::Secret(error @ (CallbackError::Vault(_) | CallbackError::Correlation)) => (
             "callback_secret",
             format!("{error} cannot be read; check the installation's master key, then try again"),
@@ -366,7 +382,9 @@ async fn after_conflict(
         },
         Ok(Lookup::Foreign(sentence)) => conflict(key, sentence, Outcome::NotDone),
         Ok(Lookup::Found(_) | Lookup::Over(_) | Lookup::Unsure) | Err(_) => {
-            close_failure(app, claimed, key, error, integration, false)
+            // A conflict that came after the write leaves something that the look-up may only not show yet.
+            let unknown = error.certainty == delivr_domain::ports::error::Certainty::Unknown;
+            close_failure(app, claimed, key, error, integration, unknown)
         }
     }
 }
@@ -476,10 +494,11 @@ pub(super) async fn message(
     note: &Note,
 ) -> Ended {
     let row = &claimed.row;
-    let chat = match connection(app, row.tenant, integration).await {
+    let chat = match connection(app, claimed, integration).await {
         Ok(Connection::Chat(chat)) => chat,
         Ok(_) => return given_up(mismatch().to_string()),
         Err(ConnectError::Provider(error)) => return given_up(error.to_string()),
+        Err(ConnectError::NotHere(error)) => return left_to_others(&error.to_string()),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     // The row gives up a day after it was written: that is when it was first tried, as near as matters.
@@ -506,6 +525,13 @@ pub(super) async fn message(
                 return posted(found.into_iter().next(), "adopted");
             }
             Ok(Lookup::Found(_) | Lookup::Over(_)) => {}
+            // Nothing was ever sent: what the history does not say is of no account. A worker that was down, or a vendor,
+            // for longer than the history is good for loses no message so.
+            Ok(Lookup::Unsure) if row.unknown_since.is_none() => {
+                if claimed.now >= row.give_up_at {
+                    return given_up("it could not be sent for a day".to_owned());
+                }
+            }
             Ok(Lookup::Unsure) => return message_unsure(claimed.now, since, row.give_up_at),
             Ok(Lookup::Foreign(sentence)) => return given_up(sentence),
             Err(error) => return message_failure(app, claimed, &error, integration, false),

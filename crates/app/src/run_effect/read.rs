@@ -2,8 +2,8 @@
 
 use super::call::guarded;
 use super::{
-    BUDGET, CallLimits, Ended, Next, Verdict, after_failure, connection, is_vendor_trouble, state_of,
-    store_trouble,
+    BUDGET, CallLimits, Ended, Next, Verdict, after_failure, connection, is_vendor_trouble, left_to_others,
+    state_of, store_trouble,
 };
 use crate::App;
 use crate::connections::ConnectError;
@@ -76,9 +76,10 @@ pub(super) async fn resolve(
         let sentence = format!("no attempt came back with an answer ({BUDGET} tries); try again");
         return failed(key, Cause::new("budget_exhausted", sentence, Class::NeedsHuman));
     }
-    let connection = match connection(app, claimed.row.tenant, integration).await {
+    let connection = match connection(app, claimed, integration).await {
         Ok(connection) => connection,
         Err(ConnectError::Provider(error)) => return failed(key, super::cause_of(&error, integration)),
+        Err(ConnectError::NotHere(error)) => return left_to_others(&error.to_string()),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     match guarded(app, limits, read(&connection, reading)).await {
@@ -188,9 +189,9 @@ pub(super) async fn watch(
     integration: IntegrationId,
     watched: &Watched,
 ) -> Ended {
-    let connection = match connection(app, claimed.row.tenant, integration).await {
+    let connection = match connection(app, claimed, integration).await {
         Ok(connection) => connection,
-        Err(ConnectError::Provider(error)) => return watch_trouble(&error),
+        Err(ConnectError::Provider(error) | ConnectError::NotHere(error)) => return watch_trouble(&error),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     let sighting = match guarded(app, limits, look(&connection, watched)).await {
@@ -304,9 +305,9 @@ pub(super) async fn probe(
         }
         Err(error) => return store_trouble(&error),
     }
-    let connection = match connection(app, claimed.row.tenant, integration).await {
+    let connection = match connection(app, claimed, integration).await {
         Ok(connection) => connection,
-        Err(ConnectError::Provider(error)) => return probe_trouble(&error),
+        Err(ConnectError::Provider(error) | ConnectError::NotHere(error)) => return probe_trouble(&error),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     match guarded(app, limits, read_fact(&connection, fact, subject)).await {
@@ -353,7 +354,7 @@ pub(super) async fn cancel_run(
     integration: IntegrationId,
     run: &RunRef,
 ) -> Ended {
-    let cicd = match connection(app, claimed.row.tenant, integration).await {
+    let cicd = match connection(app, claimed, integration).await {
         Ok(Connection::Cicd(cicd)) => cicd,
         Ok(_) => {
             return Ended {
@@ -367,6 +368,7 @@ pub(super) async fn cancel_run(
                 ..Ended::new(Verdict::End(RowEnd::Dead), "not_cancelled")
             };
         }
+        Err(ConnectError::NotHere(error)) => return left_to_others(&error.to_string()),
         Err(ConnectError::Store(error)) => return store_trouble(&error),
     };
     match guarded(app, limits, cicd.cancel(run)).await {

@@ -3,15 +3,16 @@
 //! What an integration's vendor allows is what its verification found; a pipeline's job is read from its CI system. What
 //! lies in the installation itself (a service, a worker, an address) is looked up here.
 
+mod installation;
+
 use super::integrations::{self, VerifyError};
 use super::pipelines;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
-use chrono::TimeDelta;
 use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::health::{Ending, Health};
+use delivr_domain::ports::health::{Ending, Health, JobState};
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{Integration, Pipeline, Service, VerificationStatus};
 use delivr_domain::time::Timestamp;
@@ -21,8 +22,6 @@ use std::collections::BTreeMap;
 
 /// Vendors asked at the same time: enough to be quick, few enough to be no burden.
 const AT_ONCE: usize = 4;
-/// A worker that was not seen for so long does not work.
-const WORKER_SEEN: TimeDelta = TimeDelta::seconds(60);
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +77,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// What to do about it, in the vendor's terms where it is the vendor's; none when nothing is to be done.
     pub advice: Option<String>,
+    /// When it was tried; none where it is looked up whenever somebody asks, and where it never was.
+    pub tried_at: Option<Timestamp>,
 }
 
 /// Whether releases can be made: nothing is missing, and nothing is unknown.
@@ -133,6 +134,7 @@ fn of_integration(it: &Integration, providers: &App) -> Vec<Finding> {
         why: why(it.port, what),
         outcome,
         advice,
+        tried_at: it.verified_at,
     };
     if integrations::provider(providers, it.port, &it.provider).is_err() {
         let advice = format!(
@@ -193,6 +195,7 @@ fn of_health(it: &Integration, health: &Health, now: Timestamp) -> Vec<Finding> 
         why,
         outcome,
         advice: Some(advice),
+        tried_at: None,
     };
     let mut found = Vec::new();
     let end = integrations::ends_at(it, health).map(|at| (at, Ending::of(at, now)));
@@ -234,6 +237,7 @@ fn missing(name: &str, what: &str, why: &'static str, advice: &str) -> Finding {
         why,
         outcome: Outcome::Missing,
         advice: Some(advice.to_owned()),
+        tried_at: None,
     }
 }
 
@@ -278,45 +282,10 @@ fn gaps(integrations: &[Integration], pipelines: &[Pipeline], services: &[Servic
             outcome: if there { Outcome::Ok } else { Outcome::Degraded },
             advice: (!there)
                 .then(|| "bind it to a source-control integration, or name one with each release".to_owned()),
+            tried_at: None,
         });
     }
     found
-}
-
-async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
-    let now = app.store.now().await?;
-    let seen = app
-        .store
-        .last_beat()
-        .await?
-        .is_some_and(|at| now - at <= WORKER_SEEN);
-    let reached = app.connections.reached_at().is_some();
-    let finding = |name: &str, what: &str, why, good: bool, bad: Outcome, advice: &str| Finding {
-        about: About::Installation,
-        name: name.to_owned(),
-        what: what.to_owned(),
-        why,
-        outcome: if good { Outcome::Ok } else { bad },
-        advice: (!good).then(|| advice.to_owned()),
-    };
-    Ok(vec![
-        finding(
-            "Worker",
-            "is alive",
-            "Workers do what a release asks of vendors.",
-            seen,
-            Outcome::Missing,
-            "start `delivr-worker`, or `delivr-api` with the worker it carries",
-        ),
-        finding(
-            "Public address",
-            "vendors can reach this installation",
-            "Webhooks and callbacks tell at once what polling finds later.",
-            reached,
-            Outcome::Degraded,
-            "set DELIVR_PUBLIC_URL; without it vendors are polled",
-        ),
-    ])
 }
 
 /// What is known without asking anybody.
@@ -325,19 +294,13 @@ async fn installation(app: &App) -> Result<Vec<Finding>, StoreError> {
 /// When the store fails.
 pub async fn known(app: &App, tenant: TenantId) -> Result<Vec<Finding>, StoreError> {
     let pipelines = app.store.pipelines(tenant).await?;
-    let untried = pipelines.iter().map(|it| {
-        let advice = "it was not tried; let the doctor try everything".to_owned();
-        of_pipeline(it, Outcome::Unknown, Some(advice))
-    });
-    let untried = untried.collect();
-    together(app, tenant, &pipelines, untried, &BTreeMap::new()).await
+    together(app, tenant, &pipelines, &BTreeMap::new()).await
 }
 
 async fn together(
     app: &App,
     tenant: TenantId,
     pipelines: &[Pipeline],
-    of_pipelines: Vec<Finding>,
     silent: &BTreeMap<IntegrationId, String>,
 ) -> Result<Vec<Finding>, StoreError> {
     let integrations = app.store.integrations(tenant, None).await?;
@@ -359,6 +322,7 @@ async fn together(
                     why: "Nothing can be tried while it does not.",
                     outcome: Outcome::Unknown,
                     advice: Some(why_not.clone()),
+                    tried_at: Some(now),
                 });
             }
             all.extend(of_integration(it, app));
@@ -367,13 +331,35 @@ async fn together(
             }
         }
     }
-    all.extend(of_pipelines);
-    all.extend(installation(app).await?);
+    all.extend(
+        pipelines
+            .iter()
+            .map(|it| of_pipeline(it, health.get(&it.integration))),
+    );
+    all.extend(installation::findings(app).await?);
     Ok(all)
 }
 
-fn of_pipeline(it: &Pipeline, outcome: Outcome, advice: Option<String>) -> Finding {
+/// What the last reading of a pipeline's job found, if that was of the pipeline as it is.
+fn of_pipeline(it: &Pipeline, health: Option<&Health>) -> Finding {
+    let read = health.and_then(|health| health.jobs.get(&it.id));
+    let read = read.filter(|read| read.version == it.version);
+    let (outcome, advice) = match read {
+        None => (
+            Outcome::Unknown,
+            Some("it was not tried since it was made or changed; let the doctor try everything".to_owned()),
+        ),
+        Some(read) => {
+            let outcome = match read.state {
+                JobState::Usable => Outcome::Ok,
+                JobState::Unusable => Outcome::Missing,
+                JobState::Unread => Outcome::Unknown,
+            };
+            (outcome, read.detail.clone())
+        }
+    };
     Finding {
+        tried_at: read.map(|read| read.at),
         about: About::Pipeline(it.id),
         name: it.name.clone(),
         what: format!("`{}` can be started", it.job),
@@ -384,7 +370,7 @@ fn of_pipeline(it: &Pipeline, outcome: Outcome, advice: Option<String>) -> Findi
 }
 
 /// Tries everything now: every integration is verified, which is kept like any other verification, and every pipeline's
-/// job is read. Starts no run and writes nothing at any vendor.
+/// job is read, which is kept too. Starts no run and writes nothing at any vendor.
 ///
 /// # Errors
 /// When the store fails. What a vendor refuses, or does not answer, is a finding.
@@ -409,15 +395,12 @@ pub async fn examine(app: &App, tenant: TenantId, actor: &str) -> Result<Vec<Fin
         }
     }
     let pipelines = app.store.pipelines(tenant).await?;
-    let read = stream::iter(&pipelines).map(|it| async move {
-        match pipelines::test(app, tenant, it).await {
-            Ok(tested) if tested.problems.is_empty() => of_pipeline(it, Outcome::Ok, None),
-            Ok(tested) => of_pipeline(it, Outcome::Missing, Some(tested.problems.join("; "))),
-            Err(error) => of_pipeline(it, Outcome::Unknown, Some(error.to_string())),
-        }
-    });
-    let found = read.buffered(AT_ONCE).collect().await;
-    together(app, tenant, &pipelines, found, &silent).await
+    // What comes of each is kept, and read from there.
+    let read = stream::iter(&pipelines).map(|it| async move { pipelines::test(app, tenant, it).await });
+    let _kept: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
+    // At once, so that other processes know it too.
+    app.connections.health().write(app.store.as_ref()).await?;
+    together(app, tenant, &pipelines, &silent).await
 }
 
 #[cfg(test)]

@@ -28,7 +28,10 @@ pub fn sentence(effect: &Effect) -> String {
             FactKind::TicketsApproved => format!("read the state of {}", subject.join(", ")),
         },
         Effect::CancelRun { run, .. } => format!("ask the CI system to stop run {} of `{}`", run.id, run.job),
-        Effect::Tell { to, .. } => format!("tell {}", to.kind.word().to_ascii_lowercase()),
+        Effect::Tell { to, .. } => format!(
+            "report to the {} it belongs to",
+            to.kind.word().to_ascii_lowercase()
+        ),
         Effect::Message { topic, note, .. } => format!("post to {topic}: {}", note.title),
     }
 }

@@ -5,6 +5,7 @@ use super::limit::within;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
 use crate::apply::{self, ApplyError, Wish};
+use crate::connections::ConnectError;
 use crate::vault::VaultError;
 use delivr_domain::aggregate::Command;
 use delivr_domain::ids::{IntegrationId, TenantId};
@@ -294,10 +295,7 @@ pub async fn verify(
         .integration(tenant, id)
         .await?
         .ok_or(VerifyError::Missing)?;
-    let (status, detail) = match attempt(app, &stored).await {
-        Ok((status, detail)) => (status, detail),
-        Err(error) => return Err(VerifyError::Vendor(error)),
-    };
+    let (status, detail) = attempt(app, &stored).await?;
     let mut row = stored.clone();
     for _ in 0..apply::MAX_RACES {
         row.status = status;
@@ -328,7 +326,7 @@ pub async fn verify(
     Err(StoreError::Conflict.into())
 }
 
-async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus, Value), ProviderError> {
+async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus, Value), VerifyError> {
     let outcome = match app.connections.connect(&app.registry, &app.vault, stored) {
         Ok(connection) => within(app.clock.as_ref(), VERIFY_LIMIT, connection.verify())
             .await
@@ -340,7 +338,9 @@ async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus,
                     "the vendor did not answer within 30 s; try again later",
                 ))
             }),
-        Err(error) => Err(error),
+        // That this process lacks a master key says nothing about the integration: it is not kept.
+        Err(ConnectError::Provider(error) | ConnectError::NotHere(error)) => Err(error),
+        Err(ConnectError::Store(error)) => return Err(error.into()),
     };
     match outcome {
         Ok(said) => {
@@ -366,7 +366,7 @@ async fn attempt(app: &App, stored: &Integration) -> Result<(VerificationStatus,
             ProviderErrorKind::Throttled
             | ProviderErrorKind::Unavailable
             | ProviderErrorKind::Malformed
-            | ProviderErrorKind::Precondition => Err(error),
+            | ProviderErrorKind::Precondition => Err(VerifyError::Vendor(error)),
         },
     }
 }

@@ -16,4 +16,5 @@ pub mod plan;
 pub mod profile;
 pub mod releases;
 pub mod services;
+pub mod store_languages;
 pub mod testing;

@@ -5,6 +5,7 @@ use crate::App;
 use crate::connections::ConnectError;
 use delivr_domain::ids::TenantId;
 use delivr_domain::ports::error::{ProviderError, StoreError};
+use delivr_domain::ports::health::{Health, JobRead, JobState};
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::Pipeline;
 use delivr_domain::ports::vendor::JobParameter;
@@ -118,11 +119,25 @@ pub struct Tested {
     pub declared: Vec<JobParameter>,
 }
 
-/// Whether a release could start the job: reads it, starts nothing.
+/// Whether a release could start the job: reads it, starts nothing. What it finds is kept with what is known of the
+/// integration, so that it is not forgotten with the answer.
 ///
 /// # Errors
 /// See [`JobError`].
 pub async fn test(app: &App, tenant: TenantId, pipeline: &Pipeline) -> Result<Tested, JobError> {
+    let tested = read(app, tenant, pipeline).await;
+    let (state, detail) = match &tested {
+        Ok(tested) if tested.problems.is_empty() => (JobState::Usable, None),
+        Ok(tested) => (JobState::Unusable, Some(tested.problems.join("; "))),
+        Err(error) => (JobState::Unread, Some(error.to_string())),
+    };
+    let read = JobRead::new(app.clock.now(), pipeline.version, state, detail.as_deref());
+    let account = app.connections.health().account(tenant, pipeline.integration);
+    account.told(Health::of_job(pipeline.id, read));
+    tested
+}
+
+async fn read(app: &App, tenant: TenantId, pipeline: &Pipeline) -> Result<Tested, JobError> {
     let declared = declared(app, tenant, pipeline).await?;
     let ci = app.store.integration(tenant, pipeline.integration).await?;
     let key = ci

@@ -33,8 +33,12 @@ pub enum ResetError {
         /// Number of the cycle.
         cycle: u16,
     },
-    /// The vendor did not answer in time: whether it is reset shows when it is asked for again.
-    #[error("the vendor did not answer within {} s; ask again, which resets nothing twice", RESET_LIMIT.as_secs())]
+    /// The vendor did not answer in time: whether it is reset shows in the run, as long as nobody tests on in it.
+    #[error(
+        "the vendor did not answer within {} s, and may have reset the run all the same; look at it there before you ask \
+         again, since a second reset would take results that came in meanwhile",
+        RESET_LIMIT.as_secs()
+    )]
     Slow,
     /// The vendor cannot be asked, or refuses.
     #[error(transparent)]
@@ -54,8 +58,8 @@ impl From<ProviderError> for ResetError {
 }
 
 /// Resets the results of a test run that a live release of the tenant has, unless they are being counted. Recognised by
-/// its state at the vendor, so that a repetition resets nothing twice. The answer says whether it was done by this call,
-/// and for which release.
+/// its state at the vendor: a repetition finds it done as long as nobody has tested on. The answer says whether it was
+/// done by this call, and for which release.
 ///
 /// # Errors
 /// See [`ResetError`].

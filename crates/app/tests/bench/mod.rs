@@ -25,7 +25,8 @@ use delivr_domain::ports::store::{
     VerificationStatus,
 };
 use delivr_domain::ports::vendor::{
-    Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Tracker, Verification, Writes,
+    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Tracker, Verification,
+    Writes,
 };
 use delivr_domain::release::command::Command;
 use delivr_domain::release::state::{Draft, Release};
@@ -106,6 +107,10 @@ pub struct Shelf {
     pub blind: bool,
     /// One that is over stands under every name; nobody says whose it was.
     pub over: bool,
+    /// The chat's history is too short to say that something is not in it.
+    pub forgotten: bool,
+    /// What is done is known by a state that others change: in doubt a person is asked.
+    pub careful: bool,
     /// Calls take their time: each gives way once.
     pub slow: bool,
     /// Calls under way, now and at most.
@@ -145,16 +150,19 @@ impl Vendor {
         Lookup::Found(of_key.map(|(_, reference)| reference.clone()).collect())
     }
     fn create(&self, key: &EffectKey, asked: &str) -> Result<Reference, ProviderError> {
+        self.send(&key.short(), asked)
+    }
+    fn send(&self, key: &str, asked: &str) -> Result<Reference, ProviderError> {
         let mut shelf = self.0.lock().unwrap();
         shelf.asked.push(asked.to_owned());
         let reference = Reference::id(format!("object-{}", shelf.made.len()));
         match shelf.next.pop_front().unwrap_or(Then::Made) {
             Then::Made => {
-                shelf.made.push((key.short(), reference.clone()));
+                shelf.made.push((key.to_owned(), reference.clone()));
                 Ok(reference)
             }
             Then::MadeUnsaid => {
-                shelf.made.push((key.short(), reference));
+                shelf.made.push((key.to_owned(), reference));
                 let kind = ProviderErrorKind::Unavailable;
                 Err(ProviderError::new("bench", "create", kind, "gone quiet"))
             }
@@ -186,6 +194,9 @@ macro_rules! writes {
         #[async_trait]
         impl Writes<$of> for Vendor {
             fn declared(&self, _operation: OperationKind) -> Declared {
+                if self.0.lock().unwrap().careful {
+                    return Declared::new(Recognition::ByState).asking_in_doubt();
+                }
                 MARK
             }
             async fn find(&self, key: &EffectKey, _write: &$of) -> Result<Lookup, ProviderError> {
@@ -201,6 +212,29 @@ macro_rules! writes {
 }
 
 writes!(TrackerWrite, CicdWrite, ScmWrite, TestingWrite);
+
+#[async_trait]
+impl Chat for Vendor {
+    async fn verify(&self) -> Result<Verification, ProviderError> {
+        unreachable!("nobody asks")
+    }
+    fn declared(&self) -> Declared {
+        MARK
+    }
+    async fn find(&self, key: &str, _message: &ChatMessage) -> Result<Lookup, ProviderError> {
+        let shelf = self.0.lock().unwrap();
+        let of_key = shelf.made.iter().filter(|(of, _)| of == key);
+        let found: Vec<Reference> = of_key.map(|(_, reference)| reference.clone()).collect();
+        Ok(if found.is_empty() && shelf.forgotten {
+            Lookup::Unsure
+        } else {
+            Lookup::Found(found)
+        })
+    }
+    async fn post(&self, key: &str, message: &ChatMessage) -> Result<Reference, ProviderError> {
+        self.send(key, &format!("post {}", message.topic.word()))
+    }
+}
 
 #[async_trait]
 impl Tracker for Vendor {
@@ -361,6 +395,7 @@ impl Bench {
                 Port::ProjectManagement,
                 Connection::Tracker(Arc::new(vendor.clone())),
             ),
+            descriptor(Port::Communication, Connection::Chat(Arc::new(vendor.clone()))),
         ])
         .unwrap();
         let made = now(apply::create(&store, clock.as_ref(), draft(plan), "pilot", None)).unwrap();
@@ -497,7 +532,12 @@ async fn furnish(store: &MemoryStore, vault: &Vault, entropy: &Counting) {
         created_at: begin() - Span::days(1),
     };
     store.insert_service(&service).await.unwrap();
-    for port in [Port::Scm, Port::Cicd, Port::ProjectManagement] {
+    for port in [
+        Port::Scm,
+        Port::Cicd,
+        Port::ProjectManagement,
+        Port::Communication,
+    ] {
         let id = integration(port);
         let row = Integration {
             id,

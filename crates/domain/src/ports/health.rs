@@ -5,6 +5,7 @@
 //! by time. So whoever makes calls may gather for a while, and write what it gathered on top of what others wrote.
 
 use super::error::{ProviderError, ProviderErrorKind};
+use crate::ids::PipelineId;
 use crate::key::words;
 use crate::time::Timestamp;
 use chrono::TimeDelta;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 pub const WORDS: usize = 500;
 /// Quotas kept of one integration.
 pub const QUOTAS: usize = 8;
+/// Pipelines of one integration whose jobs' last reading is kept.
+pub const JOBS: usize = 200;
 /// A quota whose end the vendor does not tell counts for so long.
 const COUNTS_FOR: TimeDelta = TimeDelta::hours(1);
 /// A quota is low when less than one in so many is left.
@@ -134,6 +137,45 @@ impl Failing {
     }
 }
 
+words! {
+    /// What reading a pipeline's job came to.
+    JobState ("what reading a job came to") {
+        /// A release could start it.
+        Usable = "USABLE",
+        /// A release could not.
+        Unusable = "UNUSABLE",
+        /// It could not be read.
+        Unread = "UNREAD",
+    }
+}
+
+/// A reading of a pipeline's job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRead {
+    /// When, by the clock of the process that read it.
+    pub at: Timestamp,
+    /// The version of the pipeline that was tried: of another one nothing is known.
+    pub version: u64,
+    /// What came of it.
+    pub state: JobState,
+    /// What is to be put right, or why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl JobRead {
+    /// A reading with what is said of it, cut where it is very long.
+    #[must_use]
+    pub fn new(at: Timestamp, version: u64, state: JobState, detail: Option<&str>) -> Self {
+        Self {
+            at,
+            version,
+            state,
+            detail: detail.map(cut),
+        }
+    }
+}
+
 /// What a vendor says of one of its limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
@@ -216,9 +258,21 @@ pub struct Health {
     /// The credential's end; none where the vendor never speaks of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
+    /// The last reading of the job of each of its pipelines.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jobs: BTreeMap<PipelineId, JobRead>,
 }
 
 impl Health {
+    /// What reading a pipeline's job tells.
+    #[must_use]
+    pub fn of_job(pipeline: PipelineId, read: JobRead) -> Self {
+        Self {
+            jobs: BTreeMap::from([(pipeline, read)]),
+            ..Self::default()
+        }
+    }
+
     /// What one call tells.
     #[must_use]
     pub fn of(call: LastCall) -> Self {
@@ -267,12 +321,25 @@ impl Health {
             };
             quotas.remove(&name);
         }
+        let mut jobs = self.jobs;
+        for (id, read) in other.jobs {
+            if jobs.get(&id).is_none_or(|known| known.at <= read.at) {
+                jobs.insert(id, read);
+            }
+        }
+        while jobs.len() > JOBS {
+            let Some(oldest) = jobs.iter().min_by_key(|(_, it)| it.at).map(|(id, _)| *id) else {
+                break;
+            };
+            jobs.remove(&oldest);
+        }
         Self {
             last_call: newest(self.last_call, other.last_call, |it| it.at),
             answered_at,
             failing,
             quotas,
             expiry: newest(self.expiry, other.expiry, |it| it.told_at),
+            jobs,
         }
     }
 }
@@ -370,6 +437,26 @@ mod tests {
         let many = all((0..20).map(|n| of(&format!("bucket {n}"), quota(n, 1))));
         assert_eq!(many.quotas.len(), QUOTAS);
         assert!(many.quotas.contains_key("bucket 19") && !many.quotas.contains_key("bucket 0"));
+    }
+
+    #[test]
+    fn the_newest_reading_of_each_job_counts_and_there_are_only_so_many() {
+        let id = |n: u128| PipelineId::from_uuid(uuid::Uuid::from_u128(n));
+        let of = |n: u128, second: i64, state: JobState| {
+            Health::of_job(id(n), JobRead::new(at(second), 1, state, Some("declare it")))
+        };
+        let health = all([
+            of(1, 5, JobState::Usable),
+            of(1, 3, JobState::Unusable),
+            of(2, 4, JobState::Unread),
+        ]);
+        assert_eq!(health.jobs[&id(1)].state, JobState::Usable);
+        assert_eq!(health.jobs[&id(2)].detail.as_deref(), Some("declare it"));
+        let text = serde_json::to_string(&health).unwrap();
+        assert_eq!(serde_json::from_str::<Health>(&text).unwrap(), health);
+        let many = all((0..300_u32).map(|n| of(u128::from(n), i64::from(n), JobState::Usable)));
+        assert_eq!(many.jobs.len(), JOBS);
+        assert!(many.jobs.contains_key(&id(299)) && !many.jobs.contains_key(&id(99)));
     }
 
     #[test]

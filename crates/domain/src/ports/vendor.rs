@@ -12,6 +12,7 @@ use crate::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How an adapter recognises its own earlier work.
@@ -32,6 +33,16 @@ pub enum Recognition {
     None,
 }
 
+/// What follows when a send may have arrived, and the look-up finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It did not arrive: it is sent again.
+    SendAgain,
+    /// It did not arrive, or others have undone since what it did, and a second time would undo their work: a person
+    /// looks. Of [`Recognition::ByState`] alone.
+    AskAPerson,
+}
+
 /// What an adapter declares per operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
@@ -39,15 +50,26 @@ pub struct Declared {
     pub recognition: Recognition,
     /// Longest time between our giving up a send and its effect at the vendor.
     pub delivery_bound: Duration,
+    /// What follows when a send may have arrived, and nothing is found.
+    pub in_doubt: InDoubt,
 }
 
 impl Declared {
-    /// The declaration with the default delivery bound of 10 s.
+    /// The declaration with the default delivery bound of 10 s, of what is sent again in doubt.
     #[must_use]
     pub const fn new(recognition: Recognition) -> Self {
         Self {
             recognition,
             delivery_bound: Duration::from_secs(10),
+            in_doubt: InDoubt::SendAgain,
+        }
+    }
+    /// The same, of what a second time would do harm.
+    #[must_use]
+    pub const fn asking_in_doubt(self) -> Self {
+        Self {
+            in_doubt: InDoubt::AskAPerson,
+            ..self
         }
     }
 }
@@ -184,6 +206,15 @@ pub trait Testing: Writes<TestingWrite> {
     async fn totals(&self, run: &str) -> Result<TestTotals, ProviderError>;
 }
 
+/// Languages that an app has in its store, as the store writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreLanguages {
+    /// Those in which it is described; empty where the store does not tell them.
+    pub known: BTreeSet<String>,
+    /// The one that readers of all others get; none where the store does not tell it.
+    pub default: Option<String>,
+}
+
 /// A store.
 #[async_trait]
 pub trait Storefront: Writes<StoreWrite> {
@@ -199,6 +230,11 @@ pub trait Storefront: Writes<StoreWrite> {
     async fn review_state(&self, version: &StoreVersion) -> Result<ReviewState, ProviderError>;
     /// The version's rollout, read back.
     async fn exposure(&self, version: &StoreVersion) -> Result<Exposure, ProviderError>;
+    /// Languages that the app has in the store now.
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError>;
+    /// Languages of the texts, as they were written, that nobody would read in an app with these languages: the store,
+    /// or this adapter before it, refuses a submission with them. None where the store did not tell any language.
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String>;
 }
 
 /// A message as it is posted.

@@ -57,6 +57,11 @@ impl Context<'_> {
         ((self.now - fact.observed_at).abs() <= Span::seconds(FACT_LIFETIME_SECONDS))
             .then_some(fact.value.as_str())
     }
+
+    /// A fact as it was last read, however long ago: to say what was so, never to open a gate.
+    fn last(&self, kind: FactKind) -> Option<&str> {
+        self.facts.get(&kind).map(|fact| fact.value.as_str())
+    }
 }
 
 /// The commit a decision at a gate is about.
@@ -185,16 +190,46 @@ fn pre_release(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
             ),
             "MEMBER",
         )),
-        (None, _) | (_, None) => found.push(not_evaluated("the release branch's head")),
+        // A branch that was ahead of the test does not come back by itself, however long ago it was seen.
+        (None, Some(sha))
+            if cx
+                .last(FactKind::BranchHead)
+                .is_some_and(|head| head != sha.as_str()) =>
+        {
+            found.push(Blocker::new(
+                "untested_commits",
+                format!(
+                    "the release branch was not at {}, which cycle {} tested, when it was last read; run another cycle, \
+                     or set the branch right",
+                    sha.brief(),
+                    cycle.number
+                ),
+                "MEMBER",
+            ));
+        }
+        (None, _) | (_, None) => {
+            found.push(not_evaluated(
+                cx,
+                FactKind::BranchHead,
+                "the release branch's head",
+            ));
+        }
     }
 }
 
-fn not_evaluated(what: &str) -> Blocker {
-    Blocker::new(
-        "gate_not_evaluated",
-        format!("{what} could not be read within the last two minutes; try again"),
-        "VENDOR",
-    )
+fn not_evaluated(cx: &Context<'_>, kind: FactKind, what: &str) -> Blocker {
+    match cx.last(kind) {
+        Some(_) => Blocker::new(
+            "gate_not_evaluated",
+            format!("{what} was last read more than two minutes ago; it is read again when somebody goes on"),
+            "MEMBER",
+        ),
+        None => Blocker::new(
+            "gate_not_evaluated",
+            format!("{what} could not be read yet; try again"),
+            "VENDOR",
+        ),
+    }
 }
 
 fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
@@ -206,7 +241,7 @@ fn distribution(release: &Release, cx: &Context<'_>, found: &mut Vec<Blocker>) {
                 format!("not approved yet: {waiting}"),
                 "MEMBER",
             )),
-            None => found.push(not_evaluated("the tickets' state")),
+            None => found.push(not_evaluated(cx, FactKind::TicketsApproved, "the tickets' state")),
         }
     }
     let pinned = release.shipped_sha();

@@ -8,10 +8,12 @@
 
 use super::event::Event;
 use super::hold::{self, Hold, Scope};
-use super::lane::{self, LaneStop};
-use super::state::{Release, Shipment, Slot, Stage};
+use super::state::{Release, Slot, Stage};
 use crate::board::TaskState;
-use crate::key::TargetKey;
+use crate::effect::ReleaseTiming;
+use crate::key::{Channel, TargetKey};
+use crate::plan::{StoreSettings, SubmitMode};
+use crate::report::{ChildState, ReviewWord};
 use crate::time::{Span, Timestamp};
 use chrono::{DateTime, Datelike as _, Utc, Weekday};
 
@@ -161,6 +163,7 @@ pub fn waits(release: &Release) -> Vec<Wait> {
             | Hold::TaskFailed { .. }
             | Hold::IntegrationInvalid { .. }
             | Hold::Drift { .. }
+            // Told by its lane, from when the lane stands so.
             | Hold::InStore { .. }
             | Hold::Quarantine { .. } => return None,
         };
@@ -170,7 +173,7 @@ pub fn waits(release: &Release) -> Vec<Wait> {
         })
     }));
     all.extend(release.shipments.iter().filter_map(|(target, shipment)| {
-        let sentence = of_lane(release, *target, shipment)?;
+        let sentence = of_lane(release, *target, &shipment.state)?;
         Some(Wait {
             sentence: format!("{target}: {sentence}"),
             since: *release.lanes_since.get(target)?,
@@ -180,24 +183,35 @@ pub fn waits(release: &Release) -> Vec<Wait> {
     all
 }
 
-/// What a store's lane waits for, if it is a person who may have forgotten it: not where somebody has paused the rollout,
-/// or watches it at a step.
-fn of_lane(release: &Release, target: TargetKey, shipment: &Shipment) -> Option<String> {
-    if let Some(blocker) = &shipment.state.blocker {
+/// What a store's lane waits for, if it is a person.
+fn of_lane(release: &Release, target: TargetKey, state: &ChildState) -> Option<String> {
+    if let Some(blocker) = &state.blocker {
         return Some(blocker.clone());
     }
-    match lane::stop(release, target, shipment)? {
-        (LaneStop::RolloutPaused | LaneStop::AwaitingAdvance, _) => None,
-        (
-            LaneStop::SubmissionFailed
-            | LaneStop::RolloutFailed
-            | LaneStop::ActionRequired
-            | LaneStop::RolloutHalted
-            | LaneStop::AwaitingSubmit
-            | LaneStop::AwaitingUsers,
-            sentence,
-        ) => Some(sentence),
+    if state.asked {
+        return None;
     }
+    let settings = &release.plan().targets.get(&target)?.settings;
+    let sentence = if state.status == ReviewWord::Preparing.word() && settings.submit == SubmitMode::ByPerson
+    {
+        "the version is not handed in yet: submit it"
+    } else if state.status == ReviewWord::Approved.word() && settings.timing == ReleaseTiming::Manual {
+        "the store has approved the version: release it to its users"
+    } else {
+        return of_rollout(target, settings, state);
+    };
+    Some(sentence.to_owned())
+}
+
+/// What a rollout waits for that only a person raises, while it rests at a part of the users. Apple raises its own, and
+/// one whose steps have a time is raised by that.
+fn of_rollout(target: TargetKey, settings: &StoreSettings, state: &ChildState) -> Option<String> {
+    let by_person = target.channel() == Channel::PlayStore && settings.step_minutes.is_none();
+    let rests = state.status == ReviewWord::Live.word() && !state.live && state.exposure > 0;
+    (by_person && rests).then(|| {
+        let percent = f64::from(state.exposure) / 100.0;
+        format!("its rollout rests at {percent} per cent of the users: raise it, complete it, or halt it")
+    })
 }
 
 /// When people are next reminded of what waits for them. None of a release that is over: nothing of it waits.

@@ -567,7 +567,17 @@ impl Release {
             Event::StoreNotesChanged { target, texts } => store_notes::fold(self, *target, texts),
             Event::ShipmentChanged { target, shipment } => {
                 let before = self.shipments.insert(*target, shipment.clone());
-                let says = |it: &Shipment| (it.submission, it.state.status.clone(), it.state.blocker.clone());
+                // A step of a rollout is news, unless something blocks the lane: that goes on for as long as it is said.
+                let step = |it: &ChildState| it.blocker.is_none().then_some(it.exposure);
+                let says = |it: &Shipment| {
+                    let state = &it.state;
+                    (
+                        it.submission,
+                        state.status.clone(),
+                        state.blocker.clone(),
+                        step(state),
+                    )
+                };
                 let same = before.is_some_and(|before| says(&before) == says(shipment));
                 if !same {
                     self.lanes_since.insert(*target, at);

@@ -1,8 +1,9 @@
 //! What users read in a store about a version ("what's new"): for each store target of a release a default text and texts
 //! by language, as people write them.
 //!
-//! They travel with the submission and change until it begins. What a store's version has beside them is the adapter's to
-//! find out: it names a language that the store does not have, and drops none silently.
+//! They travel with the submission and change until it begins. Which languages the app has in its store is the adapter's to
+//! find out (`Storefront::languages`): a text for another one is kept, since the language may yet be added, named to who
+//! looks, and refused by name before a submission makes anything. None is dropped silently.
 
 use super::command::{Rejection, illegal};
 use super::event::Event;

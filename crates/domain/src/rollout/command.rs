@@ -75,8 +75,9 @@ impl Rollout {
                     return Err(Rejection::Unsuitable {
                         pointer: "/exposure",
                         sentence: format!(
-                            "exposure can only rise: above {} and up to {EVERYBODY} basis points",
-                            self.exposure
+                            "the share of users can only rise: more than {}.{:02} %, and up to 100 %",
+                            self.exposure / 100,
+                            self.exposure % 100
                         ),
                     });
                 }

@@ -205,7 +205,7 @@ impl Backup {
 /// What is done to restored data beside the marks, in both databases; `$1` is the time.
 const AFTERWARDS: &[&str] = &[
     "update effects set unknown_since = coalesce(unknown_since, $1)
-        where state in ('READY', 'CLAIMED') and kind in ('PERFORM', 'MESSAGE')",
+        where state in ('READY', 'CLAIMED', 'PARKED') and kind in ('PERFORM', 'MESSAGE')",
     // Whoever gave these signs of life worked on another database.
     "delete from worker_beats where at <= $1",
 ];

@@ -9,12 +9,15 @@ use delivr_domain::ports::vendor::Lookup;
 use delivr_domain::time::Span;
 use delivr_github_kit::{Ask, Listed};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 
 /// How far back runs are looked for, in days. A step is tried for a day, a restored database is some days old at most.
 const DAYS: i64 = 30;
 /// Pages that are read of one list; GitHub shows no more than [`MOST_SHOWN`] objects of a filtered one.
 const MOST_PAGES: usize = 10;
 const MOST_SHOWN: usize = 1000;
+/// Lists that are read one behind the other where GitHub cuts them: twenty thousand runs in [`DAYS`].
+const MOST_LISTS: usize = 20;
 
 /// The file name of a job, which may be given with its folder.
 ///
@@ -62,7 +65,8 @@ impl Actions {
         Ok(listed)
     }
 
-    /// Dispatched runs of a workflow, newest first; of one commit alone where that is asked for.
+    /// Dispatched runs of a workflow, newest first; of one commit alone where that is asked for. Where GitHub shows the
+    /// newest thousand only, those before are asked for by the time of the oldest one shown.
     pub(crate) async fn runs(
         &self,
         operation: &'static str,
@@ -71,16 +75,43 @@ impl Actions {
     ) -> Result<Listed<Run>, ProviderError> {
         let file = file_of(operation, job)?;
         let since = self.clock.now() - Span::days(DAYS);
-        let since = format!(">={}", since.format("%Y-%m-%dT%H:%M:%SZ"));
-        let mut ask = self
-            .client
-            .get(operation, &["actions", "workflows", file, "runs"])
-            .query(&[("event", "workflow_dispatch"), ("created", &since)]);
-        if let Some(sha) = sha {
-            ask = ask.query(&[("head_sha", sha.as_str())]);
+        let since = since.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let mut until: Option<String> = None;
+        let mut seen = BTreeSet::new();
+        let mut items = Vec::new();
+        for _ in 0..MOST_LISTS {
+            let created = match &until {
+                None => format!(">={since}"),
+                Some(until) => format!("{since}..{until}"),
+            };
+            let mut ask = self
+                .client
+                .get(operation, &["actions", "workflows", file, "runs"])
+                .query(&[("event", "workflow_dispatch"), ("created", &created)]);
+            if let Some(sha) = sha {
+                ask = ask.query(&[("head_sha", sha.as_str())]);
+            }
+            let listed = self
+                .listed(ask, |page: Runs| (page.workflow_runs, page.total_count))
+                .await?;
+            let oldest = listed.items.iter().filter_map(|run| run.created_at.clone()).min();
+            items.extend(listed.items.into_iter().filter(|run| seen.insert(run.id)));
+            if listed.complete {
+                return Ok(Listed {
+                    items,
+                    complete: true,
+                });
+            }
+            // More than a list of one second: there is no way behind it.
+            if oldest.is_none() || oldest == until {
+                break;
+            }
+            until = oldest;
         }
-        let read = |page: Runs| (page.workflow_runs, page.total_count);
-        self.listed(ask, read).await
+        Ok(Listed {
+            items,
+            complete: false,
+        })
     }
 
     /// Every run whose name shows the key. Neither branch nor commit narrows the search: a run that started at another
@@ -98,7 +129,11 @@ impl Actions {
 
     /// What stands under a key.
     pub(crate) async fn look_up(&self, job: &str, key: &str, sha: &Sha) -> Result<Lookup, ProviderError> {
-        let listed = self.by_key("find_run", job, key).await?;
+        let mut listed = self.by_key("find_run", job, key).await?;
+        // One of another commit that is over keeps nobody from starting the right one: that is how a person ends it.
+        listed
+            .items
+            .retain(|run| !(is_elsewhere(run, sha) && run.is_over()));
         if listed.items.is_empty() && !listed.complete {
             // What GitHub does not show may be ours.
             return Ok(Lookup::Unsure);
@@ -133,7 +168,7 @@ pub(crate) fn is_elsewhere(run: &Run, sha: &Sha) -> bool {
 pub(crate) fn elsewhere(run: &Run, sha: &Sha) -> String {
     format!(
         "run {} was started for this step, but at commit {} instead of {sha}: the branch or tag was moved meanwhile; stop \
-         the run ({}), set the ref right, and run it anew",
+         the run ({}), set the ref right, and try again",
         run.run_number,
         run.head_sha.as_deref().unwrap_or("unknown"),
         run.html_url

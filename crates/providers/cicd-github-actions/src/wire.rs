@@ -59,10 +59,17 @@ pub(crate) struct Run {
     pub(crate) run_attempt: Option<u64>,
     pub(crate) status: Option<String>,
     pub(crate) conclusion: Option<String>,
+    /// In UTC and of one form, so that texts are in the order of the times.
+    pub(crate) created_at: Option<String>,
     pub(crate) html_url: String,
 }
 
 impl Run {
+    /// Whether it has ended, however.
+    pub(crate) fn is_over(&self) -> bool {
+        self.status.as_deref() == Some("completed") && self.conclusion.is_some()
+    }
+
     /// Whether its name shows this key.
     pub(crate) fn shows(&self, key: &str) -> bool {
         let names = [&self.display_title, &self.name];

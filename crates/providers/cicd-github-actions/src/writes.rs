@@ -174,12 +174,19 @@ fn text_of(content: &Content) -> Option<String> {
 #[async_trait]
 impl Writes<CicdWrite> for Actions {
     fn declared(&self, _operation: OperationKind) -> Declared {
-        Declared::new(match self.correlation {
-            Correlation::RunName => Recognition::ByMarker {
+        match self.correlation {
+            Correlation::RunName => Declared::new(Recognition::ByMarker {
                 visible_after: VISIBLE_AFTER,
-            },
-            Correlation::Window => Recognition::Window,
-        })
+            }),
+            // A run is listed as late as one with a mark: before that, an empty list says nothing about an earlier send.
+            Correlation::Window => {
+                let declared = Declared::new(Recognition::Window);
+                Declared {
+                    delivery_bound: declared.delivery_bound.saturating_add(VISIBLE_AFTER),
+                    ..declared
+                }
+            }
+        }
     }
 
     async fn find(&self, key: &EffectKey, write: &CicdWrite) -> Result<Lookup, ProviderError> {

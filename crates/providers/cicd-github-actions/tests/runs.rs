@@ -234,6 +234,12 @@ async fn a_ref_that_moves_under_the_dispatch_is_seen() {
             it => panic!("{it:?}"),
         }
         assert_eq!(bench.dispatches(), 1);
+        // The person ends it, and the way is free.
+        bench.advance(
+            "set_run",
+            json!({"status": "completed", "conclusion": "cancelled"}),
+        );
+        assert_eq!(bench.found(7).await, Vec::<String>::new());
     }
 }
 
@@ -365,9 +371,23 @@ async fn ours_is_found_behind_pages_of_later_runs_and_missed_by_no_cut() {
     let bench = Bench::start().await;
     let run = bench.started(7).await;
     bench.advance("person_runs", json!({"workflow": JOB, "count": 250}));
-    assert_eq!(bench.found(7).await, [run.id]);
-    // GitHub shows the newest thousand: behind them it cannot be said any more.
-    bench.advance("person_runs", json!({"workflow": JOB, "count": 760}));
+    assert_eq!(bench.found(7).await, [run.id.as_str()]);
+    // GitHub shows the newest thousand: those before are asked for by their time.
+    bench.advance(
+        "person_runs",
+        json!({"workflow": JOB, "count": 760, "age_ms": 5_000}),
+    );
+    assert_eq!(bench.found(7).await, [run.id.as_str()]);
+    assert_eq!(
+        bench.found(8).await,
+        Vec::<String>::new(),
+        "and it can be said that one is not there"
+    );
+    // More than a thousand of one second: behind them it cannot be said any more.
+    bench.advance(
+        "person_runs",
+        json!({"workflow": JOB, "count": 1010, "age_ms": 5_000}),
+    );
     let lookup = bench.actions.find(&key(7), &bench.write()).await.unwrap();
     assert_eq!(lookup, Lookup::Unsure);
     // A count that is a little ahead of what is shown is no cut.
@@ -381,7 +401,12 @@ async fn the_degraded_way_asks_a_person_wherever_it_cannot_tell() {
     let bench = Bench::with(&json!({"correlation": "window"})).await;
     let write = write_with("no-key.yml", &bench.sha, &[("version", "1.4.0")]);
     let kind = delivr_domain::effect::OperationKind::TriggerRun;
-    assert_eq!(bench.actions.declared(kind).recognition, Recognition::Window);
+    let declared = bench.actions.declared(kind);
+    assert_eq!(declared.recognition, Recognition::Window);
+    assert!(
+        declared.delivery_bound.as_secs() >= 70,
+        "a run is listed a minute late: an empty list says nothing before"
+    );
     assert_eq!(found(bench.actions.find(&key(7), &write).await.unwrap()), []);
     bench.fault("dispatch", "response_lost", json!({}));
     bench.actions.create(&key(7), &write).await.unwrap_err();

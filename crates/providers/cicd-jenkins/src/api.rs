@@ -2,32 +2,43 @@
 
 use crate::wire::Crumb;
 use crate::{KEY, KEY_PARAMETER};
+use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_provider_kit::header::{COOKIE, HeaderName, SET_COOKIE};
 use delivr_provider_kit::{Answer, Call, HttpClient};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use url::Url;
 
 /// A connection to one Jenkins.
-#[derive(Debug)]
 pub struct Jenkins {
     http: HttpClient,
     base: Url,
     user: SecretString,
     token: SecretString,
     use_crumb: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Jenkins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jenkins")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Jenkins {
     /// A connection below a base URL that ends with `/`.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         http: HttpClient,
         base: Url,
         user: SecretString,
         token: SecretString,
         use_crumb: bool,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             http,
@@ -35,6 +46,7 @@ impl Jenkins {
             user,
             token,
             use_crumb,
+            clock,
         }
     }
 

@@ -11,6 +11,7 @@ mod webhook;
 mod wire;
 mod writes;
 
+use delivr_domain::ports::clock::Clock;
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
 use delivr_provider_kit::schema::{self, Field};
 use delivr_provider_kit::{AddressPolicy, Deps, HttpClient};
@@ -36,7 +37,7 @@ struct Config {
 /// What this crate offers.
 #[must_use]
 pub fn descriptor(deps: &Deps) -> Descriptor {
-    let (policy, http) = (deps.policy.clone(), deps.http.clone());
+    let (policy, http, clock) = (deps.policy.clone(), deps.http.clone(), deps.clock.clone());
     Descriptor {
         key: KEY,
         port: Port::Cicd,
@@ -70,7 +71,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
             "poll": true, "cancel": true, "artifacts": "single", "rerunSameId": false, "webhooks": "signed",
             "defaultParameters": {"VERSION": "{version}", "BRANCH": "{branch}"},
         }),
-        connect: Arc::new(move |config, credentials| connect(&policy, &http, config, credentials)),
+        connect: Arc::new(move |config, credentials| connect(&policy, &http, &clock, config, credentials)),
         webhook: Some(Arc::new(webhook::read)),
     }
 }
@@ -78,6 +79,7 @@ pub fn descriptor(deps: &Deps) -> Descriptor {
 fn connect(
     policy: &AddressPolicy,
     http: &HttpClient,
+    clock: &Arc<dyn Clock>,
     config: &Value,
     credentials: &Credentials,
 ) -> Result<Connection, ConfigError> {
@@ -86,6 +88,13 @@ fn connect(
     let base = schema::base_url(policy, "baseUrl", &config.base_url)?;
     let user = schema::secret(credentials, "username")?;
     let token = schema::secret(credentials, "apiToken")?;
-    let jenkins = Jenkins::new(http.of(credentials), base, user, token, config.use_crumb);
+    let jenkins = Jenkins::new(
+        http.of(credentials),
+        base,
+        user,
+        token,
+        config.use_crumb,
+        clock.clone(),
+    );
     Ok(Connection::Cicd(Arc::new(jenkins)))
 }

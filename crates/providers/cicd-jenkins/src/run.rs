@@ -1,5 +1,6 @@
 //! A run's state, read by its queue item while Jenkins remembers that, else by its key; and stopping it.
 
+use crate::KEY;
 use crate::api::{Jenkins, explain};
 use crate::wire::{Build, Facts, Item, parameter};
 use delivr_domain::effect::RunRef;
@@ -50,6 +51,14 @@ impl Jenkins {
         if let Some(build) = build {
             let build = self.build(operation, &run.job, build.number).await?;
             return Ok(build.map_or(Place::Nowhere, |build| Place::Build(Box::new(build))));
+        }
+        if found.waiting.is_empty() && !found.complete {
+            return Err(ProviderError::new(
+                KEY,
+                operation,
+                ProviderErrorKind::Unavailable,
+                "Jenkins shows too many runs of the job to tell whether this one is among them",
+            ));
         }
         Ok(found
             .waiting

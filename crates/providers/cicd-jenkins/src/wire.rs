@@ -85,6 +85,8 @@ pub(crate) struct Build {
     pub(crate) number: u64,
     pub(crate) url: Option<String>,
     pub(crate) queue_id: Option<u64>,
+    /// When it started, in milliseconds since 1970.
+    pub(crate) timestamp: Option<i64>,
     #[serde(default)]
     pub(crate) building: bool,
     pub(crate) result: Option<String>,

@@ -8,6 +8,8 @@ use delivr_domain::effect::{CicdWrite, OperationKind, Reference};
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Cicd as _, Declared, Lookup, Recognition, Writes};
+use delivr_domain::time::Span;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Longest time until the queue or the list of runs shows a request that Jenkins accepted. Both are in memory there;
@@ -15,12 +17,17 @@ use std::time::Duration;
 const VISIBLE_AFTER: Duration = Duration::from_secs(5);
 /// Newest runs that are looked through first; `builds` shows no more than 100.
 const NEWEST: usize = 100;
-/// Runs that are looked through when the first look was not enough.
-const MOST: usize = 1000;
+/// Runs that are asked for at once when the first look was not enough, and how often that is done.
+const PAGE: usize = 1000;
+const MOST_PAGES: usize = 5;
+/// How far back runs are looked for, in days. A step is tried for a day, a restored database is some days old at most.
+const DAYS: i64 = 30;
 
 /// What was found under a key: what waits, and what runs or ran.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// Whether everything was seen that could be ours.
+    pub(crate) complete: bool,
     pub(crate) waiting: Vec<Item>,
     pub(crate) builds: Vec<Build>,
 }
@@ -43,15 +50,25 @@ impl Jenkins {
             .into_iter()
             .filter(|item| item.key() == Some(key))
             .collect();
-        let mut listed = self.list(operation, job, "builds", NEWEST).await?;
-        let full = listed.len() >= NEWEST;
+        let mut listed = self.list(operation, job, "builds", 0..NEWEST).await?;
+        let mut complete = listed.len() < NEWEST;
         listed.retain(|build| build.key() == Some(key));
-        if listed.is_empty() && waiting.is_empty() && full {
-            listed = self.list(operation, job, "allBuilds", MOST).await?;
+        let since = self.clock.now() - Span::days(DAYS);
+        for page in 0..MOST_PAGES {
+            if complete || !(listed.is_empty() && waiting.is_empty()) {
+                break;
+            }
+            let range = page * PAGE..(page + 1) * PAGE;
+            listed = self.list(operation, job, "allBuilds", range).await?;
+            // Newest first: whatever follows one that is too old to be ours is so too.
+            let old = listed.last().and_then(|build| build.timestamp);
+            let old = old.is_some_and(|at| at < since.timestamp_millis());
+            complete = old || listed.len() < PAGE;
             listed.retain(|build| build.key() == Some(key));
         }
         let started = |item: &Item| listed.iter().any(|build| build.queue_id == Some(item.id));
         Ok(Found {
+            complete,
             waiting: waiting.into_iter().filter(|item| !started(item)).collect(),
             builds: listed,
         })
@@ -62,11 +79,12 @@ impl Jenkins {
         operation: &'static str,
         job: &str,
         which: &str,
-        most: usize,
+        range: Range<usize>,
     ) -> Result<Vec<Build>, ProviderError> {
         let tree = format!(
-            "{which}[number,url,queueId,building,result,actions[parameters[name,value],lastBuiltRevision[SHA1]]]\
-             {{0,{most}}}"
+            "{which}[number,url,queueId,timestamp,building,result,actions[parameters[name,value],lastBuiltRevision[SHA1]]]\
+             {{{},{}}}",
+            range.start, range.end
         );
         // Jenkins may send both lists; only the one asked for counts.
         let answer: serde_json::Value = self
@@ -105,6 +123,10 @@ impl Writes<CicdWrite> for Jenkins {
     async fn find(&self, key: &EffectKey, write: &CicdWrite) -> Result<Lookup, ProviderError> {
         let CicdWrite::TriggerRun { job, .. } = write;
         let found = self.search("find_run", job, &key.short()).await?;
+        if found.waiting.is_empty() && found.builds.is_empty() && !found.complete {
+            // What was not looked through may be ours.
+            return Ok(Lookup::Unsure);
+        }
         let waiting = found
             .waiting
             .iter()

@@ -67,6 +67,38 @@ impl Bench {
     }
 }
 
+#[tokio::test]
+async fn a_run_behind_many_of_others_is_found_and_none_is_said_only_where_all_were_seen() {
+    let (job, others) = (
+        "ios-prod",
+        |count: u32, days: u32| json!({"action": "others_run", "job": "ios-prod", "count": count, "daysAgo": days}),
+    );
+    let bench = Bench::start().await;
+    bench.advance(others(1100, 31));
+    bench.advance(others(150, 0));
+    assert!(
+        bench.found(&write(job)).await.is_empty(),
+        "those behind are older than the step"
+    );
+    let made = bench.jenkins.create(&key(0), &write(job)).await.unwrap();
+    bench.advance(json!({"action": "start", "job": job}));
+    bench.advance(json!({"action": "forget_queue"}));
+    bench.advance(others(1200, 0));
+    let found = bench.found(&write(job)).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].id, made.id);
+    bench.advance(others(5000, 0));
+    let looked = bench.jenkins.find(&key(0), &write(job)).await.unwrap();
+    assert_eq!(
+        looked,
+        Lookup::Unsure,
+        "it is there, behind more than is looked through"
+    );
+    // It is not said to be gone either.
+    let state = bench.jenkins.run_state(&run(&made, job)).await.unwrap_err();
+    assert_eq!(state.kind, ProviderErrorKind::Unavailable);
+}
+
 fn connect(base: &str, token: &str, use_crumb: bool) -> Arc<dyn Cicd> {
     let deps = Deps::for_tests(std::env::temp_dir()).unwrap();
     let credentials = Credentials::new([

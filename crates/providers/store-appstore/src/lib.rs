@@ -22,10 +22,13 @@ use delivr_domain::effect::{OperationKind, Reference, StoreVersion, StoreWrite};
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::provider::{ConfigError, Connection, Credentials, Descriptor, Port};
-use delivr_domain::ports::vendor::{Check, Declared, Lookup, Recognition, Storefront, Verification, Writes};
+use delivr_domain::ports::vendor::{
+    Check, Declared, Lookup, Recognition, StoreLanguages, Storefront, Verification, Writes,
+};
 use delivr_domain::report::{Exposure, ReviewState, ReviewWord, StoreBuild};
 use delivr_provider_kit::{Deps, schema};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -172,5 +175,13 @@ impl Storefront for App {
         let found = self.expect_version("exposure", &version.version).await?;
         let phased = found.phased.as_ref().map(|(_, word, day)| (word.as_str(), *day));
         Ok(states::exposure(&found.word, phased))
+    }
+
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        self.known_languages().await
+    }
+
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String> {
+        self.unread_texts(languages, texts)
     }
 }

@@ -9,6 +9,7 @@ use crate::states::Standing;
 use crate::writes::{State, before, error};
 use delivr_domain::effect::{Reference, StoreVersion};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::vendor::StoreLanguages;
 use delivr_domain::release::store_notes::Language;
 use delivr_provider_kit::Method;
 use serde_json::json;
@@ -96,49 +97,98 @@ fn primary(locale: &str) -> &str {
     locale.split('-').next().unwrap_or_default()
 }
 
+/// Refuses what cannot be shared as it was written: a text that no locale gets, a locale without one, a text too long.
+fn sound(operation: &'static str, version: &str, share: &Share<'_>) -> Result<(), ProviderError> {
+    let invalid = |sentence: String| Err(error(operation, ProviderErrorKind::Invalid, sentence));
+    if !share.unread.is_empty() {
+        return invalid(format!(
+            "Version {version} has no language for the notes in {}. Add it to the app in App Store Connect, with its description \
+             and keywords, or name it among the locales of the integration to have it added, or take these notes out.",
+            share.unread.join(", ")
+        ));
+    }
+    if !share.without.is_empty() {
+        return invalid(format!(
+            "There are no notes for {} and no default text; write one of them.",
+            share.without.join(", ")
+        ));
+    }
+    let long = |(locale, text): (&&str, &&str)| {
+        let count = text.chars().count();
+        (count > LONGEST_NOTES).then(|| format!("the notes for {locale} have {count}"))
+    };
+    let long: Vec<String> = share.texts.iter().filter_map(long).collect();
+    if long.is_empty() {
+        return Ok(());
+    }
+    invalid(format!(
+        "The App Store takes notes of at most {LONGEST_NOTES} characters: {}; shorten them.",
+        long.join(", ")
+    ))
+}
+
 impl App {
-    /// Locales whose notes are not as wanted. Nothing was written when this refuses.
-    async fn notes_open(&self, found: &Version, wanted: &StoreVersion) -> Result<Vec<Open>, ProviderError> {
-        let there = self.texts("find_notes", &found.id).await?;
-        let mut locales: Vec<&str> = if self.locales.is_empty() {
-            there.iter().map(|(locale, ..)| locale.as_str()).collect()
-        } else {
-            self.locales.iter().map(String::as_str).collect()
-        };
+    /// Locales that get texts of these notes, of a version that has those already.
+    fn meant<'a>(&'a self, there: &[&'a str], notes: &BTreeMap<String, String>) -> Vec<&'a str> {
+        if self.locales.is_empty() {
+            return there.to_vec();
+        }
+        let mut locales: Vec<&str> = self.locales.iter().map(String::as_str).collect();
         // A text that a person wrote for a locale of the version goes there, whether or not the set-up names it.
-        let written = |locale: &str| wanted.notes.keys().any(|language| apples(language) == locale);
-        let further = there.iter().map(|(locale, ..)| locale.as_str());
+        let written = |locale: &str| notes.keys().any(|language| apples(language) == locale);
+        let further = there.iter().copied();
         let further: Vec<&str> = further
             .filter(|it| !locales.contains(it) && written(it))
             .collect();
         locales.extend(further);
-        let share = share(&wanted.notes, &locales);
-        let invalid = |sentence: String| Err(error("set_notes", ProviderErrorKind::Invalid, sentence));
-        if !share.unread.is_empty() {
-            return invalid(format!(
-                "Version {} has no language for the notes in {}. Add it to the app in App Store Connect, with its description \
-                 and keywords, or name it among the locales of the integration to have it added, or take these notes out.",
-                found.string,
-                share.unread.join(", ")
-            ));
+        locales
+    }
+
+    /// Languages that the next version has, of itself or by the set-up.
+    pub(crate) async fn known_languages(&self) -> Result<StoreLanguages, ProviderError> {
+        let (default, there) = self.locales("read_languages").await?;
+        let mut known: BTreeSet<String> = there.into_iter().collect();
+        if !known.is_empty() {
+            known.extend(self.locales.iter().cloned());
         }
-        if !share.without.is_empty() {
-            return invalid(format!(
-                "There are no notes for {} and no default text; write one of them.",
-                share.without.join(", ")
-            ));
+        Ok(StoreLanguages { known, default })
+    }
+
+    /// Languages of texts that no locale gets.
+    pub(crate) fn unread_texts(
+        &self,
+        languages: &StoreLanguages,
+        notes: &BTreeMap<String, String>,
+    ) -> Vec<String> {
+        if languages.known.is_empty() {
+            return Vec::new();
         }
-        let long = |(locale, text): (&&str, &&str)| {
-            let count = text.chars().count();
-            (count > LONGEST_NOTES).then(|| format!("the notes for {locale} have {count}"))
-        };
-        let long: Vec<String> = share.texts.iter().filter_map(long).collect();
-        if !long.is_empty() {
-            return invalid(format!(
-                "The App Store takes notes of at most {LONGEST_NOTES} characters: {}; shorten them.",
-                long.join(", ")
-            ));
+        let there: Vec<&str> = languages.known.iter().map(String::as_str).collect();
+        let share = share(notes, &self.meant(&there, notes));
+        share.unread.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Refuses notes that the version to be made could not take, so that it is not made in vain. It begins with the
+    /// locales of the version before it; of an app's first version nobody knows them yet.
+    pub(crate) async fn foresee(&self, wanted: &StoreVersion) -> Result<(), ProviderError> {
+        if wanted.notes.values().all(|text| text.trim().is_empty()) {
+            return Ok(());
         }
+        let (_, there) = self.locales("create_version").await?;
+        if there.is_empty() {
+            return Ok(());
+        }
+        let there: Vec<&str> = there.iter().map(String::as_str).collect();
+        let share = share(&wanted.notes, &self.meant(&there, &wanted.notes));
+        sound("create_version", &wanted.version, &share)
+    }
+
+    /// Locales whose notes are not as wanted. Nothing was written when this refuses.
+    async fn notes_open(&self, found: &Version, wanted: &StoreVersion) -> Result<Vec<Open>, ProviderError> {
+        let there = self.texts("find_notes", &found.id).await?;
+        let locales: Vec<&str> = there.iter().map(|(locale, ..)| locale.as_str()).collect();
+        let share = share(&wanted.notes, &self.meant(&locales, &wanted.notes));
+        sound("set_notes", &found.string, &share)?;
         let mut open = Vec::new();
         for (locale, text) in share.texts {
             let known = there.iter().find(|(other, ..)| other == locale);

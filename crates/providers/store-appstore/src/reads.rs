@@ -36,6 +36,8 @@ pub(crate) struct Version {
     pub(crate) build: Option<(String, String)>,
     /// Id, state word and day of the phased release.
     pub(crate) phased: Option<(String, String, i64)>,
+    /// When it was made, as Apple writes it.
+    created: String,
     app: String,
 }
 
@@ -77,27 +79,51 @@ impl Submission {
 }
 
 impl App {
+    /// The app as Apple tells it now.
+    async fn app(&self) -> Result<Resource, ProviderError> {
+        let query = [("filter[bundleId]", self.bundle_id.as_str()), ("limit", "200")];
+        let found = self.client.all("find_app", "v1/apps", &query).await?;
+        // The filter also finds identifiers that only begin with ours.
+        let app = found
+            .data
+            .into_iter()
+            .find(|app| app.text("bundleId") == self.bundle_id);
+        app.ok_or_else(|| {
+            ProviderError::new(
+                PROVIDER,
+                "find_app",
+                ProviderErrorKind::NotFound,
+                format!(
+                    "There is no app `{}` in App Store Connect that this API key may see; correct the bundle id or give the \
+                     key access to the app.",
+                    self.bundle_id
+                ),
+            )
+        })
+    }
+
     /// Apple's id of the app.
     pub(crate) async fn app_id(&self) -> Result<&str, ProviderError> {
-        let id = self.id.get_or_try_init(|| async {
-            let query = [("filter[bundleId]", self.bundle_id.as_str()), ("limit", "200")];
-            let found = self.client.all("find_app", "v1/apps", &query).await?;
-            // The filter also finds identifiers that only begin with ours.
-            let app = found.data.into_iter().find(|app| app.text("bundleId") == self.bundle_id);
-            app.map(|app| app.id).ok_or_else(|| {
-                ProviderError::new(
-                    PROVIDER,
-                    "find_app",
-                    ProviderErrorKind::NotFound,
-                    format!(
-                        "There is no app `{}` in App Store Connect that this API key may see; correct the bundle id \
-                         or give the key access to the app.",
-                        self.bundle_id
-                    ),
-                )
-            })
-        });
+        let id = self.id.get_or_try_init(|| async { Ok(self.app().await?.id) });
         id.await.map(String::as_str)
+    }
+
+    /// The app's own locale, and those of its newest version, with which the next one begins (vendor-apis 17.7).
+    pub(crate) async fn locales(
+        &self,
+        operation: &'static str,
+    ) -> Result<(Option<String>, Vec<String>), ProviderError> {
+        let primary = self.app().await?.text("primaryLocale").to_owned();
+        let versions = self.versions(operation, None).await?;
+        let newest = versions
+            .iter()
+            .max_by(|one, other| one.created.cmp(&other.created));
+        let texts = match newest {
+            Some(newest) => self.texts(operation, &newest.id).await?,
+            None => Vec::new(),
+        };
+        let locales = texts.into_iter().map(|(locale, ..)| locale).collect();
+        Ok(((!primary.is_empty()).then_some(primary), locales))
     }
 
     /// All versions of the app, or the one with this number.
@@ -252,6 +278,7 @@ fn version(app: &str, it: &Resource, page: &Many) -> Version {
                 day,
             )
         }),
+        created: it.text("createdDate").to_owned(),
         app: app.to_owned(),
     }
 }

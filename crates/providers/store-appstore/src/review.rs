@@ -186,8 +186,16 @@ impl App {
         let open = self.submissions("find_withdrawal").await?;
         Ok(match open.iter().find(|it| it.holds(&found.id)) {
             Some(it) if it.state == "CANCELING" => State::Done(found.reference().with("submission", &it.id)),
-            // A draft or a rejected submission is not in review: nothing of it is with Apple.
-            Some(it) if matches!(it.state.as_str(), "WAITING_FOR_REVIEW" | "IN_REVIEW") => State::Open,
+            // A draft or a refused submission is not in review, but may have been handed in by us a moment ago, which the
+            // list does not show yet. Cancelling it is right in both cases, and Apple knows better than its list.
+            Some(it)
+                if matches!(
+                    it.state.as_str(),
+                    "READY_FOR_REVIEW" | "UNRESOLVED_ISSUES" | "WAITING_FOR_REVIEW" | "IN_REVIEW"
+                ) =>
+            {
+                State::Open
+            }
             Some(_) => State::Done(found.reference()),
             // The two reads are not one: the withdrawal may have come to its end between them.
             None if found.standing() == Standing::InReview => {

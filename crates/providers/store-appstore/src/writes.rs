@@ -165,6 +165,7 @@ impl App {
                 .await?;
             return Ok(found.reference());
         }
+        self.foresee(wanted).await.map_err(before)?;
         let app = self.app_id().await.map_err(before)?;
         let mut attributes =
             json!({"platform": PLATFORM, "versionString": wanted.version, "releaseType": kind});

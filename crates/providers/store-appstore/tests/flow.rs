@@ -99,6 +99,41 @@ async fn a_withdrawn_version_is_cancelled_and_can_be_submitted_again() {
 }
 
 #[tokio::test]
+async fn what_the_list_still_shows_as_a_draft_or_refused_is_withdrawn_all_the_same() {
+    // Refused before, and handed in anew just now.
+    let anew = Bench::with_build().await;
+    anew.through(&until_submitted()).await;
+    anew.advance(json!({"action": "reject"}));
+    anew.advance(json!({"action": "freeze_states"}));
+    anew.perform(&submit()).await.unwrap();
+    assert_eq!(
+        anew.review().await.word,
+        ReviewWord::Rejected,
+        "the store's reads lag"
+    );
+    // Left as a draft by a first try, and handed in by the second one.
+    let draft = Bench::with_build().await;
+    let all = until_submitted();
+    draft.through(&all[..all.len() - 1]).await;
+    draft
+        .fault(json!({"operation": "submit", "fault": "throttle", "retryAfter": 1}))
+        .await;
+    draft.perform(&submit()).await.unwrap_err();
+    draft.advance(json!({"action": "freeze_states"}));
+    draft.perform(&submit()).await.unwrap();
+    for bench in [anew, draft] {
+        assert!(!bench.done(&withdraw()).await);
+        bench.perform(&withdraw()).await.unwrap();
+        assert_eq!(bench.effects("cancel_submission"), 1);
+        bench.advance(json!({"action": "freeze_states", "on": false}));
+        assert!(bench.done(&withdraw()).await);
+        bench.advance(json!({"action": "time", "seconds": 2}));
+        assert_eq!(bench.review().await.word, ReviewWord::Cancelled);
+        bench.assert_no_duplicates();
+    }
+}
+
+#[tokio::test]
 async fn verify_names_the_app_and_what_is_missing() {
     let bench = Bench::start().await;
     let verified = bench.store.verify().await.unwrap();

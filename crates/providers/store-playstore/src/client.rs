@@ -4,6 +4,7 @@ use crate::auth::Tokens;
 use crate::track::Release;
 use crate::{PROVIDER, errors};
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
+use delivr_domain::ports::vendor::StoreLanguages;
 use delivr_provider_kit::{Answer, Call, HttpClient, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -60,6 +61,17 @@ pub(crate) struct Lifecycle {
     pub(crate) codes: Vec<i64>,
 }
 
+/// What the list of lifecycles says of a version code.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// This word.
+    Word(String),
+    /// Nothing (yet): others are listed, or none.
+    Unlisted,
+    /// The API has no such list.
+    NoList,
+}
+
 #[derive(Debug, Deserialize)]
 struct Bundles {
     #[serde(default)]
@@ -70,6 +82,25 @@ struct Bundles {
 #[serde(rename_all = "camelCase")]
 struct Bundle {
     version_code: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    #[serde(default)]
+    default_language: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listings {
+    #[serde(default)]
+    listings: Vec<Listing>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listing {
+    #[serde(default)]
+    language: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,6 +208,27 @@ impl Client {
         Ok(all.bundles.into_iter().map(|it| it.version_code).collect())
     }
 
+    /// Languages of the app's store listing, the default one among them.
+    pub(crate) async fn languages(
+        &self,
+        operation: &'static str,
+        edit: &str,
+    ) -> Result<StoreLanguages, ProviderError> {
+        let url = self.url(operation, &format!("edits/{edit}/details"))?;
+        let details: Details = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
+        let url = self.url(operation, &format!("edits/{edit}/listings"))?;
+        let all: Listings = self.quiet(Call::get(PROVIDER, operation, url)).await?.decode()?;
+        let default = details.default_language.filter(|it| !it.is_empty());
+        let listed = all.listings.into_iter().map(|it| it.language);
+        Ok(StoreLanguages {
+            known: listed
+                .chain(default.clone())
+                .filter(|it| !it.is_empty())
+                .collect(),
+            default,
+        })
+    }
+
     /// Puts releases on a track in an edit; seen by nobody until the commit.
     pub(crate) async fn put(
         &self,
@@ -244,16 +296,18 @@ impl Client {
         Ok(Some(releases.collect()))
     }
 
-    /// The lifecycle word of a version code on a track; none where the API does not tell it.
+    /// The lifecycle of a version code on a track.
     pub(crate) async fn lifecycle(
         &self,
         operation: &'static str,
         track: &str,
         code: i64,
-    ) -> Result<Option<String>, ProviderError> {
-        let all = self.lifecycles(operation, track).await?.unwrap_or_default();
+    ) -> Result<Told, ProviderError> {
+        let Some(all) = self.lifecycles(operation, track).await? else {
+            return Ok(Told::NoList);
+        };
         let ours = all.into_iter().find(|it| it.codes.contains(&code));
-        Ok(ours.map(|it| it.word))
+        Ok(ours.map_or(Told::Unlisted, |it| Told::Word(it.word)))
     }
 }
 

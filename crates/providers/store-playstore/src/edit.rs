@@ -12,6 +12,7 @@ use crate::track::Release;
 use crate::{PROVIDER, errors};
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind, StoreError};
 use delivr_domain::ports::lease::{Lease, Leases, Taking};
+use delivr_domain::ports::vendor::StoreLanguages;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -186,6 +187,11 @@ impl Edit<'_> {
     /// Version codes of the bundles.
     pub(crate) async fn bundles(&self) -> Result<Vec<i64>, ProviderError> {
         self.desk.client.bundles(self.operation, &self.id).await
+    }
+
+    /// Languages of the app.
+    pub(crate) async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        self.desk.client.languages(self.operation, &self.id).await
     }
 
     /// Puts releases on a track.

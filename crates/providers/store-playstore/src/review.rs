@@ -3,6 +3,30 @@
 use crate::track::Release;
 use delivr_domain::report::{Exposure, ExposureWord, ReviewState, ReviewWord};
 
+/// Our word for a version code that the track does not hold.
+pub(crate) const NOT_ON_TRACK: &str = "NOT_ON_TRACK";
+
+/// The review of a version code that the track does not hold.
+pub(crate) fn not_on_track() -> ReviewState {
+    ReviewState {
+        word: ReviewWord::Unknown,
+        store_word: NOT_ON_TRACK.to_owned(),
+        explanation: Some("Google Play does not list the version code on the track.".to_owned()),
+    }
+}
+
+/// The review of a release that is on the track while the list of reviews does not hold it: the track shows what is in
+/// review as if it were out, so that it says nothing.
+pub(crate) fn not_listed() -> ReviewState {
+    ReviewState {
+        word: ReviewWord::Unknown,
+        store_word: "NOT_LISTED".to_owned(),
+        explanation: Some(
+            "Google Play does not say (yet) where the review of the release stands.".to_owned(),
+        ),
+    }
+}
+
 /// The review as we understand it: by the lifecycle word, which only the newest API has, else by the status.
 pub(crate) fn review(word: &str) -> ReviewState {
     let bare = word.strip_prefix("RELEASE_LIFECYCLE_STATE_").unwrap_or(word);
@@ -81,6 +105,6 @@ pub(crate) fn replaced(releases: &[Release]) -> Exposure {
     Exposure {
         word: ExposureWord::Inactive,
         bps: 0,
-        store_word: format!("NOT_ON_TRACK{instead}"),
+        store_word: format!("{NOT_ON_TRACK}{instead}"),
     }
 }

@@ -1,9 +1,10 @@
 //! The port: reads and writes over edits.
 
+use crate::client::Told;
 use crate::edit::Desk;
-use crate::review;
 use crate::track::{self, Release};
 use crate::writing::{Ask, Read, code_of, error};
+use crate::{notes, review};
 use async_trait::async_trait;
 use delivr_domain::effect::{
     OperationKind, Reference, ReleaseTiming, RolloutChange, StoreVersion, StoreWrite,
@@ -11,9 +12,12 @@ use delivr_domain::effect::{
 use delivr_domain::key::EffectKey;
 use delivr_domain::ports::error::{ProviderError, ProviderErrorKind};
 use delivr_domain::ports::lease::Taking;
-use delivr_domain::ports::vendor::{Check, Declared, Lookup, Recognition, Storefront, Verification, Writes};
+use delivr_domain::ports::vendor::{
+    Check, Declared, Lookup, Recognition, StoreLanguages, Storefront, Verification, Writes,
+};
 use delivr_domain::report::{Exposure, ReviewState, ReviewWord, StoreBuild};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// One app in Google Play, and the track its users get.
 #[derive(Debug, Clone)]
@@ -54,6 +58,16 @@ impl App {
                 "Version code {} is published already and cannot be withdrawn from review; halt its rollout instead.",
                 version.build_number
             ))),
+            // What is not on the track is not in review. Any other word that we do not know may mean that it is.
+            ReviewWord::Unknown if state.store_word != review::NOT_ON_TRACK => Err(error(
+                "withdraw",
+                ProviderErrorKind::Unsupported,
+                format!(
+                    "Google Play does not say clearly whether version code {} is in review ({}), and its API cannot take \
+                     one release out of it; look in Play Console, Publishing overview, and remove the changes there.",
+                    version.build_number, state.store_word
+                ),
+            )),
             ReviewWord::Preparing
             | ReviewWord::Rejected
             | ReviewWord::Cancelled
@@ -117,9 +131,11 @@ impl Writes<StoreWrite> for App {
         match write {
             StoreWrite::EnsureVersion { version, .. }
             | StoreWrite::AttachBuild { version }
-            | StoreWrite::SetNotes { version }
             | StoreWrite::EnablePhasedRelease { version } => {
                 Ok(Lookup::Found(self.bundle(version).await?.into_iter().collect()))
+            }
+            StoreWrite::SetNotes { version } => {
+                Ok(Lookup::Found(self.noted(version).await?.into_iter().collect()))
             }
             StoreWrite::Submit {
                 version, exposure, ..
@@ -253,29 +269,39 @@ impl Storefront for App {
     async fn review_state(&self, version: &StoreVersion) -> Result<ReviewState, ProviderError> {
         let code = code_of(version)?;
         let client = &self.desk.client;
-        if let Some(word) = client.lifecycle("review_state", &self.track, code).await? {
-            return Ok(review::review(&word));
+        let told = client.lifecycle("review_state", &self.track, code).await?;
+        if let Told::Word(word) = &told {
+            return Ok(review::review(word));
         }
         let releases = self.releases("review_state", Taking::WhenFree).await?;
-        Ok(track::of(&releases, code).map_or_else(
-            || ReviewState {
-                word: ReviewWord::Unknown,
-                store_word: "NOT_ON_TRACK".to_owned(),
-                explanation: Some("Google Play does not list the version code on the track.".to_owned()),
-            },
-            |it| review::review(&it.status),
-        ))
+        Ok(match (track::of(&releases, code), told) {
+            (None, _) => review::not_on_track(),
+            // A draft is with nobody, whatever is listed.
+            (Some(it), Told::Unlisted) if it.status != "draft" => review::not_listed(),
+            (Some(it), _) => review::review(&it.status),
+        })
     }
 
     async fn exposure(&self, version: &StoreVersion) -> Result<Exposure, ProviderError> {
         let code = code_of(version)?;
         let client = &self.desk.client;
-        let life = client.lifecycle("exposure", &self.track, code).await?;
+        let told = client.lifecycle("exposure", &self.track, code).await?;
         // What nobody gets yet needs no edit to be told.
-        if let Some(withheld) = life.as_deref().and_then(review::withheld) {
+        if let Told::Word(word) = &told
+            && let Some(withheld) = review::withheld(word)
+        {
             return Ok(withheld);
         }
         let releases = self.releases("exposure", Taking::WhenFree).await?;
         Ok(track::of(&releases, code).map_or_else(|| review::replaced(&releases), review::exposure))
+    }
+
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        let seen = self.read("read_languages", Taking::WhenFree, &Read::Languages);
+        Ok(seen.await?.languages)
+    }
+
+    fn unread(&self, languages: &StoreLanguages, texts: &BTreeMap<String, String>) -> Vec<String> {
+        notes::unread(texts, languages)
     }
 }

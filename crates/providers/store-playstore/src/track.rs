@@ -87,6 +87,8 @@ pub(crate) enum State {
     Done,
     /// It is not so; this list of releases makes it so.
     Open(Vec<Release>),
+    /// It was so and its review refused it; this list of releases hands it in anew.
+    Refused(Vec<Release>),
     /// Something stands in the way that is not ours to change.
     Foreign(String),
 }
@@ -105,6 +107,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) notes: &'a [Note],
     /// What else a new release gets by the integration's settings.
     pub(crate) settings: &'a Map<String, Value>,
+    /// Version codes whose review has refused them. The track goes on showing them as if they were out.
+    pub(crate) refused: &'a [i64],
 }
 
 /// Submitting a version code to a share of the users.
@@ -114,9 +118,12 @@ pub(crate) fn submit(releases: &[Release], wanted: &Wanted<'_>) -> State {
         bps,
         notes,
         settings,
+        refused,
     } = *wanted;
+    let is_refused = |it: &Release| it.status != "draft" && it.codes().any(|one| refused.contains(&one));
     let ours = of(releases, code);
-    if ours.is_some_and(|it| matches!(it.status.as_str(), "completed" | "inProgress" | "halted")) {
+    let anew = ours.is_some_and(is_refused);
+    if !anew && ours.is_some_and(|it| matches!(it.status.as_str(), "completed" | "inProgress" | "halted")) {
         return State::Done;
     }
     let others = || releases.iter().filter(|it| !it.has(code));
@@ -127,7 +134,7 @@ pub(crate) fn submit(releases: &[Release], wanted: &Wanted<'_>) -> State {
             higher.status
         ));
     }
-    if let Some(running) = others().find(|it| it.status == "inProgress") {
+    if let Some(running) = others().find(|it| it.status == "inProgress" && !is_refused(it)) {
         return State::Foreign(format!(
             "The rollout of version code {} is under way at {:.2} per cent; complete or halt it first.",
             running.highest(),
@@ -135,7 +142,7 @@ pub(crate) fn submit(releases: &[Release], wanted: &Wanted<'_>) -> State {
         ));
     }
     let full = bps >= ALL;
-    // A draft of ours that a person prepared keeps its name, countries and priority.
+    // A draft of ours that a person prepared keeps its name, countries and priority; so does one that was refused.
     let mut new = ours.cloned().unwrap_or_else(|| Release {
         version_codes: vec![code.to_string()],
         status: String::new(),
@@ -152,14 +159,19 @@ pub(crate) fn submit(releases: &[Release], wanted: &Wanted<'_>) -> State {
         new.rest.entry(name.clone()).or_insert_with(|| value.clone());
     }
     let mut list = vec![new];
-    // A halted release is superseded by ours, a completed one only by a full release of ours.
+    // A halted or refused release is superseded by ours, a completed one only by a full release of ours.
     let stays = |it: &&Release| match it.status.as_str() {
+        _ if is_refused(it) => false,
         "halted" => false,
         "completed" => !full,
         _ => true,
     };
     list.extend(others().filter(stays).cloned());
-    State::Open(list)
+    if anew {
+        State::Refused(list)
+    } else {
+        State::Open(list)
+    }
 }
 
 /// Changing the rollout of a version code.
@@ -202,7 +214,7 @@ pub(crate) fn change(releases: &[Release], code: i64, change: RolloutChange) -> 
         !it.has(code) && out
     });
     let forward = |state: State| match (rival, &state) {
-        (Some(other), State::Open(_)) => State::Foreign(format!(
+        (Some(other), State::Open(_) | State::Refused(_)) => State::Foreign(format!(
             "Version code {} is on the track too ({}), which nobody decided here; version code {code} cannot be raised \
              beside it. Look in Play Console which of the two is meant.",
             other.highest(),

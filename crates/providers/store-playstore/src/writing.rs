@@ -3,12 +3,12 @@
 use crate::client::{InReview, Track};
 use crate::edit::{Desk, Edit};
 use crate::store::App;
-use crate::track::{self, Release, State, Wanted};
+use crate::track::{self, Note, Release, State, Wanted};
 use crate::{PROVIDER, errors, notes, review};
 use delivr_domain::effect::{Reference, RolloutChange, StoreVersion};
 use delivr_domain::ports::error::{Certainty, ProviderError, ProviderErrorKind};
 use delivr_domain::ports::lease::Taking;
-use delivr_domain::ports::vendor::Lookup;
+use delivr_domain::ports::vendor::{Lookup, StoreLanguages};
 use delivr_domain::report::ReviewWord;
 
 /// An error of ours, with nothing of Google's in it.
@@ -64,21 +64,42 @@ impl Ask<'_> {
     fn halts(&self) -> bool {
         matches!(self, Self::Change(_, RolloutChange::Halt))
     }
-    fn state(&self, app: &App, releases: &[Release]) -> Result<State, ProviderError> {
+    /// What the track says about it; a submission takes these notes along.
+    fn state(
+        &self,
+        app: &App,
+        releases: &[Release],
+        refused: &[i64],
+        notes: &[Note],
+    ) -> Result<State, ProviderError> {
         let code = self.code()?;
         Ok(match self {
-            Self::Submit(version, bps) => {
-                let notes = notes::of(version)?;
+            Self::Submit(_, bps) => {
                 let wanted = Wanted {
                     code,
                     bps: *bps,
-                    notes: &notes,
+                    notes,
                     settings: &app.settings,
+                    refused,
                 };
                 track::submit(releases, &wanted)
             }
             Self::Change(_, change) => track::change(releases, code, *change),
         })
+    }
+    /// Refuses texts that Play takes in no language, before anything is read.
+    fn check(&self) -> Result<(), ProviderError> {
+        match self {
+            Self::Submit(version, _) => notes::check(version),
+            Self::Change(..) => Ok(()),
+        }
+    }
+    /// The notes as they go into the edit, for which the app's languages are read there.
+    async fn notes(&self, edit: &Edit<'_>) -> Result<Vec<Note>, ProviderError> {
+        match self {
+            Self::Submit(version, _) if notes::any(version) => notes::of(version, &edit.languages().await?),
+            Self::Submit(..) | Self::Change(..) => Ok(Vec::new()),
+        }
     }
 }
 
@@ -89,6 +110,9 @@ pub(crate) enum Read<'a> {
     Bundles,
     /// What a build is found by.
     Uploads,
+    Languages,
+    /// What notes are tried on.
+    BundlesAndLanguages,
 }
 
 /// What was read.
@@ -96,6 +120,7 @@ pub(crate) enum Read<'a> {
 pub(crate) struct Seen {
     pub(crate) tracks: Vec<Track>,
     pub(crate) bundles: Vec<i64>,
+    pub(crate) languages: StoreLanguages,
 }
 
 impl App {
@@ -139,24 +164,66 @@ impl App {
     pub(crate) async fn bundle(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
         let code = code_of(version)?;
         let seen = self.read("find_bundle", Taking::WhenFree, &Read::Bundles).await?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    /// Notes are there when the bundle is, and when Play would take them with it: refused here, they are refused before
+    /// anybody hands the version in.
+    pub(crate) async fn noted(&self, version: &StoreVersion) -> Result<Option<Reference>, ProviderError> {
+        if !notes::any(version) {
+            return self.bundle(version).await;
+        }
+        let code = code_of(version)?;
+        notes::check(version)?;
+        let seen = self.read("find_notes", Taking::WhenFree, &Read::BundlesAndLanguages);
+        let seen = seen.await?;
+        notes::of(version, &seen.languages)?;
+        Ok(self.bundle_of(code, &seen))
+    }
+
+    fn bundle_of(&self, code: i64, seen: &Seen) -> Option<Reference> {
         let there = seen.bundles.contains(&code);
-        Ok(there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package)))
+        there.then(|| Reference::id(code.to_string()).with("package", &self.desk.client.package))
+    }
+
+    /// Version codes whose review refused them, where a write has to know: the track alone does not tell them from those
+    /// that are out.
+    async fn refused(&self, ask: &Ask<'_>) -> Result<Vec<i64>, ProviderError> {
+        match ask {
+            Ask::Submit(..) => {
+                let client = &self.desk.client;
+                let all = client.lifecycles(ask.operation(), &self.track).await?;
+                let all = all.unwrap_or_default().into_iter();
+                let refused = all.filter(|it| review::review(&it.word).word == ReviewWord::Rejected);
+                Ok(refused.flat_map(|it| it.codes).collect())
+            }
+            Ask::Change(..) => Ok(Vec::new()),
+        }
+    }
+
+    /// Releases of the track in the edit, and what is made of them. The review is read while the edit is open: a commit of
+    /// somebody else after that ends it, so that what was read is what is committed on.
+    async fn compared(&self, ask: &Ask<'_>, edit: &Edit<'_>) -> Result<(State, Vec<Release>), ProviderError> {
+        let releases = edit.track(&self.track).await?;
+        let refused = self.refused(ask).await?;
+        Ok((ask.state(self, &releases, &refused, &[])?, releases))
     }
 
     /// What stands there already. Where nothing does, the edit waits for the write.
     pub(crate) async fn look(&self, ask: &Ask<'_>) -> Result<Lookup, ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
+        ask.check()?;
         let mut times = 0;
         loop {
             let edit = self.desk.open(operation, ask.taking(), false).await?;
-            let state = match edit.track(&self.track).await {
-                Ok(releases) => ask.state(self, &releases).map(|state| (state, releases)),
-                Err(failed) => Err(failed),
-            };
-            match state {
+            match self.compared(ask, &edit).await {
                 Ok((State::Open(_), _)) => {
                     edit.park().await;
                     return Ok(Lookup::Found(Vec::new()));
+                }
+                Ok((State::Refused(_), releases)) => {
+                    edit.park().await;
+                    return Ok(Lookup::Over(self.reference(&releases, code)));
                 }
                 Ok((State::Done, releases)) => {
                     edit.leave(false).await;
@@ -221,12 +288,19 @@ impl App {
     ) -> Result<(Reference, bool), ProviderError> {
         let (operation, code) = (ask.operation(), ask.code()?);
         let before = edit.track(&self.track).await?;
-        let releases = match ask.state(self, &before)? {
+        let refused = self.refused(ask).await?;
+        let mut state = ask.state(self, &before, &refused, &[])?;
+        // What stands there already needs no notes, and no read more for them.
+        if matches!(state, State::Open(_)) {
+            let notes = ask.notes(edit).await?;
+            state = ask.state(self, &before, &refused, &notes)?;
+        }
+        let releases = match state {
             State::Done => return Ok((self.reference(&before, code), false)),
             State::Foreign(sentence) => {
                 return Err(error(operation, ProviderErrorKind::Conflict, sentence));
             }
-            State::Open(releases) => releases,
+            State::Open(releases) | State::Refused(releases) => releases,
         };
         edit.put(&self.track, &releases).await?;
         // Trying has no parameter about the review, and would be refused where a person must send the changes.
@@ -288,6 +362,11 @@ async fn look(edit: &Edit<'_>, what: &Read<'_>) -> Result<Seen, ProviderError> {
         Read::Uploads => {
             seen.tracks = edit.tracks().await?;
             seen.bundles = edit.bundles().await?;
+        }
+        Read::Languages => seen.languages = edit.languages().await?,
+        Read::BundlesAndLanguages => {
+            seen.bundles = edit.bundles().await?;
+            seen.languages = edit.languages().await?;
         }
     }
     Ok(seen)

@@ -62,7 +62,8 @@ impl Writes<TestingWrite> for Checkmate {
                 visible_after: Duration::ZERO,
             })
         } else {
-            Declared::new(Recognition::ByState)
+            // Whoever tests on after a reset makes it look as if it had not been: a second one wipes their results.
+            Declared::new(Recognition::ByState).asking_in_doubt()
         }
     }
 

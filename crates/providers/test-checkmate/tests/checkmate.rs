@@ -7,10 +7,10 @@
     reason = "tests"
 )]
 
-use delivr_domain::effect::TestingWrite;
+use delivr_domain::effect::{OperationKind, TestingWrite};
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::provider::Connection;
-use delivr_domain::ports::vendor::{Lookup, Testing};
+use delivr_domain::ports::vendor::{InDoubt, Lookup, Testing, Writes};
 use delivr_domain::report::TestTotals;
 use delivr_provider_proof::{Bench, key, secrets};
 use delivr_test_checkmate::descriptor;
@@ -84,6 +84,23 @@ async fn throttling_is_told_with_its_hint() {
         )
     );
     assert_eq!(bench.effects("create_run"), 0);
+}
+
+#[tokio::test]
+async fn a_reset_in_doubt_is_not_sent_over_the_results_of_those_who_tested_on() {
+    let (bench, it) = bench().await;
+    let id = it.create(&key(7), &run()).await.unwrap().id;
+    bench.advance(json!({"action": "pass_all"}));
+    bench.fault(json!({"operation": "reset_run", "fault": "response_lost"}));
+    it.create(&key(8), &reset(&id)).await.unwrap_err();
+    bench.advance(json!({"action": "results", "passed": 1}));
+    assert!(
+        ids(it.find(&key(8), &reset(&id)).await.unwrap()).is_empty(),
+        "it looks as if it had not been done"
+    );
+    let declared = |kind| Writes::<TestingWrite>::declared(it.as_ref(), kind).in_doubt;
+    assert_eq!(declared(OperationKind::ResetTestRun), InDoubt::AskAPerson);
+    assert_eq!(declared(OperationKind::CreateTestRun), InDoubt::SendAgain);
 }
 
 #[tokio::test]

@@ -72,6 +72,10 @@ pub(crate) fn perform(
             store.lag_ms = args.get("ms").and_then(Value::as_i64).unwrap_or(0);
             Ok(json!({"lagMs": store.lag_ms}))
         }
+        "freeze_states" => {
+            let on = args.get("on").and_then(Value::as_bool).unwrap_or(true);
+            Ok(json!({"frozen": store.freeze(on)}))
+        }
         "agreements" => {
             store.agreements_missing = args.get("missing").and_then(Value::as_bool).unwrap_or(true);
             Ok(json!({"missing": store.agreements_missing}))

@@ -107,7 +107,7 @@ impl AppStore {
                         && (self.lag_ms == 0 || version.created <= settled)
                         && query.passes("platform", &version.platform)
                         && query.passes("versionString", &version.string)
-                        && query.passes("appVersionState", &version.state)
+                        && query.passes("appVersionState", self.shown(&version.id, &version.state))
                         && query.passes("id", &version.id)
                 });
                 let refs: Vec<Ref> = shown
@@ -250,7 +250,7 @@ impl AppStore {
             app.is_none_or(|app| app == one.app)
                 && query.passes("app", &one.app)
                 && query.passes("platform", &one.platform)
-                && query.passes("state", &one.state)
+                && query.passes("state", self.shown(&one.id, &one.state))
         });
         let refs: Vec<Ref> = shown.map(|one| Ref::of("reviewSubmissions", &one.id)).collect();
         Ok(self.page(&call.base, &query, &refs))

@@ -113,6 +113,8 @@ pub(crate) struct AppStore {
     pub(crate) submissions: Vec<Submission>,
     /// New versions stay out of lists for so long, as reads lag behind writes.
     pub(crate) lag_ms: i64,
+    /// States that reads go on showing, by id of version or submission.
+    pub(crate) frozen: BTreeMap<String, String>,
     /// The account holder has an agreement to accept.
     pub(crate) agreements_missing: bool,
     /// Requests left in this hour.
@@ -120,6 +122,25 @@ pub(crate) struct AppStore {
 }
 
 impl AppStore {
+    /// The state that reads show, which may lag behind.
+    pub(crate) fn shown<'a>(&'a self, id: &str, state: &'a str) -> &'a str {
+        self.frozen.get(id).map_or(state, String::as_str)
+    }
+
+    /// Reads go on showing the states as they are now; or no longer do.
+    pub(crate) fn freeze(&mut self, on: bool) -> usize {
+        self.frozen.clear();
+        if on {
+            let versions = self.versions.iter().map(|it| (it.id.clone(), it.state.clone()));
+            let submissions = self
+                .submissions
+                .iter()
+                .map(|it| (it.id.clone(), it.state.clone()));
+            self.frozen = versions.chain(submissions).collect();
+        }
+        self.frozen.len()
+    }
+
     /// A fresh account: one app with a live version, one whose id has the first as prefix, one without a version.
     pub(crate) fn new() -> Self {
         let mut store = Self {

@@ -99,7 +99,7 @@ impl AppStore {
             }
             "reviewSubmissions" => {
                 let submission = self.submissions.iter().find(|submission| submission.id == *id)?;
-                let attributes = json!({"platform": submission.platform, "state": submission.state,
+                let attributes = json!({"platform": submission.platform, "state": self.shown(id, &submission.state),
                     "submittedDate": submission.submitted.and_then(date)});
                 let items = submission
                     .items
@@ -163,17 +163,18 @@ impl AppStore {
     }
 
     fn version_shape(&self, version: &Version) -> Shape {
+        let state = self.shown(&version.id, &version.state);
         let attributes = json!({
             "platform": version.platform,
             "versionString": version.string,
-            "appStoreState": older(&version.state),
-            "appVersionState": version.state,
+            "appStoreState": older(state),
+            "appVersionState": state,
             "copyright": version.copyright,
             "reviewType": "APP_STORE",
             "releaseType": version.release_type,
             "earliestReleaseDate": version.earliest,
             "usesIdfa": null,
-            "downloadable": version.state == "READY_FOR_DISTRIBUTION",
+            "downloadable": state == "READY_FOR_DISTRIBUTION",
             "createdDate": date(version.created),
         });
         let texts = self

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::look::Page;
 use crate::vendor::{Event, Vendor};
 use crate::world::Context;
 
@@ -105,6 +106,29 @@ impl Vendor for Checkmate {
             },
             _ => failed(404, "Not found"),
         }
+    }
+
+    fn page(&self, call: &Call) -> Option<Page> {
+        let parts = call.parts();
+        let ["project", _, "run", id] = parts.as_slice() else {
+            return None;
+        };
+        let run = self.of(id.parse().ok())?;
+        let totals = run.totals;
+        let page = Page::of(format!("Run {}: {}", run.id, run.name))
+            .fact("Status", run.status)
+            .fact("Description", &run.description)
+            .fact("Begun", &run.created);
+        let counts = [
+            ("Passed", totals.passed),
+            ("Failed", totals.failed),
+            ("Blocked", totals.blocked),
+            ("To be tested again", totals.retest),
+            ("Skipped", totals.skipped),
+            ("Untested", totals.untested),
+        ];
+        let counted = counts.into_iter();
+        Some(counted.fold(page, |page, (name, count)| page.fact(name, count.to_string())))
     }
 
     fn advance(&mut self, _ctx: &mut Context, action: &str, args: &Value) -> Result<Value, String> {

@@ -145,7 +145,8 @@ fn rerun(hub: &mut GitHub, ctx: &mut Context, args: &Value) -> Result<Value, Str
     Ok(json!({"runs": again}))
 }
 
-/// People press "Run workflow": `count` runs, each with other inputs, none with a key of ours.
+/// People press "Run workflow": `count` runs, each with other inputs, none with a key of ours, and all runs that there
+/// are by then `age_ms` old.
 fn person_runs(hub: &mut GitHub, ctx: &mut Context, args: &Value) -> Result<Value, String> {
     let file = workflow(hub, args)?.file.clone();
     let ref_name = args
@@ -159,6 +160,10 @@ fn person_runs(hub: &mut GitHub, ctx: &mut Context, args: &Value) -> Result<Valu
         .ok_or("no such ref")?;
     let at = hub.actions.workflows.iter().position(|it| it.file == file);
     let count = args.get("count").and_then(Value::as_u64).unwrap_or(1).min(2000);
+    let age = args.get("age_ms").and_then(Value::as_i64).unwrap_or_default();
+    for run in &mut hub.actions.runs {
+        run.created -= age;
+    }
     let mut made = Vec::new();
     for number in 0..count {
         let inputs = vec![("version".to_owned(), format!("0.0.{number}"))];

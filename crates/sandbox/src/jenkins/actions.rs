@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::state::{Jenkins, Kind, parameter};
+use super::state::{Build, Jenkins, Kind, parameter};
+use crate::auto::Step;
 use crate::world::Context;
 
 const RESULTS: [&str; 5] = ["SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"];
@@ -64,6 +65,30 @@ pub(crate) fn perform(
                 .ok_or_else(|| format!("no job is called {name}"))?;
             job.buildable = args.get("on").and_then(Value::as_bool).unwrap_or(true);
             Ok(json!({"buildable": job.buildable}))
+        }
+        "others_run" => {
+            let count = args.get("count").and_then(Value::as_u64).unwrap_or(1);
+            let before = args.get("daysAgo").and_then(Value::as_i64).unwrap_or(0) * 86_400_000;
+            let now = ctx.now();
+            let name = text("job").ok_or("`job` is missing")?;
+            let job = jenkins.jobs.get_mut(name).ok_or("no such job")?;
+            for _ in 0..count {
+                job.builds.push(Build {
+                    number: job.next,
+                    queue_id: 1_000_000 + job.next,
+                    parameters: Vec::new(),
+                    subject: String::new(),
+                    result: Some("SUCCESS".to_owned()),
+                    building: false,
+                    started: now - before,
+                    duration: 1,
+                    sha: String::new(),
+                    branch: "main".to_owned(),
+                    step: Step::default(),
+                });
+                job.next += 1;
+            }
+            Ok(json!({"builds": job.builds.len()}))
         }
         "forget_queue" => {
             // As after a restart, or five minutes: items that left are no longer known.

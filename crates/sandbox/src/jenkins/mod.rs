@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::look::Page;
 use crate::vendor::Vendor;
 use crate::world::Context;
 
 pub(crate) use state::Jenkins;
-use state::{Job, NAME};
+use state::{Build, Job, NAME};
 
 const USER: &str = "delivr";
 const TOKEN: &str = "sandbox-token";
@@ -41,6 +42,32 @@ fn target<'a>(parts: &[&'a str]) -> Option<Target<'a>> {
         job: names.join("/"),
         rest: rest.to_vec(),
     })
+}
+
+impl Jenkins {
+    /// A build of a job.
+    fn build(&self, job: &str, number: u64) -> Option<&Build> {
+        let job = self.jobs.get(job)?;
+        job.builds.iter().find(|build| build.number == number)
+    }
+}
+
+/// A build as a person sees it.
+fn look(job: &str, build: &Build) -> Page {
+    let result = match (&build.result, build.building) {
+        (Some(result), false) => result.as_str(),
+        (Some(_) | None, _) => "under way",
+    };
+    let page = Page::of(format!("{job} #{}", build.number))
+        .fact("Result", result)
+        .fact("Branch", &build.branch)
+        .fact("Commit", &build.sha);
+    let given: Vec<String> = build
+        .parameters
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    page.fact("Parameters", given.join(", "))
 }
 
 impl Vendor for Jenkins {
@@ -76,6 +103,33 @@ impl Vendor for Jenkins {
             Err(answer) => answer,
         };
         answer.header("x-jenkins", VERSION)
+    }
+
+    fn page(&self, call: &Call) -> Option<Page> {
+        let parts = call.parts();
+        if let ["queue", "item", id] = parts.as_slice() {
+            let id: u64 = id.parse().ok()?;
+            // The item is gone some time after its build has begun.
+            let mut builds = self
+                .jobs
+                .values()
+                .flat_map(|job| job.builds.iter().map(move |it| (job, it)));
+            if let Some((job, build)) = builds.find(|(_, build)| build.queue_id == id) {
+                return Some(look(&job.name, build));
+            }
+            let item = self.queue.iter().find(|item| item.id == id)?;
+            let state = if item.cancelled {
+                "cancelled"
+            } else {
+                "waiting in the queue"
+            };
+            return Some(Page::of(format!("{}: {state}", item.job)).fact("Item", id.to_string()));
+        }
+        let target = target(&parts)?;
+        let [number] = target.rest.as_slice() else {
+            return None;
+        };
+        Some(look(&target.job, self.build(&target.job, number.parse().ok()?)?))
     }
 
     fn advance(&mut self, ctx: &mut Context, action: &str, args: &Value) -> Result<Value, String> {
@@ -206,7 +260,7 @@ impl Jenkins {
         };
         match (call.method.as_str(), rest.as_slice()) {
             ("GET", ["api", "json"]) => {
-                let all = call.query("tree").is_some_and(|tree| tree.contains("allBuilds"));
+                let all = call.query("tree").and_then(views::range_of_all);
                 let queued = self
                     .queue
                     .iter()

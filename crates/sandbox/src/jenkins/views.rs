@@ -1,5 +1,7 @@
 //! The JSON a Jenkins shows.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value, json};
 
 use super::state::{Build, Item, Job, KEY, artifact_path, job_path};
@@ -123,8 +125,18 @@ pub(crate) fn build_facts(job: &Job, build: &Build) -> Value {
     })
 }
 
+/// Which of all builds are asked for, where they are: `allBuilds[...]{from,to}`, or all of them.
+pub(crate) fn range_of_all(tree: &str) -> Option<Range<usize>> {
+    let after = tree.split_once("allBuilds")?.1;
+    let range = after.rsplit_once('{').and_then(|(_, range)| {
+        let (from, to) = range.strip_suffix('}')?.split_once(',')?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    });
+    Some(range.unwrap_or(0..usize::MAX))
+}
+
 /// A job with its builds, newest first.
-pub(crate) fn job(base: &str, job: &Job, queued: Option<&Item>, all: bool) -> Value {
+pub(crate) fn job(base: &str, job: &Job, queued: Option<&Item>, all: Option<Range<usize>>) -> Value {
     let definitions = job.parameters.iter().map(|parameter| {
         let choice = !parameter.choices.is_empty();
         let kind = if choice { "ChoiceParameterDefinition" } else { "StringParameterDefinition" };
@@ -177,11 +189,9 @@ pub(crate) fn job(base: &str, job: &Job, queued: Option<&Item>, all: bool) -> Va
     for (name, value) in fields {
         view.insert(name.to_owned(), value);
     }
-    if all {
-        view.insert(
-            "allBuilds".to_owned(),
-            json!(job.builds.iter().rev().map(full).collect::<Vec<_>>()),
-        );
+    if let Some(range) = all {
+        let some = job.builds.iter().rev().skip(range.start).take(range.len());
+        view.insert("allBuilds".to_owned(), json!(some.map(full).collect::<Vec<_>>()));
     }
     Value::Object(view)
 }

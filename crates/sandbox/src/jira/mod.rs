@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::ids::hex;
+use crate::look::Page;
 use crate::vendor::Vendor;
 use crate::world::Context;
 
@@ -63,6 +64,20 @@ impl Vendor for Jira {
                 .header("www-authenticate", "OAuth realm=\"Jira\"");
         }
         self.route(ctx, call, version, rest)
+    }
+
+    fn page(&self, call: &Call) -> Option<Page> {
+        let parts = call.parts();
+        let ["browse", key] = parts.as_slice() else {
+            return None;
+        };
+        let issue = self.issues.iter().find(|issue| issue.key == *key)?;
+        let status = STATUSES.get(issue.status)?;
+        let page = Page::of(format!("{}: {}", issue.key, issue.summary))
+            .fact("Type", &issue.kind)
+            .fact("Status", status.name)
+            .fact("Labels", issue.labels.join(", "));
+        Some(page.fact("Comments", issue.comments.len().to_string()))
     }
 
     fn advance(&mut self, ctx: &mut Context, action: &str, args: &Value) -> Result<Value, String> {

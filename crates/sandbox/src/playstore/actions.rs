@@ -105,6 +105,19 @@ pub(crate) fn perform(
             }
             Ok(json!({"track": track}))
         }
+        "set_languages" => {
+            let list = args.get("languages").and_then(Value::as_array);
+            let languages = list
+                .ok_or("`languages` is missing")?
+                .iter()
+                .filter_map(Value::as_str);
+            let name = package.unwrap_or("com.example.shop");
+            if let Some(app) = store.apps.get_mut(name) {
+                app.languages = languages.map(str::to_owned).collect();
+                app.default_language = text("default").map(str::to_owned);
+            }
+            Ok(json!({"packageName": name}))
+        }
         "same_edit" => {
             store.same_edit_ms = args.get("ms").and_then(Value::as_i64).unwrap_or(-1);
             Ok(json!({"ms": store.same_edit_ms}))
@@ -112,6 +125,14 @@ pub(crate) fn perform(
         "without_lifecycle" => {
             store.without_lifecycle = on;
             Ok(json!({"without": on}))
+        }
+        "without_newest" => {
+            store.without_newest = on;
+            Ok(json!({"without": on}))
+        }
+        "lifecycle_word" => {
+            store.lifecycle_word = text("word").map(str::to_owned);
+            Ok(json!({"word": store.lifecycle_word}))
         }
         "show_track" => {
             let app = store.apps.get(package.unwrap_or("com.example.shop"));

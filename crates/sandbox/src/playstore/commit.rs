@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::errors::{Outcome, invalid, not_found, precondition};
-use super::state::{App, Committed, End, NAME, PlayStore, Release, Status};
+use super::errors::{Outcome, forbidden, invalid, not_found, precondition};
+use super::state::{App, Committed, Edit, End, NAME, PlayStore, Release, Status};
 use crate::answer::Answer;
 use crate::auto::Step;
 use crate::call::Call;
@@ -62,10 +62,14 @@ impl PlayStore {
             ),
             _ => None,
         };
+        let missing = missing_language(app, &edit);
         // A commit that fails throws its edit away, one that succeeds uses it up.
         self.edits.retain(|edit| edit.id != id);
         if let Some(message) = refusal {
             return Err(invalid(message));
+        }
+        if let Some(message) = missing {
+            return Err(forbidden("apkRecentChangesAddedForMissingLanguage", &message));
         }
         if in_review {
             ctx.effect(NAME, "cancel_review", package, None, Value::Null);
@@ -87,6 +91,30 @@ impl PlayStore {
         self.end_edits(package, None, End::Expired);
         Ok(Answer::json(200, &edit.view()))
     }
+}
+
+/// What is said of new notes in a language that the app is not described in; none while it is described in none.
+fn missing_language(app: &App, edit: &Edit) -> Option<String> {
+    for track in &edit.touched {
+        let before = app.releases(track);
+        let releases = edit.tracks.get(track).into_iter().flatten();
+        for release in releases.filter(|it| !before.contains(it)) {
+            let mut notes = release.release_notes.iter();
+            let has = |language: &String| {
+                app.languages.contains(language) || app.default_language.as_ref() == Some(language)
+            };
+            let missing = notes.find(|it| !app.languages.is_empty() && !has(&it.language));
+            if let Some(note) = missing {
+                return Some(format!(
+                    "Tried to set recent changes text for APK version {} for language {}. Language is not associated with \
+                     the app.",
+                    release.highest(),
+                    note.language
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// Makes a track's new releases the committed ones and writes what changed.
@@ -118,16 +146,11 @@ fn commit_track(
             _ if unsent => "NOT_SENT_FOR_REVIEW",
             _ => "IN_REVIEW",
         };
-        if before.is_none_or(|one| one.release != release) {
+        // One that was refused is handed in anew, even as it was.
+        let stood = before.filter(|one| one.life != "NOT_APPROVED");
+        if stood.is_none_or(|one| one.release != release) {
             changed = true;
-            write_change(
-                ctx,
-                package,
-                track,
-                before.map(|one| &one.release),
-                &release,
-                life,
-            );
+            write_change(ctx, package, track, stood.map(|one| &one.release), &release, life);
         }
         committed.push(Committed {
             release,

@@ -198,6 +198,34 @@ impl PlayStore {
         ))
     }
 
+    /// What the app says about itself in every language.
+    pub(crate) fn details(&mut self, ctx: &Context, package: &str, id: &str) -> Outcome<Answer> {
+        self.edit(ctx, package, id)?;
+        let mut view = json!({"contactEmail": "shop@example.com"});
+        if let (Some(map), Some(language)) = (view.as_object_mut(), &self.app(package)?.default_language) {
+            map.insert("defaultLanguage".to_owned(), json!(language));
+        }
+        Ok(Answer::json(200, &view))
+    }
+
+    /// How the app is described, by language.
+    pub(crate) fn listings(&mut self, ctx: &Context, package: &str, id: &str) -> Outcome<Answer> {
+        self.edit(ctx, package, id)?;
+        let languages = self.app(package)?.languages.iter();
+        let views: Vec<Value> = languages
+            .map(|language| {
+                json!({"language": language, "title": "Example Shop", "shortDescription": "A shop.",
+                       "fullDescription": "A shop."})
+            })
+            .collect();
+        let mut list = json!({"kind": "androidpublisher#listingsListResponse"});
+        // An empty list is left out, as Google's answers do.
+        if let Some(map) = list.as_object_mut().filter(|_| !views.is_empty()) {
+            map.insert("listings".to_owned(), Value::Array(views));
+        }
+        Ok(Answer::json(200, &list))
+    }
+
     /// Takes a bundle: a JSON body may name its `versionCode`, any other body gets the next one.
     pub(crate) fn upload(&mut self, ctx: &Context, call: &Call, package: &str, id: &str) -> Outcome<Answer> {
         if !["media", "resumable"].contains(&call.query("uploadType").unwrap_or("media")) {
@@ -235,13 +263,16 @@ impl PlayStore {
         if self.without_lifecycle {
             return Err(not_found("notFound", "Requested entity was not found."));
         }
+        let (without_newest, word) = (self.without_newest, self.lifecycle_word.clone());
         let track_releases = self
             .apps
             .get_mut(package)
             .and_then(|app| app.tracks.get_mut(track));
         let releases = track_releases.ok_or_else(|| no_track(track))?;
+        let newest = releases.iter().map(|one| one.release.highest()).max();
         let views: Vec<Value> = releases
             .iter_mut()
+            .filter(|one| !(without_newest && Some(one.release.highest()) == newest))
             .take(20)
             .map(|one| {
                 one.step.read();
@@ -256,7 +287,8 @@ impl PlayStore {
                 let codes = || one.release.version_codes.join(", ");
                 let name = one.release.name.clone().unwrap_or_else(codes);
                 json!({"releaseName": name, "track": track, "activeArtifacts": artifacts,
-                       "releaseLifecycleState": format!("RELEASE_LIFECYCLE_STATE_{}", one.life)})
+                       "releaseLifecycleState":
+                           format!("RELEASE_LIFECYCLE_STATE_{}", word.as_deref().unwrap_or(one.life))})
             })
             .collect();
         Ok(Answer::json(200, &json!({"releases": views})))

@@ -55,6 +55,8 @@ impl Vendor for PlayStore {
                     _ => "other",
                 },
                 ("GET", ["edits", _, "bundles"]) => "list_bundles",
+                ("GET", ["edits", _, "details"]) => "get_details",
+                ("GET", ["edits", _, "listings"]) => "list_listings",
                 ("GET", ["edits", _, "tracks"]) => "list_tracks",
                 ("GET", ["edits", _, "tracks", _]) => "get_track",
                 ("PUT" | "PATCH", ["edits", _, "tracks", _]) => "put_track",
@@ -225,6 +227,8 @@ impl PlayStore {
                 _ => nothing(),
             },
             ("GET", _, ["edits", edit, "bundles"]) => self.list_bundles(ctx, package, edit),
+            ("GET", _, ["edits", edit, "details"]) => self.details(ctx, package, edit),
+            ("GET", _, ["edits", edit, "listings"]) => self.listings(ctx, package, edit),
             ("GET", _, ["edits", edit, "tracks"]) => self.list_tracks(ctx, package, edit),
             ("GET", _, ["edits", edit, "tracks", track]) => self.get_track(ctx, package, edit, track),
             ("PUT" | "PATCH", _, ["edits", edit, "tracks", track]) => {

@@ -145,6 +145,10 @@ pub(crate) struct App {
     pub(crate) rejected: bool,
     /// Approved changes wait for a person to publish them.
     pub(crate) managed: bool,
+    /// Languages of the store listing.
+    pub(crate) languages: Vec<String>,
+    /// The one that readers of all others get; none while nobody has chosen it.
+    pub(crate) default_language: Option<String>,
 }
 
 impl App {
@@ -195,6 +199,10 @@ pub(crate) struct PlayStore {
     pub(crate) latest_edit: Option<(String, i64)>,
     /// The list of releases with the state of their review does not exist.
     pub(crate) without_lifecycle: bool,
+    /// That list lags: it does not hold the newest release of a track.
+    pub(crate) without_newest: bool,
+    /// Lifecycle word given for every release in place of its own.
+    pub(crate) lifecycle_word: Option<String>,
     /// What other people do in the Console, just before a call of the operation.
     pub(crate) meanwhile: Vec<(String, Value)>,
     /// How calls of an operation are refused next.
@@ -237,6 +245,8 @@ impl PlayStore {
         let shop = App {
             bundles: vec![Bundle::of(100, b"bundle 100")],
             tracks: tracks(true),
+            languages: ["de-DE", "en-US", "ja-JP"].map(str::to_owned).to_vec(),
+            default_language: Some("en-US".to_owned()),
             ..App::default()
         };
         let draft = App {
@@ -257,6 +267,8 @@ impl PlayStore {
             same_edit_ms: -1,
             latest_edit: None,
             without_lifecycle: false,
+            without_newest: false,
+            lifecycle_word: None,
             meanwhile: Vec::new(),
             refusals: Vec::new(),
         }

@@ -1,14 +1,15 @@
 //! Doing something: what it would do is shown first, then it is done.
 
+use super::controls::lifted;
 use crate::api::Call;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
-use crate::model::{Explanation, Problem};
+use crate::model::{Explanation, Hold, Problem, Release};
 use crate::shown::{percent, words};
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 use delivr_domain::ids::derive_uuid;
 use serde::Deserialize;
@@ -27,12 +28,11 @@ struct Page<'a> {
     /// Nothing stops it, as far as can be said before it is written.
     open: bool,
     fields: Fields,
+    /// What keeps the release from sending, for as long as it stands.
+    holds: Vec<(Hold, String)>,
+    sent: Option<Sent>,
     /// What it would do, in short.
     seen: String,
-    /// It would do something else by now than a form said that was sent.
-    changed: bool,
-    /// The reason that was written already.
-    reason: String,
 }
 
 /// What was filled in so far.
@@ -115,6 +115,39 @@ fn about(verb: &Verb, of: &str) -> String {
         Of::Submission => "one submission".to_owned(),
         Of::Rollout => "one rollout".to_owned(),
     }
+}
+
+/// What was put upon the release by somebody and would keep back what the verb sends: not what the verb itself puts or
+/// lifts, and nothing for what is never kept back.
+fn standing(verb: &Verb, holds: Vec<Hold>) -> Vec<(Hold, String)> {
+    let own: &[&str] = match verb.word {
+        "resume" => &["USER_PAUSED"],
+        "unblock" => &["BLOCKED"],
+        "clear-drift" => &["DRIFT"],
+        "pause" | "block" | "archive" | "close-rolled-back" | "abandon" | "reject" | "pause-rollout"
+        | "halt" => {
+            return Vec::new();
+        }
+        _ => &[],
+    };
+    let kept = holds.into_iter().filter(|it| {
+        matches!(
+            it.hold.as_str(),
+            "USER_PAUSED" | "BLOCKED" | "DRIFT" | "QUARANTINE"
+        ) && !own.contains(&it.hold.as_str())
+    });
+    kept.map(|it| {
+        let how = lifted(&it);
+        (it, how)
+    })
+    .collect()
+}
+
+/// What was sent and is not done.
+struct Sent {
+    status: StatusCode,
+    why: Problem,
+    reason: String,
 }
 
 /// How what a verb changes stands.
@@ -206,6 +239,15 @@ async fn look(visit: &Visit, key: &str, verb: &Verb, of: &str, form: &Form) -> R
             }
             Some(_) | None => bare.clone(),
         };
+        if let Some(why) = verb.mistake(&form, false) {
+            return Ok(Looked {
+                revision: None,
+                form,
+                said: None,
+                problem: Some(Problem::saying(why)),
+                open: true,
+            });
+        }
         // What changes all the time is shown as it is; it is compared once more before it is done.
         let revision = Some(standing.revision).filter(|_| looks <= LOOKS);
         let call = verb.preview(key, of, &form).ok_or_else(|| nothing(visit))?;
@@ -235,15 +277,17 @@ async fn look(visit: &Visit, key: &str, verb: &Verb, of: &str, form: &Form) -> R
     }
 }
 
-/// The page of what was looked at; `meanwhile` it changed under a form that had been shown, with this reason written.
-fn shown(
-    visit: &Visit,
-    (key, verb, of): (&str, &'static Verb, String),
-    looked: Looked,
-    meanwhile: Option<&Form>,
-) -> HttpResponse {
-    let reason = meanwhile.and_then(|form| form.get("reason"));
+/// What it would do, and the form that does it; or what was sent and not done, above what it would do now.
+async fn shown(visit: &Visit, verb: &'static Verb, looked: Looked, of: String, sent: Option<Sent>) -> Paged {
+    let key = visit.segment("key")?;
+    let holds = match visit.look::<Release>(format!("/releases/{key}")).await {
+        Ok(release) => standing(verb, release.holds),
+        // The preview is of more worth than what stands beside it.
+        Err(_) => Vec::new(),
+    };
+    let status = sent.as_ref().map_or(StatusCode::OK, |it| it.status);
     let template = Page {
+        holds,
         frame: visit.frame("releases"),
         key,
         verb,
@@ -254,14 +298,9 @@ fn shown(
         preview: looked.said,
         problem: looked.problem,
         open: looked.open,
-        changed: meanwhile.is_some(),
-        reason: reason.unwrap_or_default().to_owned(),
+        sent,
     };
-    let status = match meanwhile {
-        Some(_) => StatusCode::PRECONDITION_FAILED,
-        None => StatusCode::OK,
-    };
-    page(status, &template)
+    Ok(page(status, &template))
 }
 
 /// The page that shows what it would do, and asks.
@@ -271,19 +310,38 @@ pub(super) async fn ask(visit: Visit) -> Paged {
     let form = visit.query();
     let of = subject(&visit, &form)?;
     let looked = look(&visit, key, verb, &of, &form).await?;
-    Ok(shown(&visit, (key, verb, of), looked, None))
+    shown(&visit, verb, looked, of, None).await
 }
 
-/// Does it as it was shown, and shows the release. Where it would do something else by now, that is shown first.
+/// What is said where it would do something else by now.
+const CHANGED: &str =
+    "It stands otherwise than when you looked at it. Nothing was sent: below is what it would do now.";
+
+/// Does it as it was shown, and shows the release. What is not done stays in its form, with why; so does what would be
+/// something else by now.
 pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let key = visit.segment("key")?;
     let verb = verb(&visit)?;
     let of = subject(&visit, &form)?;
     let back = format!("/releases/{key}");
+    let sent = |status, why| {
+        Some(Sent {
+            status,
+            why,
+            reason: form.get("reason").unwrap_or_default().to_owned(),
+        })
+    };
+    verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
+    if let Some(why) = verb.mistake(&form, true) {
+        let looked = look(&visit, key, verb, &of, &form).await?;
+        let sent = sent(StatusCode::BAD_REQUEST, Problem::saying(why));
+        return shown(&visit, verb, looked, of, sent).await;
+    }
+    let changed = || sent(StatusCode::PRECONDITION_FAILED, Problem::saying(CHANGED));
     // The last look loses a race to whoever changes it at that very moment; then it is looked at again.
     for _look in 0..LOOKS {
-        let mut sent = form.clone();
+        let mut filled = form.clone();
         let mut revision = None;
         if !verb.is_safe() {
             let looked = look(&visit, key, verb, &of, &form).await?;
@@ -295,22 +353,31 @@ pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
                 } else {
                     looked
                 };
-                return Ok(shown(&visit, (key, verb, of), looked, Some(&form)));
+                return shown(&visit, verb, looked, of, changed()).await;
             }
             if let Some(share) = looked.form.get("exposure") {
-                sent = sent.filled("exposure", share);
+                filled = filled.filled("exposure", share);
             }
             revision = looked.revision;
         }
-        let call = verb.call(key, &of, &sent).ok_or_else(|| nothing(&visit))?;
+        let call = verb.call(key, &of, &filled).ok_or_else(|| nothing(&visit))?;
         let reply = visit.api.call(&visit.who, call.of_version(revision)).await;
         if reply.status.is_success() {
             return Ok(go(&format!("{back}?done={}", verb.word)));
+        }
+        let to_mend = matches!(
+            reply.status,
+            StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+        );
+        if to_mend {
+            let looked = look(&visit, key, verb, &of, &form).await?;
+            let sent = sent(reply.status, Problem::of(&reply));
+            return shown(&visit, verb, looked, of, sent).await;
         }
         if reply.status != StatusCode::PRECONDITION_FAILED {
             return Err(visit.refuse_from(reply, &back));
         }
     }
     let looked = look(&visit, key, verb, &of, &form).await?;
-    Ok(shown(&visit, (key, verb, of), looked, Some(&form)))
+    shown(&visit, verb, looked, of, changed()).await
 }

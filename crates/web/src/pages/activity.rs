@@ -16,9 +16,29 @@ use crate::frame::{Frame, page};
 use crate::model::{Activity, List};
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
 use askama::Template;
 use chrono::NaiveDate;
+use serde::Deserialize;
+use serde_json::json;
 use url::form_urlencoded::Serializer;
+
+/// The newest thing that happened, as far as its place is concerned.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Newest {
+    position: i64,
+}
+
+/// How far what happened has come, for the script of a page that shows many releases: it asks often, and asks for the
+/// page itself only when there is something new on it.
+pub(super) async fn newest(visit: Visit, body: web::Bytes) -> Paged {
+    visit.form(&body)?;
+    let found: List<Newest> = visit.look("/activities?limit=1").await?;
+    let position = found.items.first().map_or(0, |it| it.position);
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .json(json!({"at": position, "stopped": visit.stopped()})))
+}
 
 /// Events on a page.
 const ROWS: usize = 50;

@@ -91,7 +91,7 @@ pub(crate) struct HoldRow {
 }
 
 /// How a hold is lifted; in the API's own words where there are no better ones.
-fn lifted(hold: &Hold) -> String {
+pub(super) fn lifted(hold: &Hold) -> String {
     let known = match hold.hold.as_str() {
         "USER_PAUSED" => "Any member can resume it.",
         "BLOCKED" => "Any member can lift the block once its reason is gone.",

@@ -45,6 +45,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/sign-out", web::post().to(sign_in::leave))
         .route("/status/{link}", web::get().to(status::show))
         .route("/", web::get().to(dashboard::show))
+        .route("/live", web::post().to(activity::newest))
         .route("/board", web::get().to(board::show))
         .route("/queues", web::get().to(queues::show))
         .route("/timeline", web::get().to(calendar::show))

@@ -10,11 +10,44 @@ use crate::visit::{Paged, Stop, Visit, is_segment, no};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 use askama::Template;
+use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
 use delivr_domain::release::store_notes::Language;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The languages that the app has in a store, as the API tells them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Languages {
+    known: Vec<String>,
+    default: Option<String>,
+    asked_at: Option<DateTime<Utc>>,
+    failure: Option<String>,
+    unread: Vec<String>,
+}
+
+impl Languages {
+    /// Those without a text of their own.
+    fn open(&self, notes: &BTreeMap<String, String>) -> Vec<String> {
+        let open = self.known.iter().filter(|it| !notes.contains_key(*it));
+        open.cloned().collect()
+    }
+    /// All of them as text, the default one named.
+    fn listed(&self) -> String {
+        let is_default = |it: &String| Some(it) == self.default.as_ref();
+        let named = |it: &String| {
+            if is_default(it) {
+                format!("{it} (its default)")
+            } else {
+                it.clone()
+            }
+        };
+        let all: Vec<String> = self.known.iter().map(named).collect();
+        all.join(", ")
+    }
+}
 
 /// The notes of one store target, as the API tells them.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +58,7 @@ struct Notes {
     closed: Option<String>,
     notes: BTreeMap<String, String>,
     collected: Option<String>,
+    languages: Option<Languages>,
 }
 
 /// Those of every store target.
@@ -43,6 +77,8 @@ struct Row {
     text: String,
     /// Somebody wrote it already.
     written: bool,
+    /// The app does not have its language in the store.
+    unread: bool,
     /// Why it was refused.
     wrong: Option<String>,
 }
@@ -68,6 +104,10 @@ struct Store {
     collected: Option<String>,
     /// They may be changed, and by this visitor.
     open: bool,
+    /// Languages of the app, as far as the store could be asked.
+    languages: Option<Languages>,
+    /// Those of them that may be chosen for a further text.
+    choices: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -90,8 +130,22 @@ struct Refused {
     why: String,
 }
 
+impl Refused {
+    fn of(target: &str, form: &Form, why: String) -> Self {
+        Self {
+            target: target.to_owned(),
+            language: form.get("language").unwrap_or_default().to_owned(),
+            text: form.get("text").unwrap_or_default().to_owned(),
+            new: form.ticked("new"),
+            why,
+        }
+    }
+}
+
 fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
     let refused = refused.filter(|it| it.target == notes.target);
+    let unread = notes.languages.iter().flat_map(|it| &it.unread);
+    let unread: Vec<&String> = unread.collect();
     let row = |language: &str, title: String, at: usize| {
         let mine = refused.filter(|it| it.language == language && !it.new);
         let written = notes.notes.get(language);
@@ -104,6 +158,7 @@ fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
                 None => written.cloned().unwrap_or_default(),
             },
             written: written.is_some(),
+            unread: unread.iter().any(|it| *it == language),
             wrong: mine.map(|it| it.why.clone()),
         }
     };
@@ -118,6 +173,7 @@ fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
             title: String::new(),
             text: mine.map(|it| it.text.clone()).unwrap_or_default(),
             written: false,
+            unread: false,
             wrong: mine.map(|it| it.why.clone()),
         });
     }
@@ -134,6 +190,12 @@ async fn read(visit: &Visit, refused: Option<&Refused>) -> Result<Page, Stop> {
         Store {
             name: words(&it.target),
             rows: rows(&it, open, refused),
+            choices: it
+                .languages
+                .as_ref()
+                .map(|languages| languages.open(&it.notes))
+                .unwrap_or_default(),
+            languages: it.languages,
             target: it.target,
             longest: it.longest,
             closed: it.closed,
@@ -161,6 +223,36 @@ fn wanted(form: &Form) -> Value {
     json!({"notes": {language: text}})
 }
 
+/// Why a further text is none: there is nothing in it, or its language has a text already, which would be lost.
+async fn not_new(
+    visit: &Visit,
+    notes: &str,
+    target: &str,
+    form: &Form,
+) -> Result<Option<(StatusCode, String)>, Stop> {
+    if !form.ticked("new") {
+        return Ok(None);
+    }
+    if form.get("text").unwrap_or_default().trim().is_empty() {
+        let why = "Write a text: without one there is nothing to add.";
+        return Ok(Some((StatusCode::BAD_REQUEST, why.to_owned())));
+    }
+    // What is no language is refused where it is written.
+    let Ok(language) = form.get("language").unwrap_or_default().parse::<Language>() else {
+        return Ok(None);
+    };
+    let found: Items = visit.look(notes).await?;
+    let mut known = found.items.iter().filter(|it| it.target == target);
+    Ok(known.any(|it| it.notes.contains_key(language.as_str())).then(|| {
+        let name = match language.as_str() {
+            Language::DEFAULT => "The default text",
+            named => named,
+        };
+        let why = format!("{name} is written already. Change it in its own form above; nothing was changed.");
+        (StatusCode::CONFLICT, why)
+    }))
+}
+
 /// Writes one text. One that is refused stays in its form, with what is wrong with it.
 pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
@@ -170,6 +262,10 @@ pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
         return Err(visit.refuse(no(StatusCode::NOT_FOUND, "there is no such target")));
     }
     let back = format!("/releases/{key}/store-notes");
+    if let Some((status, why)) = not_new(&visit, &back, target, &form).await? {
+        let refused = Refused::of(target, &form, why);
+        return Ok(page(status, &read(&visit, Some(&refused)).await?));
+    }
     let call = Call::with(Method::PATCH, format!("{back}/{target}"), wanted(&form));
     let reply = visit.api.call(&visit.who, call).await;
     if reply.status.is_success() {
@@ -184,16 +280,11 @@ pub(super) async fn write(visit: Visit, body: web::Bytes) -> Paged {
     }
     let problem = Problem::of(&reply);
     let details: Vec<String> = problem.errors.iter().map(|it| it.detail.clone()).collect();
-    let refused = Refused {
-        target: target.to_owned(),
-        language: form.get("language").unwrap_or_default().to_owned(),
-        text: form.get("text").unwrap_or_default().to_owned(),
-        new: form.ticked("new"),
-        why: if details.is_empty() {
-            problem.detail
-        } else {
-            details.join("; ")
-        },
+    let why = if details.is_empty() {
+        problem.detail
+    } else {
+        details.join("; ")
     };
+    let refused = Refused::of(target, &form, why);
     Ok(page(reply.status, &read(&visit, Some(&refused)).await?))
 }

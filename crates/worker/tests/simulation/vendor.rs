@@ -17,10 +17,11 @@ use delivr_domain::ports::provider::{
     Connection, Delivery, Descriptor, Port, Prompt, Registry, WebhookError,
 };
 use delivr_domain::ports::vendor::{
-    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, Storefront, Testing,
-    Tracker, Verification, Writes,
+    Chat, ChatMessage, Cicd, Commit, Declared, JobParameter, Lookup, Recognition, Scm, StoreLanguages,
+    Storefront, Testing, Tracker, Verification, Writes,
 };
 use delivr_domain::report::{Exposure, ReviewState, RunState, StoreBuild, TestTotals};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -104,8 +105,8 @@ impl Vendor {
             None => Recognition::ByState,
         };
         Declared {
-            recognition,
             delivery_bound: if hasty { Duration::ZERO } else { DELIVERY_BOUND },
+            ..Declared::new(recognition)
         }
     }
 
@@ -538,6 +539,13 @@ impl Storefront for Vendor {
         Ok(lock(&self.shared.world)
             .stores
             .exposure(self.target, version, self.shared.now()))
+    }
+    async fn languages(&self) -> Result<StoreLanguages, ProviderError> {
+        self.reading().await?;
+        Ok(StoreLanguages::default())
+    }
+    fn unread(&self, _languages: &StoreLanguages, _texts: &BTreeMap<String, String>) -> Vec<String> {
+        Vec::new()
     }
 }
 

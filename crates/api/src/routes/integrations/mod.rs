@@ -1,6 +1,6 @@
 //! Integrations: a tenant's connections to vendors, by category.
 
-mod seed;
+pub(super) mod seed;
 mod view;
 
 use crate::answer::{Answer, Answered};
@@ -19,7 +19,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use view::{IntegrationList, IntegrationView, ProviderList, Signs, UsageView, provider_view, view};
 
@@ -40,18 +41,34 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// understood too.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct NewBody {
+pub(crate) struct NewIntegrationBody {
     /// Key of the provider, from the list of providers.
     provider: String,
     /// Name for people, unique in its category.
     name: String,
     /// Public configuration, by the provider's schema.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     config: Option<Value>,
     /// Credentials, by the provider's schema. Never shown again.
     #[schema(value_type = Object)]
     #[serde(default)]
     credentials: BTreeMap<String, SecretString>,
+}
+
+/// The same in either form.
+#[derive(Debug)]
+pub(crate) struct NewIntegrationForm;
+
+impl PartialSchema for NewIntegrationForm {
+    fn schema() -> RefOr<Schema> {
+        seed::either::<NewIntegrationBody>()
+    }
+}
+
+impl ToSchema for NewIntegrationForm {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((NewIntegrationBody::name().into(), NewIntegrationBody::schema()));
+    }
 }
 
 /// What is to be changed; what is left out stays.
@@ -125,7 +142,7 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 }
 
 /// Connects a vendor. The integration is PENDING until it is verified.
-#[utoipa::path(tag = "Integrations", request_body = NewBody,
+#[utoipa::path(tag = "Integrations", request_body(content = NewIntegrationForm, content_type = "application/json"),
     responses((status = 201, description = "The integration", body = IntegrationView)))]
 #[post("/integrations/{category}")]
 pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
@@ -138,7 +155,7 @@ pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {
 }
 
 fn new_integration(cx: &Context, port: Port, body: &Value) -> Result<NewIntegration, Problem> {
-    let body: NewBody = match seed::form(port, &cx.app.registry, body)? {
+    let body: NewIntegrationBody = match seed::form(port, &cx.app.registry, body)? {
         Some(ours) => parse_value("", &ours)?,
         None => parse_value("", body)?,
     };

@@ -7,6 +7,9 @@ use crate::problem::Problem;
 use delivr_domain::ports::provider::{Port, Registry};
 use serde_json::{Map, Value, json};
 use url::Url;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder};
+use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// Where a seed field belongs.
 enum Part {
@@ -98,6 +101,21 @@ const FORMS: &[Form] = &[
         defaults: &[],
     },
 ];
+
+/// Our form of a body, or the seed's, which names its vendor by a tag.
+pub(in crate::routes) fn either<Ours: ToSchema>() -> RefOr<Schema> {
+    let ours = RefOr::Ref(Ref::from_schema_name(Ours::name()));
+    let tagged = TAGS.iter().fold(AnyOfBuilder::new(), |any, (tag, _port)| {
+        any.item(ObjectBuilder::new().required(*tag))
+    });
+    let seed = AllOfBuilder::new()
+        .item(ObjectBuilder::new())
+        .item(tagged)
+        .description(Some(
+            "The form of seed 004: flat, with the vendor named by a tag.",
+        ));
+    AnyOfBuilder::new().item(ours).item(seed).into()
+}
 
 /// Tags of the seed, with the category they belong to.
 const TAGS: &[(&str, Port)] = &[

@@ -3,6 +3,7 @@
 mod job;
 mod view;
 
+use super::integrations::seed::either;
 use super::integrations::{Brought, keep, of_seed_pipeline};
 use crate::answer::{Answer, Answered};
 use crate::body::{Body, parse_value};
@@ -23,7 +24,8 @@ use delivr_domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use view::{PipelineList, PipelineView, view};
 
@@ -64,6 +66,22 @@ pub(crate) struct PipelineBody {
     parameters: Option<BTreeMap<String, String>>,
 }
 
+/// The same in either form.
+#[derive(Debug)]
+pub(crate) struct PipelineForm;
+
+impl PartialSchema for PipelineForm {
+    fn schema() -> RefOr<Schema> {
+        either::<PipelineBody>()
+    }
+}
+
+impl ToSchema for PipelineForm {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((PipelineBody::name().into(), PipelineBody::schema()));
+    }
+}
+
 async fn find(cx: &Context) -> Result<Pipeline, Problem> {
     let id: PipelineId = cx.id("pipelineId", "pipeline")?;
     cx.app
@@ -88,7 +106,7 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 }
 
 /// Makes a pipeline.
-#[utoipa::path(tag = "Pipelines", request_body = PipelineBody,
+#[utoipa::path(tag = "Pipelines", request_body(content = PipelineForm, content_type = "application/json"),
     responses((status = 201, description = "The pipeline", body = PipelineView)))]
 #[post("/integrations/pipelines")]
 pub(crate) async fn create(cx: Context, body: Body<Value>) -> Answered {

@@ -34,7 +34,9 @@ pub(crate) struct BuildList {
 }
 
 /// Builds, the oldest first.
-#[utoipa::path(tag = "Builds", responses((status = 200, description = "Builds", body = BuildList)))]
+#[utoipa::path(tag = "Builds",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Builds", body = BuildList)))]
 #[get("/releases/{releaseId}/builds")]
 pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;

@@ -45,7 +45,7 @@ pub(crate) struct ReleaseBody {
     /// Version of every target that names none; left out, the next of the line.
     version: Option<String>,
     /// What ships: a store integration's id, or an object with target, version, storeIntegrationId, pipelines, builds.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<TargetForm>)]
     targets: Vec<Value>,
     /// Left out, the only profile of the service, if it has exactly one.
     profile_id: Option<String>,
@@ -81,6 +81,19 @@ pub(crate) struct TargetBody {
     store_integration_id: Option<String>,
     pipelines: Option<Vec<String>>,
     builds: Option<String>,
+}
+
+/// What ships, in either form.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "the description alone needs it: each target is read apart, so that mistakes have a place"
+)]
+enum TargetForm {
+    /// Id of a store integration.
+    Store(String),
+    Target(TargetBody),
 }
 
 /// A regression slot to be planned.

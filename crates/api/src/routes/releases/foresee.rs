@@ -1,7 +1,7 @@
 //! A release that is only asked about: everything it would be and do, and nothing of it stored.
 
 use super::create::{ReleaseBody, guards, read};
-use super::plan::{LeftOutView, LineView, left_out, lines};
+use super::plan::{LeftOutView, PlanLineView, left_out, lines};
 use crate::answer::{Answer, Answered};
 use crate::body::Body;
 use crate::context::Context;
@@ -52,7 +52,7 @@ pub(crate) struct ForeseenView {
     /// The stage it comes to if all goes well.
     ends_in: &'static str,
     /// What would be done, in order. What is not known yet stands in round brackets.
-    steps: Vec<LineView>,
+    steps: Vec<PlanLineView>,
     /// What would not be done, and why.
     left_out: Vec<LeftOutView>,
 }
@@ -103,7 +103,7 @@ pub(crate) async fn foresee(cx: Context, body: Body<ReleaseBody>) -> Answered {
         profile_id: draft.plan.profile.map(|(id, _)| id.to_string()),
         profile_revision: draft.plan.profile.map(|(_, revision)| revision),
         ends_in,
-        steps: steps.into_iter().map(LineView::of_no_key).collect(),
+        steps: steps.into_iter().map(PlanLineView::of_no_key).collect(),
         left_out: left_out(&release),
     }))
 }

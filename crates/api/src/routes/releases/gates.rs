@@ -117,7 +117,9 @@ pub(crate) struct ApprovalList {
 }
 
 /// Decisions at gates, the oldest first.
-#[utoipa::path(tag = "Gates", responses((status = 200, description = "Decisions", body = ApprovalList)))]
+#[utoipa::path(tag = "Gates",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Decisions", body = ApprovalList)))]
 #[get("/releases/{releaseId}/approvals")]
 pub(crate) async fn list_approvals(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;

@@ -216,7 +216,7 @@ pub(crate) fn approvals(release: &Release) -> Vec<ApprovalView> {
 /// A pipeline of a release with its last run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PipelineView {
+pub(crate) struct TargetPipelineView {
     pipeline_id: String,
     purpose: &'static str,
     integration_id: String,
@@ -232,7 +232,7 @@ pub(crate) struct PipelineView {
 }
 
 /// Pipelines of a target.
-pub(crate) fn pipelines(release: &Release, target: TargetKey, plan: &TargetPlan) -> Vec<PipelineView> {
+pub(crate) fn pipelines(release: &Release, target: TargetKey, plan: &TargetPlan) -> Vec<TargetPipelineView> {
     let view = |(purpose, pipeline): (
         &delivr_domain::plan::Purpose,
         &delivr_domain::plan::PlannedPipeline,
@@ -244,7 +244,7 @@ pub(crate) fn pipelines(release: &Release, target: TargetKey, plan: &TargetPlan)
             .max_by_key(|it| (it.started_at, it.key));
         let product = task.and_then(Task::product);
         let reference = task.and_then(Task::reference);
-        PipelineView {
+        TargetPipelineView {
             pipeline_id: pipeline.pipeline.to_string(),
             purpose: purpose.word(),
             integration_id: pipeline.integration.to_string(),

@@ -34,7 +34,7 @@ pub(crate) struct PlanView {
     /// The stage it comes to if all goes well.
     ends_in: &'static str,
     /// What will be done, in order. What is not known yet stands in round brackets.
-    steps: Vec<LineView>,
+    steps: Vec<PlanLineView>,
     /// What is not done, and why.
     left_out: Vec<LeftOutView>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct PlanView {
 /// One thing that will be done.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LineView {
+pub(crate) struct PlanLineView {
     /// What is done, with its exact names.
     does: String,
     /// PERFORM, RESOLVE, WATCH, MESSAGE, or PERSON where only a person can go on.
@@ -68,8 +68,8 @@ pub(crate) struct LeftOutView {
     reason: String,
 }
 
-fn line(line: Line, providers: &BTreeMap<IntegrationId, String>) -> LineView {
-    LineView {
+fn line(line: Line, providers: &BTreeMap<IntegrationId, String>) -> PlanLineView {
+    PlanLineView {
         does: line.does,
         by: line.kind,
         task: line.task.map(|task| task.to_string()),
@@ -82,7 +82,7 @@ fn line(line: Line, providers: &BTreeMap<IntegrationId, String>) -> LineView {
     }
 }
 
-impl LineView {
+impl PlanLineView {
     /// The same of a release that has no key yet.
     pub(super) fn of_no_key(self) -> Self {
         Self {
@@ -119,7 +119,7 @@ pub(super) async fn lines(
     release: &Release,
     children: Vec<Aggregate>,
     now: Timestamp,
-) -> Result<(&'static str, Vec<LineView>), Problem> {
+) -> Result<(&'static str, Vec<PlanLineView>), Problem> {
     let integrations = cx.app.store.integrations(cx.tenant(), None).await?;
     let providers = integrations.into_iter().map(|it| (it.id, it.provider)).collect();
     let reach = match cx.app.connections.reached_at() {
@@ -201,9 +201,9 @@ pub(crate) struct ReplanView {
 pub(crate) struct ChangeView {
     /// JSON pointer into the plan.
     pointer: String,
-    #[schema(value_type = Object)]
+    /// Whatever stands there.
     before: Value,
-    #[schema(value_type = Object)]
+    /// Whatever would stand there.
     after: Value,
     /// Why it can no longer change, if it cannot; then nothing is changed.
     refused: Option<String>,

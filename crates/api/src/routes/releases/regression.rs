@@ -30,7 +30,9 @@ pub(crate) struct SlotList {
 }
 
 /// Slots not used yet, the earliest first.
-#[utoipa::path(tag = "Regression", responses((status = 200, description = "Slots", body = SlotList)))]
+#[utoipa::path(tag = "Regression",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Slots", body = SlotList)))]
 #[get("/releases/{releaseId}/slots")]
 pub(crate) async fn list_slots(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;
@@ -128,7 +130,9 @@ pub(crate) struct CycleList {
 }
 
 /// Cycles, the oldest first.
-#[utoipa::path(tag = "Regression", responses((status = 200, description = "Cycles", body = CycleList)))]
+#[utoipa::path(tag = "Regression",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Cycles", body = CycleList)))]
 #[get("/releases/{releaseId}/cycles")]
 pub(crate) async fn list_cycles(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;

@@ -21,6 +21,7 @@ use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::StoredEvent;
 use futures_util::future::select;
 use futures_util::stream::Stream;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
@@ -37,6 +38,9 @@ const BATCH: u16 = 200;
 
 /// Events of the release from now on, or after `Last-Event-ID`. Each has its position as id, its kind as event and an
 /// activity as data. Ends when the server stops or the credential does; clients connect again by themselves.
+///
+/// An id that no event has had yet is of another history, as after a restore: then the stream begins with the event
+/// `RESET`, whose data are `lastEventId` and the `position` that it goes on after, and the release must be read again.
 #[utoipa::path(
     tag = "Activities",
     params(
@@ -57,12 +61,12 @@ pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResp
         ));
     }
     let (row, _release) = find(&cx).await?;
-    let after = match last_seen(&request)? {
-        Some(position) => position,
-        None => newest(&cx).await?,
+    let from = match last_seen(&request)? {
+        Some(position) => resumed(&cx, position).await?,
+        None => Beginning::after(newest(&cx).await?),
     };
     let seat = cx.seat()?;
-    let stream = live((cx, seat), row.id, after);
+    let stream = live((cx, seat), row.id, from);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -92,6 +96,47 @@ fn last_seen(request: &HttpRequest) -> Result<Option<i64>, Problem> {
 
 async fn newest(cx: &Context) -> Result<i64, Problem> {
     Ok(cx.app.store.feed_end(cx.tenant()).await?)
+}
+
+/// Where a stream begins.
+struct Beginning {
+    /// Events after this position are told.
+    after: i64,
+    /// The id that the client came with, where it is of no event of this history.
+    unknown: Option<i64>,
+}
+
+impl Beginning {
+    const fn after(after: i64) -> Self {
+        Self { after, unknown: None }
+    }
+    /// What is told first. An id without data: a client that loses the connection now comes back to this very place.
+    fn greeting(&self) -> String {
+        let Self { after, unknown } = self;
+        let reset = unknown.map_or_else(String::new, |unknown| {
+            let data = json!({"lastEventId": unknown, "position": after});
+            format!("id: {after}\nevent: RESET\ndata: {data}\n\n")
+        });
+        format!("retry: 2000\nid: {after}\n\n{reset}")
+    }
+}
+
+/// Goes on where the client stopped, if it can have been there: waiting for a position that is far ahead would hide all
+/// that comes before it.
+async fn resumed(cx: &Context, position: i64) -> Result<Beginning, Problem> {
+    let end = newest(cx).await?;
+    if position <= end {
+        return Ok(Beginning::after(position));
+    }
+    // The lists show an event a moment before the stream does.
+    let newest = cx.app.store.feed_backwards(cx.tenant(), None, 1).await?;
+    if newest.first().is_some_and(|event| position <= event.position) {
+        return Ok(Beginning::after(position));
+    }
+    Ok(Beginning {
+        after: end,
+        unknown: Some(position),
+    })
 }
 
 /// Whose events belong to the stream.
@@ -145,7 +190,7 @@ impl Listener {
 fn live(
     (cx, seat): (Context, Seat),
     release: AggregateId,
-    mut after: i64,
+    from: Beginning,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
     async_stream::stream! {
         let mut closing = cx.closing();
@@ -162,8 +207,8 @@ fn live(
         // Held for as long as somebody listens.
         let _seat = seat;
         let mut quiet = 0;
-        // An id without data: a client that loses the connection now comes back to this very place.
-        yield Ok(Bytes::from(format!("retry: 2000\nid: {after}\n\n")));
+        let mut after = from.after;
+        yield Ok(Bytes::from(from.greeting()));
         while !*closing.borrow_and_update() && listener.may_listen(&cx).await {
             let found = match cx.app.store.feed(cx.tenant(), after, BATCH).await {
                 Ok(found) => found,

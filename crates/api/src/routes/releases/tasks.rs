@@ -156,7 +156,9 @@ pub(crate) struct TaskList {
 }
 
 /// Tasks planned so far, stage by stage.
-#[utoipa::path(tag = "Tasks", responses((status = 200, description = "Tasks", body = TaskList)))]
+#[utoipa::path(tag = "Tasks",
+    params(("limit" = Option<u16>, Query, description = "1 to 200; 50 if left out"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Tasks", body = TaskList)))]
 #[get("/releases/{releaseId}/tasks")]
 pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
     let (row, release) = find(&cx).await?;

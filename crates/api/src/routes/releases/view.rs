@@ -2,7 +2,8 @@
 //! transaction of the change.
 
 use super::parts::{
-    ApprovalView, BuildView, CycleView, PipelineView, SlotView, approvals, builds, cycles, pipelines, slots,
+    ApprovalView, BuildView, CycleView, SlotView, TargetPipelineView, approvals, builds, cycles, pipelines,
+    slots,
 };
 use super::tasks::{TaskView, tasks};
 use crate::problem::BlockerView;
@@ -177,7 +178,7 @@ pub(crate) struct TargetView {
     blocker: Option<String>,
     /// The store's own words.
     store_words: Option<String>,
-    pipelines: Vec<PipelineView>,
+    pipelines: Vec<TargetPipelineView>,
 }
 
 /// A reason why a release does not advance.

@@ -31,6 +31,10 @@ pub(super) const INVITE: &str = "The service account may not see or change this 
 pub(super) const RELEASE: &str = "The service account may see the app but not release it; an admin must give it Release to production, or Release \
      apps to testing tracks where the track is one, in Play Console, Users and permissions (it can take a day).";
 
+/// Notes in a language that the app is not described in.
+const NO_LISTING: &str = "The app has no store listing in a language of the release notes; add it in Play Console, Grow users, Store presence, \
+     Main store listing, or take these notes out.";
+
 pub(super) const ROWS: &[Row] = &[
     Row(
         0,
@@ -210,6 +214,18 @@ pub(super) const ROWS: &[Row] = &[
         "too long",
         ProviderErrorKind::Invalid,
         "The release notes are longer than Google Play takes; shorten them.",
+    ),
+    Row(
+        0,
+        "language is not associated with the app",
+        ProviderErrorKind::Invalid,
+        NO_LISTING,
+    ),
+    Row(
+        0,
+        "recentchangesaddedformissinglanguage",
+        ProviderErrorKind::Invalid,
+        NO_LISTING,
     ),
     Row(
         0,

@@ -12,7 +12,7 @@ fn releases(list: Value) -> Vec<Release> {
 fn open(state: State) -> Value {
     match state {
         State::Open(list) => serde_json::to_value(list).unwrap(),
-        other @ (State::Done | State::Foreign(_)) => panic!("{other:?}"),
+        other @ (State::Done | State::Refused(_) | State::Foreign(_)) => panic!("{other:?}"),
     }
 }
 
@@ -23,6 +23,7 @@ fn submit(releases: &[Release], code: i64, bps: u16, notes: &[Note]) -> State {
         bps,
         notes,
         settings: &settings,
+        refused: &[],
     };
     super::submit(releases, &wanted)
 }
@@ -56,6 +57,55 @@ fn a_staged_submission_keeps_what_must_stay() {
     );
     let full = open(submit(&before[..1], 101, 10_000, &[]));
     assert_eq!(full, json!([{"versionCodes": ["101"], "status": "completed"}]));
+}
+
+#[test]
+fn what_the_review_refused_is_handed_in_anew_or_superseded() {
+    let settings = Map::new();
+    let notes = [Note {
+        language: "en-US".into(),
+        text: "Mended".into(),
+    }];
+    let wanted = |code, bps| Wanted {
+        code,
+        bps,
+        notes: &notes,
+        settings: &settings,
+        refused: &[101],
+    };
+    let before = releases(json!([
+        {"versionCodes": ["101"], "status": "inProgress", "userFraction": 0.05, "name": "1.1",
+         "releaseNotes": [{"language": "en-US", "text": "Bad words"}]},
+        {"versionCodes": ["100"], "status": "completed"}]));
+    let State::Refused(again) = super::submit(&before, &wanted(101, 500)) else {
+        panic!("the same build is handed in again");
+    };
+    assert_eq!(
+        serde_json::to_value(again).unwrap(),
+        json!([
+            {"versionCodes": ["101"], "status": "inProgress", "userFraction": 0.05, "name": "1.1",
+             "releaseNotes": [{"language": "en-US", "text": "Mended"}]},
+            {"versionCodes": ["100"], "status": "completed"}])
+    );
+    let new = json!({"versionCodes": ["102"], "status": "inProgress", "userFraction": 0.05,
+                     "releaseNotes": [{"language": "en-US", "text": "Mended"}]});
+    let list = open(super::submit(&before, &wanted(102, 500)));
+    assert_eq!(
+        list,
+        json!([new, {"versionCodes": ["100"], "status": "completed"}])
+    );
+    let to_all = releases(json!([{"versionCodes": ["101"], "status": "completed"}]));
+    assert_eq!(open(super::submit(&to_all, &wanted(102, 500))), json!([new]));
+    assert!(
+        foreign(&super::submit(&before, &wanted(99, 500))),
+        "a version code below one that was handed in is a person's mistake"
+    );
+    // A draft was not reviewed: whatever the list says of its code is of before.
+    let draft = releases(json!([{"versionCodes": ["101"], "status": "draft"}]));
+    assert_eq!(
+        open(super::submit(&draft, &wanted(102, 500))),
+        json!([new, {"versionCodes": ["101"], "status": "draft"}])
+    );
 }
 
 #[test]
@@ -177,6 +227,7 @@ fn settings_reach_new_releases_and_no_draft_that_says_otherwise() {
         bps: 500,
         notes: &[],
         settings: settings.as_object().unwrap(),
+        refused: &[],
     };
     let fresh = open(super::submit(&[], &wanted));
     assert_eq!(

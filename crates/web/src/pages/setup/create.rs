@@ -148,7 +148,7 @@ async fn send(visit: Visit, body: web::Bytes) -> Paged {
     let call = if makes {
         let call = Call::post("/releases", wanted);
         match form.get("once") {
-            Some(name) => call.named(name),
+            Some(name) => call.named(&form.done_once(name)),
             None => call,
         }
     } else {

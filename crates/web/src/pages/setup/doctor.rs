@@ -9,6 +9,7 @@ use crate::visit::{Paged, Visit, is_segment};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use askama::Template;
+use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
 use serde_json::json;
 
@@ -19,6 +20,8 @@ struct Page {
     doctor: Doctor,
     missing: usize,
     unknown: usize,
+    /// When the first of what was tried was tried: nothing here is older.
+    oldest: Option<DateTime<Utc>>,
     barred: Option<String>,
     /// The name under which this form examines once, however often it is sent.
     once: String,
@@ -37,6 +40,7 @@ async fn shown(visit: &Visit, mut doctor: Doctor, tried: bool) -> Paged {
         frame,
         missing,
         unknown,
+        oldest: doctor.checks.iter().filter_map(|it| it.tried_at).min(),
         doctor,
         barred: barred(visit, Role::Admin),
         once: format!("page-{}", secret(visit.api.app())),
@@ -59,7 +63,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
     shown(&visit, doctor, false).await
 }
 
-/// Tries everything now. What a pipeline's test finds is not kept, so the answer itself is the page.
+/// Tries everything now; the answer itself is the page.
 pub(super) async fn examine(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let call = Call::post("/doctor", json!({}));

@@ -59,8 +59,6 @@ struct Page {
     failed: Vec<Failed>,
     broken: Vec<Integration>,
     controls: Vec<Control>,
-    /// Switches that are on.
-    stops: Vec<Stopped>,
 }
 
 /// What tries a failed task again, and where it is seen, both below its release; none of what has not failed.
@@ -119,7 +117,6 @@ pub(super) async fn show(visit: Visit) -> Paged {
             super::line::control(&visit, &now.stops),
             super::control(&visit, Role::Viewer, "Ask the doctor", "/doctor"),
         ],
-        stops: now.stops.clone(),
         now,
         frame,
     };
