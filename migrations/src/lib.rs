@@ -33,6 +33,7 @@ mod m20261122_000016_views;
 mod m20261122_000017_health;
 mod m20261122_000018_audit;
 mod m20261122_000019_troubled;
+mod m20261122_000020_lanes;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000017_health::Migration),
             Box::new(m20261122_000018_audit::Migration),
             Box::new(m20261122_000019_troubled::Migration),
+            Box::new(m20261122_000020_lanes::Migration),
         ]
     }
 }

@@ -425,6 +425,9 @@ pub struct ChildState {
     pub store_words: Option<String>,
     /// When it was so.
     pub at: Timestamp,
+    /// Whether a person has asked already for what it stood waiting for, and the store has not answered yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
     /// What the child knew then of the release's holds; where that is not the newest word, it is told again.
     #[serde(default, skip_serializing_if = "Held::unheard_of")]
     pub held: Held,

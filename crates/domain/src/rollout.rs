@@ -20,6 +20,10 @@ use std::collections::BTreeSet;
 /// Everybody, in basis points.
 pub const EVERYBODY: u16 = 10_000;
 
+/// Shares of Apple's phased release in basis points, one for each of its seven days.
+/// ("Release a version update in phases", App Store Connect Help.)
+pub const PHASED: &[u16] = &[100, 200, 500, 1_000, 2_000, 5_000, EVERYBODY];
+
 words! {
     /// Where a rollout stands.
     Status ("rollout status") {
@@ -241,13 +245,17 @@ impl Rollout {
             Channel::AppStore | Channel::Environment => EVERYBODY,
         }
     }
+    /// The steps it rises by, in basis points: those that were planned, or Apple's seven days.
+    #[must_use]
+    pub fn steps(&self) -> &[u16] {
+        match self.start.target.channel() {
+            Channel::AppStore if self.start.settings.phased => PHASED,
+            Channel::AppStore => &[EVERYBODY],
+            Channel::PlayStore | Channel::Environment => &self.start.settings.steps,
+        }
+    }
     fn next_step(&self) -> Option<u16> {
-        self.start
-            .settings
-            .steps
-            .iter()
-            .copied()
-            .find(|step| *step > self.exposure)
+        self.steps().iter().copied().find(|step| *step > self.exposure)
     }
     fn open_decision(&self) -> Option<&Task> {
         self.board.iter().find(|task| is_decision(task))
@@ -544,17 +552,20 @@ impl Rollout {
             || matches!(
                 event,
                 Event::Born { .. }
+                    | Event::Decided { .. }
                     | Event::Observed { .. }
                     | Event::RaisingStopped { .. }
                     | Event::DriftAccepted { .. }
             )
         {
-            reactions.push(Reaction::Enqueue(self.tell_parent()));
+            let asked = matches!(event, Event::Decided { .. });
+            reactions.push(Reaction::Enqueue(self.tell_parent(asked)));
         }
         reactions
     }
 
-    fn tell_parent(&self) -> Effect {
+    /// How it stands; what was just decided is `asked` of the store, until it is read back or has failed.
+    fn tell_parent(&self, asked: bool) -> Effect {
         let failure = child::first_failure(&self.board);
         let blocker = match self.status {
             Status::Halted => {
@@ -574,6 +585,7 @@ impl Rollout {
             blocker,
             store_words: self.store_word.clone(),
             at: self.updated_at,
+            asked,
             held: self.held.clone(),
             drift: self.drift.clone(),
         };

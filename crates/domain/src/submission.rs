@@ -532,7 +532,11 @@ impl Submission {
             | Event::HoldsChanged { .. } => Vec::new(),
         };
         let failed = matches!(event, Event::Task { event } if child::is_failure_news(event));
-        if matches!(event, Event::StatusChanged { .. } | Event::Born { .. }) || failed {
+        let news = matches!(
+            event,
+            Event::StatusChanged { .. } | Event::Born { .. } | Event::SubmitAsked | Event::ReleaseAsked
+        );
+        if news || failed {
             reactions.push(Reaction::Enqueue(self.tell_parent()));
         }
         if matches!(
@@ -583,6 +587,18 @@ impl Submission {
             blocker,
             store_words: self.review.as_ref().map(|it| it.store_word.clone()),
             at: self.updated_at,
+            asked: match self.status {
+                ReviewWord::Preparing => self.submit_asked,
+                ReviewWord::Approved => self.release_asked,
+                ReviewWord::Submitted
+                | ReviewWord::InReview
+                | ReviewWord::Live
+                | ReviewWord::Rejected
+                | ReviewWord::Cancelled
+                | ReviewWord::Suspended
+                | ReviewWord::ActionRequired
+                | ReviewWord::Unknown => false,
+            },
             held: self.held.clone(),
             drift: None,
         };

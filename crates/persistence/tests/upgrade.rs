@@ -263,3 +263,36 @@ async fn postgres_goes_on_while_a_migration_waits() {
     })
     .await;
 }
+
+/// What stood still in a store counted as going on by itself before.
+async fn releases_in_distribution_are_listed_anew(fresh: Fresh) {
+    let tenant = samples::tenant(&fresh, "one").await;
+    for (number, phase) in [(1, "DISTRIBUTION"), (2, "REGRESSION")] {
+        let mut row = samples::release(tenant, phase, number);
+        phase.clone_into(&mut row.projection.phase);
+        samples::insert(&fresh, &row).await;
+    }
+    assert!(!fresh.store.unlisted(tenant).await.unwrap());
+    let all = Migrator::migrations();
+    let lanes = all.iter().position(|it| it.name().ends_with("_lanes")).unwrap();
+    let database = Database::connect(&fresh.url).await.unwrap();
+    let back = u32::try_from(all.len() - lanes).unwrap();
+    Migrator::down(&database, Some(back)).await.unwrap();
+    Migrator::up(&database, None).await.unwrap();
+    database.close().await.unwrap();
+    assert!(fresh.store.unlisted(tenant).await.unwrap());
+    assert_eq!(fresh.store.list_releases().await.unwrap(), 1, "and no other one");
+}
+
+#[tokio::test]
+async fn sqlite_lists_releases_in_distribution_anew() {
+    releases_in_distribution_are_listed_anew(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_lists_releases_in_distribution_anew() {
+    on_postgres(|server| async move {
+        releases_in_distribution_are_listed_anew(open(server.fresh().unwrap(), None).await).await;
+    })
+    .await;
+}

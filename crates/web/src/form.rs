@@ -38,6 +38,12 @@ impl Form {
         self
     }
 
+    /// The same with a field left empty.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
     /// A box that is ticked.
     pub(crate) fn ticked(&self, name: &str) -> bool {
         self.0.contains_key(name)

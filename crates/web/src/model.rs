@@ -1,7 +1,7 @@
 //! What the API answers, as far as pages show it. What a page does not know of an answer it does not show.
 
 use crate::api::Reply;
-use crate::shown::web_address;
+use crate::shown::{percent, web_address};
 use chrono::{DateTime, Utc};
 use delivr_domain::key::TargetKey;
 use serde::{Deserialize, Deserializer};
@@ -188,6 +188,9 @@ pub(crate) struct Hold {
     pub(crate) lifted_by: String,
     pub(crate) task_id: Option<String>,
     pub(crate) stage: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) submission_id: Option<String>,
+    pub(crate) rollout_id: Option<String>,
 }
 
 /// A task.
@@ -364,11 +367,31 @@ pub(crate) struct Distribution {
 
 /// One target with its tries.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Lane {
     pub(crate) target: String,
     pub(crate) status: String,
     pub(crate) submissions: Vec<Submission>,
     pub(crate) rollout: Option<Rollout>,
+    pub(crate) in_the_way: Option<InTheWay>,
+}
+
+/// A release whose version is under way where another one wants to go.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct InTheWay {
+    pub(crate) key: String,
+    pub(crate) version: String,
+    pub(crate) exposure: u16,
+}
+
+impl InTheWay {
+    /// How far it has come.
+    pub(crate) fn reach(&self) -> String {
+        match self.exposure {
+            0 => "which the same store has in hand".to_owned(),
+            bps => format!("which {} of the users have", percent(bps)),
+        }
+    }
 }
 
 /// A try at a store.
@@ -413,6 +436,18 @@ pub(crate) struct Rollout {
     pub(crate) store_word: Option<String>,
     pub(crate) tasks: Vec<Step>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Rollout {
+    /// What raises it next; nothing where everybody has it.
+    pub(crate) fn pace(&self, target: &str) -> String {
+        match (target, self.status.as_str(), self.step_minutes) {
+            (_, "COMPLETED", _) => String::new(),
+            ("IOS_APP_STORE", _, _) => "; Apple raises it day by day".to_owned(),
+            (_, _, Some(minutes)) => format!("; a step lasts {minutes} min"),
+            (_, _, None) => "; a person advances it".to_owned(),
+        }
+    }
 }
 
 /// Something that happened.

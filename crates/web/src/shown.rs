@@ -14,6 +14,10 @@ pub(crate) fn words(word: &str) -> String {
         "CREATE_RC_TAG" => "Create the release candidate's tag",
         "DISTRIBUTION" => "Distribution",
         "NEEDS_HUMAN" => "A person is needed",
+        "STORE_ACTION_REQUIRED" => "The store asks for an action",
+        "AWAITING_SUBMIT" => "Waits to be submitted",
+        "AWAITING_RELEASE_TO_USERS" => "Waits to be released to users",
+        "AWAITING_ADVANCE" => "Waits to be raised",
         _ => "",
     };
     if !named.is_empty() {
@@ -65,6 +69,11 @@ fn is_word(text: &str) -> bool {
 fn told_word(word: &str) -> Option<String> {
     if let Some((kind, rest)) = word.split_once('/')
         && let Some((target, cycle)) = rest.split_once('/')
+        // A decision on a rollout has its number behind it.
+        && let cycle = cycle
+            .split_once('/')
+            .filter(|(_, decision)| decision.parse::<u64>().is_ok())
+            .map_or(cycle, |(cycle, _)| cycle)
         && is_word(kind)
         && (target == "-" || is_word(target))
         && (cycle == "-" || cycle.parse::<u16>().is_ok())
@@ -182,12 +191,28 @@ pub(crate) fn tone(word: &str) -> &'static str {
         | "SUSPENDED"
         | "DEAD"
         | "TASK_FAILED"
+        | "SUBMISSION_FAILED"
+        | "ROLLOUT_FAILED"
+        | "ROLLOUT_HALTED"
         | "INTEGRATION_INVALID"
         | "QUARANTINE" => "bad",
         "RUNNING" | "AWAITING_CALLBACK" | "AWAITING_CHILD" | "IN_PROGRESS" | "ACTIVE" | "IN_REVIEW"
         | "SUBMITTED" | "PREPARING" | "CLAIMED" | "IN_STAGING" | "IN_DEVELOPMENT" => "busy",
-        "AWAITING_MANUAL" | "PAUSED" | "ACTION_REQUIRED" | "UNKNOWN" | "AWAITING_APPROVAL" | "BLOCKED"
-        | "USER_PAUSED" | "DRIFT" | "COMMIT_UNKNOWN" | "AWAITING_CYCLE" => "warn",
+        "AWAITING_MANUAL"
+        | "PAUSED"
+        | "ACTION_REQUIRED"
+        | "UNKNOWN"
+        | "AWAITING_APPROVAL"
+        | "BLOCKED"
+        | "USER_PAUSED"
+        | "DRIFT"
+        | "STORE_ACTION_REQUIRED"
+        | "ROLLOUT_PAUSED"
+        | "AWAITING_SUBMIT"
+        | "AWAITING_RELEASE_TO_USERS"
+        | "AWAITING_ADVANCE"
+        | "COMMIT_UNKNOWN"
+        | "AWAITING_CYCLE" => "warn",
         _ => "plain",
     }
 }
@@ -315,6 +340,10 @@ mod tests {
             (
                 "TRIGGER_REGRESSION_BUILDS/ANDROID_PLAY_STORE/1 failed: the run 7 ended as FAILED; look at https://ci/7/",
                 "Trigger regression builds for Android, cycle 1 failed: the run 7 ended as FAILED; look at https://ci/7/",
+            ),
+            (
+                "HALT_ROLLOUT/-/-/3 failed: not now",
+                "Halt rollout failed: not now",
             ),
             (
                 "IOS_APP_STORE is live, for 20 % of users",

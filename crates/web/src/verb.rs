@@ -101,6 +101,10 @@ impl Verb {
     const fn with(self, more: More) -> Self {
         Self { more, ..self }
     }
+    /// Whether it makes things safer, whatever has changed meanwhile: it never waits for a second look.
+    pub(crate) fn is_safe(&self) -> bool {
+        matches!(self.word, "pause" | "pause-rollout" | "halt")
+    }
 }
 
 /// Every verb.
@@ -134,7 +138,7 @@ pub(crate) const VERBS: &[Verb] = &[
         "The release is archived; its clean-up is under way.",
     )).with(More::CleanUp).dangerous(),
     verb(("close-rolled-back", "Close as rolled back"), Of::Release, Reason::Must, (
-        "The release is closed as rolled back, after every rollout was halted.",
+        "The release is closed as rolled back, after every rollout was halted, or paused where the store cannot halt. Who has it keeps it.",
         "The release is closed as rolled back.",
     )).dangerous(),
     verb(("rework", "Send back"), Of::Release, Reason::Must, (

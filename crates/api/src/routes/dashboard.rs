@@ -53,6 +53,8 @@ pub(crate) struct StatsView {
     ready_for_staging: CountView,
     /// Tested: the next step is a decision.
     ready_for_production: CountView,
+    /// In distribution: a version waits in its store for a person, to be handed in, released to users or raised.
+    waiting_in_stores: CountView,
     /// The open ones by stage, in its order.
     stages: Vec<StageCountView>,
     /// Some releases were saved last by a version of the program that does not know whom they wait for; they are being
@@ -151,6 +153,10 @@ pub(crate) async fn stats(cx: Context) -> Answered {
         going(of(Status::ReadyStaging, None)),
         going(of(Status::StagingVerified, None)),
         going(of(Status::ReadyProduction, Some(Phase::AwaitingDistribution))),
+        ReleaseFilter {
+            phase: Some(Phase::Distribution.word().to_owned()),
+            ..needing(Attention::Waiting)
+        },
     ]);
     let store = &cx.app.store;
     let (counts, settling) = future::try_join(
@@ -176,6 +182,7 @@ pub(crate) async fn stats(cx: Context) -> Answered {
         mine: next(1),
         ready_for_staging: next(1),
         ready_for_production: next(2),
+        waiting_in_stores: next(1),
         stages,
         settling,
     }))

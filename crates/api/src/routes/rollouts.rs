@@ -53,7 +53,7 @@ pub(crate) struct RolloutView {
     exposure: u16,
     /// The exposure that counts as final.
     final_exposure: u16,
-    /// Steps in basis points.
+    /// Steps in basis points; in the App Store those of its phased release.
     steps: Vec<u16>,
     /// Minutes at a step; none waits for a person.
     step_minutes: Option<u32>,
@@ -82,7 +82,7 @@ pub(crate) fn rollout(it: &Rollout) -> RolloutView {
         status: it.status.word(),
         exposure: it.exposure,
         final_exposure: it.final_exposure(),
-        steps: it.start.settings.steps.clone(),
+        steps: it.steps().to_vec(),
         step_minutes: it.start.settings.step_minutes,
         step_at: it.step_at,
         traffic_generation: it.traffic_generation,

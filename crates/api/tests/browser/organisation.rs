@@ -441,7 +441,10 @@ impl Organisation {
             ("release-slots", format!("/releases/{}/slots", self.planned)),
             ("release-plan", format!("/releases/{}/plan", self.planned)),
             ("release-targets", format!("/releases/{}/targets", self.planned)),
-            ("release-verdict", format!("/releases/{}/cycles/1/verdict", self.testing)),
+            (
+                "release-verdict",
+                format!("/releases/{}/cycles/1/verdict", self.testing),
+            ),
             ("release-build", format!("/releases/{}/builds/new", self.testing)),
             ("task", format!("/releases/{}/tasks/{}", self.shipping, self.task)),
             (

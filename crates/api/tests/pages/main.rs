@@ -25,6 +25,7 @@ mod listing;
 mod looking;
 mod planning;
 mod practice;
+mod rolling;
 mod routes;
 mod sessions;
 mod settings;

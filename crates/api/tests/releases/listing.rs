@@ -142,6 +142,7 @@ async fn releases_are_counted_where_they_stand() {
     world.act(&first, "pause", &json!({})).await.is(200);
     let expected = json!({
         "open": 4, "waiting": 1, "stopped": 1, "mine": 1, "readyForStaging": 1, "readyForProduction": 0,
+        "waitingInStores": 0,
         "PLANNED": 3, "KICKOFF": 0, "REGRESSION": 1, "PRE_RELEASE": 0, "DISTRIBUTION": 0,
     });
     assert_eq!(counted(&world, "OWNER").await, expected);

@@ -399,3 +399,110 @@ async fn a_release_reaches_its_users_through_both_stores() {
         assert_eq!(hotfix[field], value, "{field} of {hotfix}");
     }
 }
+
+/// The hold of that word, once the release has it.
+async fn held(world: &World, release: &Value, word: &str) -> Value {
+    let of_word = |it: &Value| {
+        let holds = it["holds"].as_array().unwrap();
+        holds.iter().find(|hold| hold["hold"] == word).cloned()
+    };
+    let now = world.until(release, |it| of_word(it).is_some()).await;
+    of_word(&now).unwrap()
+}
+
+#[tokio::test]
+async fn what_stands_still_in_a_store_is_seen_with_the_release_in_the_way() {
+    let shop = Shop::open().await;
+    let (world, api) = (&shop.world, &shop.world.api);
+    let ci = shop.connect("ci-cd", "jenkins").await;
+    let play = shop.connect("stores", "playstore").await;
+    let android = shop.pipeline(&ci, "android-prod", "ANDROID", "AAB_BUILD").await;
+    let ship = async |version: &str| {
+        let body = json!({
+            "serviceId": world.service, "version": version, "kickoffAt": world.at(0),
+            "targets": [{"target": "ANDROID_PLAY_STORE", "storeIntegrationId": play, "pipelines": [android]}],
+            "slots": [{"at": world.at(0), "builds": "NO_BUILD", "automation": "NO_RUN"}],
+            "settings": {
+                "deadlines": {"pollSeconds": 1},
+                "stores": {"ANDROID_PLAY_STORE": {"pollSeconds": 1, "steps": [1000, 10000]}},
+            },
+        });
+        let made = world.made(&body).await;
+        for (phase, action) in [
+            ("AWAITING_PRE_RELEASE", "trigger-pre-release"),
+            ("AWAITING_DISTRIBUTION", "trigger-distribution"),
+        ] {
+            world.until(&made, |it| it["phase"] == phase).await;
+            world.act(&made, action, &json!({})).await.is(200);
+        }
+        // It waits for whoever hands it in, and says which submission that is.
+        let lane = shop.lane(&made, "ANDROID_PLAY_STORE", prepared).await;
+        let waits = held(world, &made, "AWAITING_SUBMIT").await;
+        assert_eq!(
+            (&waits["submissionId"], &waits["target"]),
+            (&last(&lane)["id"], &json!("ANDROID_PLAY_STORE"))
+        );
+        let submit = format!("/submissions/{}/submit", waits["submissionId"].as_str().unwrap());
+        api.post(&submit, &json!({})).await.is(200);
+        made
+    };
+    let keys = async |narrowed: &str| {
+        let found = api.get(&format!("/releases?{narrowed}&open=true")).await.is(200);
+        let items = found["items"].as_array().unwrap().clone();
+        items.iter().map(|it| it["key"].clone()).collect::<Vec<Value>>()
+    };
+    let first = ship("1.1.0").await;
+    shop.lane(&first, "ANDROID_PLAY_STORE", |lane| {
+        matches!(
+            last(lane)["status"].as_str(),
+            Some("SUBMITTED" | "IN_REVIEW" | "LIVE")
+        )
+    })
+    .await;
+    shop.vendor("playstore", "approve", &json!({}));
+    let raised = held(world, &first, "AWAITING_ADVANCE").await;
+    assert!(raised["rolloutId"].is_string(), "{raised}");
+    assert_eq!(keys("attention=WAITING").await, [first["key"].clone()]);
+    let stats = api.get("/dashboard/stats").await.is(200);
+    assert_eq!(stats["waitingInStores"]["count"], 1, "{stats}");
+
+    // The next version is refused while that one is on its way.
+    let second = ship("1.2.0").await;
+    let refused = held(world, &second, "SUBMISSION_FAILED").await;
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("complete or halt it first"),
+        "{refused}"
+    );
+    assert!(
+        refused["submissionId"].is_string() && refused["rolloutId"].is_null(),
+        "{refused}"
+    );
+    assert_eq!(keys("attention=STOPPED").await, [second["key"].clone()]);
+    let path = format!("{}/distribution", World::path(&second));
+    let lane = api.get(&path).await.is(200)["targets"][0].clone();
+    assert_eq!(lane["inTheWay"]["key"], first["key"], "{lane}");
+    assert_eq!(lane["inTheWay"]["exposure"], 1_000, "{lane}");
+    let path = format!("{}/distribution", World::path(&first));
+    let lane = api.get(&path).await.is(200)["targets"][0].clone();
+    assert!(lane.get("inTheWay").is_none(), "nothing is in its way: {lane}");
+
+    // Halted, it stops its own release and stands in nobody's way.
+    let rollout = format!("/rollouts/{}", raised["rolloutId"].as_str().unwrap());
+    let why = json!({"reason": "crashes"});
+    api.post(&format!("{rollout}/halt"), &why).await.is(200);
+    let halted = held(world, &first, "ROLLOUT_HALTED").await;
+    assert_eq!(halted["rolloutId"], raised["rolloutId"]);
+    let retry = format!("/submissions/{}/retry", refused["submissionId"].as_str().unwrap());
+    api.post(&retry, &json!({})).await.is(200);
+    shop.lane(&second, "ANDROID_PLAY_STORE", |lane| {
+        matches!(
+            last(lane)["status"].as_str(),
+            Some("SUBMITTED" | "IN_REVIEW" | "LIVE")
+        )
+    })
+    .await;
+    assert_eq!(keys("attention=STOPPED").await, [first["key"].clone()]);
+}

@@ -1,5 +1,6 @@
 //! Holds: the set of reasons why a release does not advance, each with a reach and a cause that alone lifts it.
 
+use super::lane::{self, LaneStop};
 use super::state::{Release, Stage};
 use crate::board::{Lane, Task};
 use crate::ids::IntegrationId;
@@ -63,6 +64,16 @@ pub enum Hold {
         /// What is there, and who must do what.
         sentence: String,
     },
+    /// A target's submission or rollout stands still in its store, or waits there for a person; what moves it there lifts
+    /// it.
+    InStore {
+        /// Which target.
+        target: TargetKey,
+        /// What stops it.
+        stop: LaneStop,
+        /// The same in a sentence; of a refusal, the store's own.
+        sentence: String,
+    },
     /// An operator quarantined it.
     Quarantine {
         /// Why.
@@ -82,6 +93,7 @@ impl Hold {
             Self::AwaitingApproval { .. } => "AWAITING_APPROVAL",
             Self::AwaitingCycle => "AWAITING_CYCLE",
             Self::Drift { .. } => "DRIFT",
+            Self::InStore { stop, .. } => stop.word(),
             Self::Quarantine { .. } => "QUARANTINE",
         }
     }
@@ -103,6 +115,7 @@ impl Hold {
             Self::AwaitingApproval { stage } => format!("{stage} waits for a person to let it start"),
             Self::AwaitingCycle => "no regression cycle is planned: start one, or plan a slot".to_owned(),
             Self::Drift { sentence, .. } => sentence.clone(),
+            Self::InStore { target, sentence, .. } => format!("{target}: {sentence}"),
             Self::Quarantine { reason } => {
                 format!("the release is quarantined ({reason}): ask an operator")
             }
@@ -150,8 +163,8 @@ pub fn blocks(plan: &Plan, hold: &Hold, task: &Task) -> bool {
         // A task without target is in every lane.
         Hold::Drift { target: None, .. } => true,
         Hold::Drift { target, .. } => task.key.target.is_none() || task.key.target == *target,
-        // What waits for its approval, or for its next cycle, has no tasks yet.
-        Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => false,
+        // What waits for its approval, or for its next cycle, has no tasks yet. What waits in a store waits there.
+        Hold::AwaitingApproval { .. } | Hold::AwaitingCycle | Hold::InStore { .. } => false,
     }
 }
 
@@ -191,6 +204,7 @@ pub fn holds(release: &Release) -> Vec<Hold> {
     if super::settle::lacks_cycle(release) {
         all.push(Hold::AwaitingCycle);
     }
+    all.extend(lane::holds(release));
     all
 }
 
@@ -212,6 +226,7 @@ pub fn is_stopped(release: &Release, scope: Scope) -> bool {
         Hold::TaskFailed { .. }
         | Hold::IntegrationInvalid { .. }
         | Hold::AwaitingApproval { .. }
-        | Hold::AwaitingCycle => false,
+        | Hold::AwaitingCycle
+        | Hold::InStore { .. } => false,
     })
 }

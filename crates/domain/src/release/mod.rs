@@ -10,6 +10,7 @@ pub mod command;
 pub mod event;
 pub mod gate;
 pub mod hold;
+pub mod lane;
 pub mod left;
 pub mod notes;
 pub mod react;

@@ -253,7 +253,8 @@ fn hold_news(hold: &Hold, word: &str) -> Option<News> {
         Hold::TaskFailed { .. }
         | Hold::IntegrationInvalid { .. }
         | Hold::AwaitingApproval { .. }
-        | Hold::AwaitingCycle => return None,
+        | Hold::AwaitingCycle
+        | Hold::InStore { .. } => return None,
     };
     Some((
         "HOLD_CHANGED",

@@ -163,6 +163,8 @@ pub fn waits(release: &Release) -> Vec<Wait> {
             | Hold::TaskFailed { .. }
             | Hold::IntegrationInvalid { .. }
             | Hold::Drift { .. }
+            // Told by its lane, from when the lane stands so.
+            | Hold::InStore { .. }
             | Hold::Quarantine { .. } => return None,
         };
         Some(Wait {
@@ -185,6 +187,9 @@ pub fn waits(release: &Release) -> Vec<Wait> {
 fn of_lane(release: &Release, target: TargetKey, state: &ChildState) -> Option<String> {
     if let Some(blocker) = &state.blocker {
         return Some(blocker.clone());
+    }
+    if state.asked {
+        return None;
     }
     let settings = &release.plan().targets.get(&target)?.settings;
     let sentence = if state.status == ReviewWord::Preparing.word() && settings.submit == SubmitMode::ByPerson

@@ -158,11 +158,13 @@ impl Release {
     pub fn attention(&self) -> Attention {
         let of = |hold: &Hold| match hold {
             Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => Attention::Waiting,
+            Hold::InStore { stop, .. } if stop.is_wait() => Attention::Waiting,
             Hold::UserPaused { .. }
             | Hold::Blocked { .. }
             | Hold::TaskFailed { .. }
             | Hold::IntegrationInvalid { .. }
             | Hold::Drift { .. }
+            | Hold::InStore { .. }
             | Hold::Quarantine { .. } => Attention::Stopped,
         };
         let holds = hold::holds(self);

@@ -18,6 +18,7 @@ use delivr_domain::plan::{
 };
 use delivr_domain::release::event::Edit;
 use delivr_domain::release::hold::{Hold, Scope};
+use delivr_domain::release::lane::LaneStop;
 use delivr_domain::release::state::{
     Approval, AutomationWanted, Build, BuildsWanted, Cycle, CycleState, Decision, Draft, Shipment, Stage,
     Verdict,
@@ -427,6 +428,14 @@ fn holds() -> Vec<(&'static str, Hold)> {
         ("hold placed: awaiting cycle", Hold::AwaitingCycle),
         ("hold placed: drift", drift()),
         (
+            "hold placed: in store",
+            Hold::InStore {
+                target: ANDROID,
+                stop: LaneStop::RolloutHalted,
+                sentence: text("the store withholds the version"),
+            },
+        ),
+        (
             "hold placed: quarantine",
             Hold::Quarantine {
                 reason: text("its history does not fold"),
@@ -620,6 +629,7 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: Some(text("the rollout is halted")),
                         store_words: Some(text("inProgress")),
                         at: start(),
+                        asked: false,
                         held: Held::default(),
                         drift: None,
                     },
@@ -640,6 +650,7 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: Some(text("the rollout is halted")),
                         store_words: Some(text("halted")),
                         at: start(),
+                        asked: false,
                         held: Held::default(),
                         drift: Some(text("the store says halted, which nobody decided here")),
                     },
@@ -660,7 +671,29 @@ pub(crate) fn of_release() -> Vec<Case> {
                         blocker: None,
                         store_words: None,
                         at: start(),
+                        asked: false,
                         held: held(),
+                        drift: None,
+                    },
+                },
+            },
+        ),
+        (
+            "shipment asked for",
+            E::ShipmentChanged {
+                target: ANDROID,
+                shipment: Shipment {
+                    submission: id(SubmissionId::from_uuid, 300),
+                    rollout: Some(id(RolloutId::from_uuid, 400)),
+                    state: ChildState {
+                        status: text("LIVE"),
+                        exposure: 1_000,
+                        live: false,
+                        blocker: None,
+                        store_words: None,
+                        at: start(),
+                        asked: true,
+                        held: Held::default(),
                         drift: None,
                     },
                 },

@@ -149,6 +149,7 @@ pub(crate) fn child(
             blocker: None,
             store_words: None,
             at: subject.now,
+            asked: false,
             held: Held::default(),
             drift: None,
         },

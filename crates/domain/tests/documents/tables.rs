@@ -11,6 +11,7 @@ use delivr_domain::plan::{Deadlines, GatedStage, Plan, StoreSettings};
 use delivr_domain::release::command::PAST_TOLERANCE_SECONDS;
 use delivr_domain::release::gate::FACT_LIFETIME_SECONDS;
 use delivr_domain::release::hold::{Hold, Scope, blocks, is_stopped};
+use delivr_domain::release::lane::LaneStop;
 use delivr_domain::release::remind::{
     SLOT_REMINDER_MINUTES, WAIT_CRITICAL_DAYS, WAIT_GIVEN_UP_DAYS, WAIT_REMINDER_HOURS,
 };
@@ -245,9 +246,14 @@ pub(crate) fn holds(seen: &Seen) -> String {
         target: Some(TargetKey::AndroidPlayStore),
         sentence: text(),
     });
+    samples.push(Hold::InStore {
+        target: TargetKey::AndroidPlayStore,
+        stop: LaneStop::RolloutHalted,
+        sentence: text(),
+    });
     samples.push(Hold::Quarantine { reason: text() });
     for member in source::members(source::HOLD, "Hold") {
-        let shown = samples.iter().any(|hold| hold.word() == member.tag());
+        let shown = samples.iter().any(|hold| tag_of(hold) == member.tag());
         assert!(shown, "{} needs a sample here", member.tag());
     }
     let mut table = Table::new(&[
@@ -261,10 +267,13 @@ pub(crate) fn holds(seen: &Seen) -> String {
             Hold::Blocked { scope, .. } => format!(" {}", code(scope)),
             _ => String::new(),
         };
-        let doc = meaning(source::HOLD, "Hold", hold.word());
+        let doc = meaning(source::HOLD, "Hold", tag_of(hold));
         let reached: Vec<&Task> = tasks.iter().filter(|task| blocks(plan, hold, task)).collect();
         table.row([
-            format!("{}{scope}", code(hold.word())),
+            match hold {
+                Hold::InStore { .. } => codes(LaneStop::ALL),
+                _ => format!("{}{scope}", code(hold.word())),
+            },
             doc,
             reach(plan, hold, &reached, &tasks),
             stops(&release, hold),
@@ -275,7 +284,8 @@ pub(crate) fn holds(seen: &Seen) -> String {
          A hold keeps tasks from starting, as far as it reaches.\n\
          Writes under way finish and record their result; a write that has been claimed but not sent is parked.\n\
          No hold keeps anybody from archiving, pausing, halting or rolling back.\n\
-         `TASK_FAILED`, `INTEGRATION_INVALID`, `AWAITING_APPROVAL` and `AWAITING_CYCLE` follow from the state; the others are placed.\n\
+         `TASK_FAILED`, `INTEGRATION_INVALID`, `AWAITING_APPROVAL`, `AWAITING_CYCLE` and what stands still in a store follow \
+         from the state; the others are placed.\n\
          A release's holds reach its submissions and rollouts as far as they reach the task that ships the target.\n\
          `DRIFT` is placed when a write whose outcome was once unknown is looked for once more, long after, and stands twice.\n\
          It is placed as well when the store has a rollout where nobody decided it, and lifted by the next decision on that \
@@ -301,6 +311,14 @@ pub(crate) fn holds(seen: &Seen) -> String {
         .collect();
     page.push_str(&format!("Events: {}.\n", codes(&placed)));
     page
+}
+
+/// The variant of a hold; what stands still in a store has a word for each way of it.
+const fn tag_of(hold: &Hold) -> &'static str {
+    match hold {
+        Hold::InStore { .. } => "IN_STORE",
+        other => other.word(),
+    }
 }
 
 fn reach(plan: &Plan, hold: &Hold, reached: &[&Task], tasks: &[Task]) -> String {

@@ -1,15 +1,18 @@
 //! Doing something: what it would do is shown first, then it is done.
 
 use super::controls::lifted;
+use crate::api::Call;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
 use crate::model::{Explanation, Hold, Problem, Release};
-use crate::shown::words;
+use crate::shown::{percent, words};
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use askama::Template;
+use delivr_domain::ids::derive_uuid;
+use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "act.html")]
@@ -28,6 +31,8 @@ struct Page<'a> {
     /// What keeps the release from sending, for as long as it stands.
     holds: Vec<(Hold, String)>,
     sent: Option<Sent>,
+    /// What it would do, in short.
+    seen: String,
 }
 
 /// What was filled in so far.
@@ -146,27 +151,138 @@ struct Sent {
     reason: String,
 }
 
-/// What it would do, and the form that does it.
-async fn shown(visit: &Visit, verb: &'static Verb, form: &Form, sent: Option<Sent>) -> Paged {
-    let key = visit.segment("key")?;
-    let of = subject(visit, form)?;
-    let (preview, problem, open) = if let Some(why) = verb.mistake(form, false) {
-        (None, Some(Problem::saying(why)), true)
-    } else {
-        let call = verb.preview(key, &of, form).ok_or_else(|| nothing(visit))?;
-        let reply = visit.api.call(&visit.who, call).await;
+/// How what a verb changes stands.
+#[derive(Debug, Deserialize)]
+struct Standing {
+    revision: u64,
+    /// Of a rollout: users who get it, in basis points.
+    exposure: Option<u16>,
+    /// Of a rollout: its steps in basis points.
+    #[serde(default)]
+    steps: Vec<u16>,
+}
+
+impl Standing {
+    /// The share of the next step, as people fill it in.
+    fn next_share(&self) -> Option<String> {
+        let next = self.steps.iter().find(|step| Some(**step) > self.exposure)?;
+        Some(percent(*next).trim_end_matches([' ', '%']).to_owned())
+    }
+}
+
+/// What a verb would do now, and at which version.
+struct Looked {
+    revision: Option<u64>,
+    /// What was filled in, and the share of the next step where none was.
+    form: Form,
+    /// None where what is filled in is no question yet.
+    said: Option<Explanation>,
+    problem: Option<Problem>,
+    /// Nothing stops it, as far as can be said before it is written.
+    open: bool,
+}
+
+impl Looked {
+    /// What it would do, in short: the form carries it, so that what was shown is what is done.
+    fn print(&self) -> String {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        if let Some(said) = &self.said {
+            let groups: [(&str, Vec<&str>); 3] = [
+                (
+                    "events",
+                    said.events.iter().map(|it| it.summary.as_str()).collect(),
+                ),
+                (
+                    "effects",
+                    said.effects.iter().map(|it| it.does.as_str()).collect(),
+                ),
+                (
+                    "dropped",
+                    said.dropped.iter().map(|it| it.does.as_str()).collect(),
+                ),
+            ];
+            for (name, lines) in groups {
+                parts.push(name.as_bytes());
+                parts.extend(lines.into_iter().map(str::as_bytes));
+            }
+        }
+        parts.push(if self.open { b"open" } else { b"closed" });
+        derive_uuid(&parts).to_string()
+    }
+
+    /// The refusal of whoever may not do it at all.
+    fn is_forbidden(&self) -> bool {
+        let of = |said: &Explanation| said.problem.as_ref()?.get("status")?.as_u64();
+        self.said.as_ref().and_then(of) == Some(403)
+    }
+}
+
+/// How often something is looked at anew that changes while it is looked at.
+const LOOKS: u8 = 3;
+
+/// What the verb would do now. Its reason is left out: what it would do does not depend on it.
+async fn look(visit: &Visit, key: &str, verb: &Verb, of: &str, form: &Form) -> Result<Looked, Stop> {
+    let back = format!("/releases/{key}");
+    let place = match verb.of {
+        Of::Release | Of::Stage | Of::Task | Of::Cycle | Of::Slot => {
+            format!("/releases/{key}?include=")
+        }
+        Of::Submission => format!("/submissions/{of}"),
+        Of::Rollout => format!("/rollouts/{of}"),
+    };
+    let bare = form.clone().without("reason");
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let reply = visit.api.call(&visit.who, Call::get(place.clone())).await;
+        let standing: Standing = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
+        let form = match standing.next_share() {
+            Some(share) if verb.more == More::Exposure && bare.get("exposure").is_none() => {
+                bare.clone().filled("exposure", &share)
+            }
+            Some(_) | None => bare.clone(),
+        };
+        if let Some(why) = verb.mistake(&form, false) {
+            return Ok(Looked {
+                revision: None,
+                form,
+                said: None,
+                problem: Some(Problem::saying(why)),
+                open: true,
+            });
+        }
+        // What changes all the time is shown as it is; it is compared once more before it is done.
+        let revision = Some(standing.revision).filter(|_| looks <= LOOKS);
+        let call = verb.preview(key, of, &form).ok_or_else(|| nothing(visit))?;
+        let reply = visit.api.call(&visit.who, call.of_version(revision)).await;
         // A mistake in what is filled in, or not yet: the form stays, and says so.
         if reply.status == StatusCode::BAD_REQUEST && verb.more != More::Nothing {
-            (None, Some(Problem::of(&reply)), true)
-        } else {
-            let back = format!("/releases/{key}");
-            let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
-            let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
-            let open = said.allowed || (status == Some(422) && verb.more != More::Nothing);
-            let problem = said.problem.clone().map(Problem::from_value);
-            (Some(said), problem, open)
+            return Ok(Looked {
+                revision,
+                form,
+                said: None,
+                problem: Some(Problem::of(&reply)),
+                open: true,
+            });
         }
-    };
+        let said: Explanation = reply.read().map_err(|reply| visit.refuse_from(reply, &back))?;
+        let status = said.problem.as_ref().and_then(|it| it.get("status")?.as_u64());
+        if status == Some(412) && revision.is_some() {
+            continue;
+        }
+        return Ok(Looked {
+            revision,
+            form,
+            open: said.allowed || (status == Some(422) && verb.more != More::Nothing),
+            problem: said.problem.clone().map(Problem::from_value),
+            said: Some(said),
+        });
+    }
+}
+
+/// What it would do, and the form that does it; or what was sent and not done, above what it would do now.
+async fn shown(visit: &Visit, verb: &'static Verb, looked: Looked, of: String, sent: Option<Sent>) -> Paged {
+    let key = visit.segment("key")?;
     let holds = match visit.look::<Release>(format!("/releases/{key}")).await {
         Ok(release) => standing(verb, release.holds),
         // The preview is of more worth than what stands beside it.
@@ -180,10 +296,11 @@ async fn shown(visit: &Visit, verb: &'static Verb, form: &Form, sent: Option<Sen
         verb,
         about: about(verb, &of),
         of,
-        preview,
-        problem,
-        open,
-        fields: Fields::read(form),
+        seen: looked.print(),
+        fields: Fields::read(&looked.form),
+        preview: looked.said,
+        problem: looked.problem,
+        open: looked.open,
         sent,
     };
     Ok(page(status, &template))
@@ -191,16 +308,26 @@ async fn shown(visit: &Visit, verb: &'static Verb, form: &Form, sent: Option<Sen
 
 /// The page that shows what it would do, and asks.
 pub(super) async fn ask(visit: Visit) -> Paged {
+    let key = visit.segment("key")?;
     let verb = verb(&visit)?;
-    shown(&visit, verb, &visit.query(), None).await
+    let form = visit.query();
+    let of = subject(&visit, &form)?;
+    let looked = look(&visit, key, verb, &of, &form).await?;
+    shown(&visit, verb, looked, of, None).await
 }
 
-/// Does it, and shows the release. What is not done stays in its form, with why.
+/// What is said where it would do something else by now.
+const CHANGED: &str =
+    "It stands otherwise than when you looked at it. Nothing was sent: below is what it would do now.";
+
+/// Does it as it was shown, and shows the release. What is not done stays in its form, with why; so does what would be
+/// something else by now.
 pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let key = visit.segment("key")?;
     let verb = verb(&visit)?;
     let of = subject(&visit, &form)?;
+    let back = format!("/releases/{key}");
     let sent = |status, why| {
         Some(Sent {
             status,
@@ -208,24 +335,52 @@ pub(super) async fn act(visit: Visit, body: web::Bytes) -> Paged {
             reason: form.get("reason").unwrap_or_default().to_owned(),
         })
     };
-    let call = verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
+    verb.call(key, &of, &form).ok_or_else(|| nothing(&visit))?;
     if let Some(why) = verb.mistake(&form, true) {
+        let looked = look(&visit, key, verb, &of, &form).await?;
         let sent = sent(StatusCode::BAD_REQUEST, Problem::saying(why));
-        return shown(&visit, verb, &form, sent).await;
+        return shown(&visit, verb, looked, of, sent).await;
     }
-    let reply = visit.api.call(&visit.who, call).await;
-    let back = format!("/releases/{key}");
-    if reply.status.is_success() {
-        return Ok(go(&format!("{back}?done={}", verb.word)));
+    let changed = || sent(StatusCode::PRECONDITION_FAILED, Problem::saying(CHANGED));
+    // The last look loses a race to whoever changes it at that very moment; then it is looked at again.
+    for _look in 0..LOOKS {
+        let mut filled = form.clone();
+        let mut revision = None;
+        if !verb.is_safe() {
+            let looked = look(&visit, key, verb, &of, &form).await?;
+            let same = form.get("seen") == Some(looked.print().as_str());
+            if !same && !looked.is_forbidden() {
+                // A share that it has outgrown is no question any more: the next step is.
+                let looked = if looked.said.as_ref().is_some_and(|said| !said.allowed) {
+                    look(&visit, key, verb, &of, &form.clone().without("exposure")).await?
+                } else {
+                    looked
+                };
+                return shown(&visit, verb, looked, of, changed()).await;
+            }
+            if let Some(share) = looked.form.get("exposure") {
+                filled = filled.filled("exposure", share);
+            }
+            revision = looked.revision;
+        }
+        let call = verb.call(key, &of, &filled).ok_or_else(|| nothing(&visit))?;
+        let reply = visit.api.call(&visit.who, call.of_version(revision)).await;
+        if reply.status.is_success() {
+            return Ok(go(&format!("{back}?done={}", verb.word)));
+        }
+        let to_mend = matches!(
+            reply.status,
+            StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+        );
+        if to_mend {
+            let looked = look(&visit, key, verb, &of, &form).await?;
+            let sent = sent(reply.status, Problem::of(&reply));
+            return shown(&visit, verb, looked, of, sent).await;
+        }
+        if reply.status != StatusCode::PRECONDITION_FAILED {
+            return Err(visit.refuse_from(reply, &back));
+        }
     }
-    let to_mend = matches!(
-        reply.status,
-        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
-    );
-    if to_mend {
-        let sent = sent(reply.status, Problem::of(&reply));
-        shown(&visit, verb, &form, sent).await
-    } else {
-        Err(visit.refuse_from(reply, &back))
-    }
+    let looked = look(&visit, key, verb, &of, &form).await?;
+    shown(&visit, verb, looked, of, changed()).await
 }

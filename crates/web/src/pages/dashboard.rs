@@ -71,8 +71,13 @@ fn stage_of(phase: &str) -> &'static str {
 fn urgency(hold: &str) -> u8 {
     match hold {
         "QUARANTINE" | "DRIFT" => 0,
-        "TASK_FAILED" | "INTEGRATION_INVALID" => 1,
-        "AWAITING_APPROVAL" => 2,
+        "TASK_FAILED"
+        | "INTEGRATION_INVALID"
+        | "SUBMISSION_FAILED"
+        | "ROLLOUT_FAILED"
+        | "ROLLOUT_HALTED"
+        | "STORE_ACTION_REQUIRED" => 1,
+        "AWAITING_APPROVAL" | "AWAITING_SUBMIT" | "AWAITING_RELEASE_TO_USERS" => 2,
         "AWAITING_CYCLE" => 3,
         _ => 4,
     }

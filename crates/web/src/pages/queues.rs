@@ -80,6 +80,15 @@ const KINDS: &[Kind] = &[
         all: None,
     },
     Kind {
+        id: "stores",
+        title: "Waiting in a store",
+        means: "A version waits there for somebody: to hand it in, release it to users, or raise its rollout.",
+        none: "No version waits in a store for anybody.",
+        lists: &["phase=DISTRIBUTION&attention=WAITING&open=true"],
+        count: |stats| stats.waiting_in_stores,
+        all: Some("/releases?phase=DISTRIBUTION&attention=WAITING&open=true&sort=priority"),
+    },
+    Kind {
         id: "blocked",
         title: "Blocked",
         means: "Something failed, or somebody stopped it.",

@@ -9,7 +9,7 @@ use super::timeline::{Timeline, timeline};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
 use crate::model::{Activity, Distribution, Lane, List, Release, Rollout, Submission, Task, Ticket};
-use crate::shown::{percent, tone};
+use crate::shown::{brief, percent, tone};
 use crate::visit::{Paged, Stop, Visit};
 use crate::when::span;
 use actix_web::http::StatusCode;
@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
 use futures_util::future;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// One of the four stages.
 pub(crate) struct StageRow {
@@ -61,6 +62,8 @@ pub(crate) struct TaskRow {
     pub(crate) loud: bool,
     /// How long it took, or has taken so far.
     pub(crate) took: String,
+    /// The hold of what it waits for in a store.
+    pub(crate) stopped: Option<String>,
     pub(crate) controls: Vec<Control>,
 }
 
@@ -76,6 +79,8 @@ fn mark(status: &str) -> &'static str {
 pub(crate) struct StoreLane {
     pub(crate) target: String,
     pub(crate) status: String,
+    /// The hold that it stands still by.
+    pub(crate) stopped: Option<String>,
     pub(crate) submissions: Vec<(Submission, Vec<Control>)>,
     pub(crate) rollout: Option<(Rollout, Bar, Vec<Control>)>,
 }
@@ -125,6 +130,7 @@ fn task_lanes(hand: &Hand<'_>, tasks: Vec<Task>, now: DateTime<Utc>) -> Vec<Task
         let row = TaskRow {
             controls: task_controls(hand, &task),
             mark: mark(&task.status),
+            stopped: None,
             loud: matches!(task.status.as_str(), "FAILED" | "AWAITING_MANUAL" | "SKIPPED"),
             took: task
                 .started_at
@@ -232,7 +238,8 @@ fn bar(rollout: &Rollout) -> Bar {
     }
 }
 
-fn store_lane(hand: &Hand<'_>, lane: Lane) -> StoreLane {
+fn store_lane(hand: &Hand<'_>, lane: Lane, stopped: Option<String>) -> StoreLane {
+    let target = lane.target.clone();
     let last = lane.submissions.len().saturating_sub(1);
     let submissions = lane.submissions.into_iter().enumerate().map(|(at, it)| {
         // Only the last try is in force.
@@ -246,23 +253,78 @@ fn store_lane(hand: &Hand<'_>, lane: Lane) -> StoreLane {
     StoreLane {
         target: lane.target,
         status: lane.status,
+        stopped,
         submissions: submissions.rev().collect(),
         rollout: lane.rollout.map(|it| {
-            let controls = rollout_controls(hand, &it);
+            let controls = rollout_controls(hand, &it, &target);
             (it.clone(), bar(&it), controls)
         }),
     }
 }
 
+/// The hold by which a target stands still in its store.
+fn stopped(holds: &[HoldRow], target: &str) -> Option<String> {
+    let of_target = |row: &&HoldRow| row.hold.target.as_deref() == Some(target);
+    holds.iter().find(of_target).map(|row| row.hold.hold.clone())
+}
+
+/// Shows at tasks and stage what stands still in a store: the task itself only waits for it.
+fn note_stops(stages: &mut [StageRow], holds: &[HoldRow]) {
+    for stage in stages {
+        let groups = stage.groups.iter_mut();
+        for row in groups
+            .flat_map(|group| &mut group.lanes)
+            .flat_map(|lane| &mut lane.tasks)
+        {
+            // A task that waits for its submission or rollout runs, as far as the release is concerned.
+            let waits = row.task.kind == "SUBMIT_TO_STORE" && row.task.status == "RUNNING";
+            let target = row.task.target.as_deref().filter(|_| waits);
+            row.stopped = target.and_then(|target| stopped(holds, target));
+            if let Some(stop) = &row.stopped {
+                row.mark = tone(stop);
+                if row.mark == "bad" {
+                    stage.failed = true;
+                    stage.mark = "bad";
+                }
+            }
+        }
+    }
+}
+
 /// Events that the page tells; every single step of a task is in the task.
-fn told_feed(mut feed: Vec<Activity>) -> Vec<Activity> {
+///
+/// What happened to a submission or rollout says whose it is; of its tasks only what went wrong is told.
+fn told_feed(mut feed: Vec<Activity>, lanes: &[Lane]) -> Vec<Activity> {
     let is_step = |it: &Activity| {
         it.summary
             .rsplit_once(": step ")
             .is_some_and(|(_, rest)| rest.ends_with(" done"))
     };
-    feed.retain(|it| !is_step(it));
+    let is_routine = |it: &Activity| {
+        let ends = [" planned", " started", " completed", " cancelled"];
+        it.of != "RELEASE" && ends.iter().any(|end| it.summary.ends_with(end))
+    };
+    feed.retain(|it| !is_step(it) && !is_routine(it));
+    // A release hears again how a target stands whenever something is asked of its store: once is enough.
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    feed.reverse();
+    feed.retain(|it| {
+        let target = it.summary.split(' ').next().unwrap_or_default().to_owned();
+        it.kind != "SHIPMENT_CHANGED"
+            || known.insert(target, it.summary.clone()).as_ref() != Some(&it.summary)
+    });
+    feed.reverse();
     feed.truncate(TOLD);
+    for item in &mut feed {
+        let of = |lane: &&Lane| {
+            let mine = |id: &String| *id == item.owner_id;
+            let rollout = lane.rollout.as_ref().map(|it| &it.id);
+            lane.submissions.iter().map(|it| &it.id).any(mine) || rollout.is_some_and(mine)
+        };
+        if let Some(lane) = lanes.iter().find(of) {
+            item.summary = format!("{}: {}", brief(&lane.target), item.summary);
+        }
+    }
     feed
 }
 
@@ -284,14 +346,19 @@ fn composed(
         person,
     };
     let now: DateTime<Utc> = frame.now;
+    let controls = release_controls(&hand, &release, &stores.targets);
+    let gate = gate(&hand, &release);
+    let mut stages = stages(&hand, &mut release, now);
+    let holds: Vec<HoldRow> = std::mem::take(&mut release.holds)
+        .into_iter()
+        .map(|hold| hold_row(&hand, hold, gate.as_ref(), &stores.targets))
+        .collect();
+    note_stops(&mut stages, &holds);
+    let feed = told_feed(feed, &stores.targets);
     Page {
-        controls: release_controls(&hand, &release, &stores.targets),
-        holds: std::mem::take(&mut release.holds)
-            .into_iter()
-            .map(|hold| hold_row(&hand, hold))
-            .collect(),
-        gate: gate(&hand, &release),
-        stages: stages(&hand, &mut release, now),
+        controls,
+        gate,
+        stages,
         timeline: timeline(&release, now),
         cycles: cycle_rows(&release.cycles, now),
         over: super::controls::is_over(&release.phase),
@@ -299,9 +366,13 @@ fn composed(
         lanes: stores
             .targets
             .into_iter()
-            .map(|lane| store_lane(&hand, lane))
+            .map(|lane| {
+                let stopped = stopped(&holds, &lane.target);
+                store_lane(&hand, lane, stopped)
+            })
             .collect(),
-        feed: told_feed(feed),
+        holds,
+        feed,
         member: role >= Role::Member,
         release,
         frame,
@@ -315,7 +386,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
     let shown = future::try_join3(
         visit.look::<Release>(format!("/releases/{key}?include={parts}")),
         visit.look::<Distribution>(format!("/releases/{key}/distribution")),
-        visit.look::<List<Activity>>(format!("/releases/{key}/activities?limit=80")),
+        visit.look::<List<Activity>>(format!("/activities?release={key}&limit=120")),
     );
     let (frame, (release, stores, feed)) = visit.with_frame("releases", shown).await?;
     let who = (visit.who.role, visit.who.person.is_some());

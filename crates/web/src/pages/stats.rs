@@ -52,6 +52,7 @@ pub(crate) struct Stats {
     pub(crate) mine: Count,
     pub(crate) ready_for_staging: Count,
     pub(crate) ready_for_production: Count,
+    pub(crate) waiting_in_stores: Count,
     pub(crate) stages: Vec<StageCount>,
     pub(crate) settling: bool,
 }

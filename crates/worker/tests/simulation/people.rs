@@ -313,6 +313,7 @@ impl People {
                 }),
                 Hold::Quarantine { .. }
                 | Hold::AwaitingCycle
+                | Hold::InStore { .. }
                 | Hold::TaskFailed { .. }
                 | Hold::IntegrationInvalid { .. }
                 | Hold::AwaitingApproval { .. } => {}

@@ -375,6 +375,7 @@ fn old_news_of_a_child_does_not_replace_new_news() {
             blocker: None,
             store_words: None,
             at: epoch() + Span::seconds(after),
+            asked: false,
             held: Held::default(),
             drift: None,
         },

@@ -2,12 +2,13 @@
 
 use delivr_domain::aggregate::Event;
 use delivr_domain::board::TaskEvent;
+use delivr_domain::key::TaskKind;
 use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::remind;
 use delivr_domain::release::store_notes::Language;
 use delivr_domain::report::{Exposure, Held};
-use delivr_domain::rollout::Event as RolloutEvent;
+use delivr_domain::rollout::{Event as RolloutEvent, Status as RolloutStatus};
 use delivr_domain::submission::Event as SubmissionEvent;
 
 /// What happened.
@@ -41,15 +42,37 @@ pub(crate) fn summary(event: &Event) -> String {
                 )
             }
             RolloutEvent::Task { event } => task(event),
-            RolloutEvent::Decided { kind, bps, reason } => {
-                format!("decided {kind} ({}): {reason}", percent(*bps))
-            }
+            RolloutEvent::Decided { kind, bps, reason } => decided(*kind, *bps, reason),
             RolloutEvent::Observed { exposure, drift } => observed(exposure, drift.as_deref()),
-            RolloutEvent::RaisingStopped { status, reason } => format!("the rollout is {status}: {reason}"),
+            RolloutEvent::RaisingStopped { status, reason } => match status {
+                RolloutStatus::Paused => format!("paused the rollout: {reason}"),
+                RolloutStatus::Active => format!("resumed the rollout: {reason}"),
+                RolloutStatus::Halted | RolloutStatus::Completed => {
+                    format!("the rollout is {}: {reason}", plain(status.word()))
+                }
+            },
             RolloutEvent::HoldsChanged { held } => held_line(held),
             RolloutEvent::DriftAccepted { drift } => format!("stays so by decision: {drift}"),
         },
     }
+}
+
+/// A decision on a rollout, with its reason. Only a raise has a share of its own.
+fn decided(kind: TaskKind, bps: u16, reason: &str) -> String {
+    let what = if kind == TaskKind::SetExposure {
+        format!("decided to raise the rollout to {}", percent(bps))
+    } else if kind == TaskKind::CompleteRollout {
+        "decided to give it to everybody".to_owned()
+    } else if kind == TaskKind::PauseRollout {
+        format!("decided to pause the rollout at {}", percent(bps))
+    } else if kind == TaskKind::ResumeRollout {
+        format!("decided to resume the rollout at {}", percent(bps))
+    } else if kind == TaskKind::HaltRollout {
+        format!("decided to halt the rollout at {}", percent(bps))
+    } else {
+        format!("decided {kind} ({})", percent(bps))
+    };
+    format!("{what}: {reason}")
 }
 
 fn held_line(held: &Held) -> String {
@@ -199,6 +222,7 @@ fn hold_line(word: &str, hold: &Hold) -> String {
         Hold::AwaitingApproval { stage } => format!("{stage} waits for a person"),
         Hold::AwaitingCycle => "no regression cycle is planned".to_owned(),
         Hold::Drift { sentence, .. } => sentence.clone(),
+        Hold::InStore { .. } => hold.sentence(),
         Hold::Quarantine { reason } => format!("quarantined: {reason}"),
     };
     format!("{word}: {why}")

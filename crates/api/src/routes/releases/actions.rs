@@ -144,7 +144,8 @@ pub(crate) async fn archive(cx: Context, body: Body<ArchiveBody>) -> Answered {
     act(&cx, command).await
 }
 
-/// Closes it as rolled back, after every rollout was halted.
+/// Closes it as rolled back, after every rollout was halted; in the App Store, which cannot halt, after it was paused. What
+/// everybody has there already bars nothing: no store takes it back.
 #[utoipa::path(tag = "Releases", request_body = ReasonBody, responses((status = 200, description = "The release", body = ReleaseView)))]
 #[post("/releases/{releaseId}/close-rolled-back")]
 pub(crate) async fn close(cx: Context, body: Body<ReasonBody>) -> Answered {

@@ -3,13 +3,21 @@
 use super::load::find;
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
+use crate::problem::Problem;
 use crate::routes::rollouts::{RolloutView, rollout};
 use crate::routes::submissions::{SubmissionView, submission};
 use actix_web::get;
 use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
+use delivr_domain::key::TargetKey;
+use delivr_domain::ports::store::{Page, ReleaseFilter};
 use delivr_domain::release::Release;
+use delivr_domain::release::hold::{self, Hold};
+use delivr_domain::release::lane::LaneStop;
+use delivr_domain::report::ChildState;
+use delivr_domain::rollout::EVERYBODY;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The stores' view of a release.
@@ -36,6 +44,94 @@ pub(crate) struct LaneView {
     /// Tries, the oldest first; the last one is in force.
     submissions: Vec<SubmissionView>,
     rollout: Option<RolloutView>,
+    /// Where the store refused a step: another release of the service, whose version is under way in the same store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_the_way: Option<InTheWayView>,
+}
+
+/// A release whose version is under way where another one wants to go.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InTheWayView {
+    release_id: String,
+    /// What people call it, `REL-42`.
+    key: String,
+    version: String,
+    /// Where that version stands.
+    status: String,
+    /// Users who get it, in basis points.
+    exposure: u16,
+}
+
+/// Newest releases of the service among which the one in the way is looked for.
+const LOOKED_AT: u16 = 30;
+
+/// What is under way in a store: in review, or with some of its users.
+fn is_under_way(state: &ChildState) -> bool {
+    let in_review = matches!(
+        state.status.as_str(),
+        "SUBMITTED" | "IN_REVIEW" | "APPROVED" | "ACTION_REQUIRED"
+    );
+    in_review || (state.exposure > 0 && state.exposure < EVERYBODY && state.status != "HALTED")
+}
+
+/// For each target that its store refused a step of: the newest other release of the service that is under way there.
+async fn in_the_way(cx: &Context, release: &Release) -> Result<BTreeMap<TargetKey, InTheWayView>, Problem> {
+    let refused: Vec<TargetKey> = hold::holds(release)
+        .into_iter()
+        .filter_map(|hold| match hold {
+            Hold::InStore {
+                target,
+                stop: LaneStop::SubmissionFailed,
+                ..
+            } => Some(target),
+            Hold::InStore { .. }
+            | Hold::UserPaused { .. }
+            | Hold::Blocked { .. }
+            | Hold::TaskFailed { .. }
+            | Hold::IntegrationInvalid { .. }
+            | Hold::AwaitingApproval { .. }
+            | Hold::AwaitingCycle
+            | Hold::Drift { .. }
+            | Hold::Quarantine { .. } => None,
+        })
+        .collect();
+    let mut found = BTreeMap::new();
+    if refused.is_empty() {
+        return Ok(found);
+    }
+    let of_service = ReleaseFilter {
+        service: Some(release.draft.service),
+        ..ReleaseFilter::default()
+    };
+    let page = Page {
+        limit: LOOKED_AT,
+        cursor: None,
+    };
+    let listed = cx.app.store.releases(cx.tenant(), &of_service, &page).await?;
+    for row in &listed.items {
+        let Aggregate::Release(other) = show_state(row)? else {
+            continue;
+        };
+        if other.draft.id == release.draft.id {
+            continue;
+        }
+        for target in &refused {
+            let store = |it: &Release| it.plan().targets.get(target).and_then(|plan| plan.store);
+            let state = other.shipments.get(target).map(|it| &it.state);
+            let Some(state) = state.filter(|it| is_under_way(it) && store(&other) == store(release)) else {
+                continue;
+            };
+            found.entry(*target).or_insert_with(|| InTheWayView {
+                release_id: other.draft.id.to_string(),
+                key: other.key(),
+                version: other.version_name(),
+                status: state.status.clone(),
+                exposure: state.exposure,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// Where the release stands in its stores, from its targets alone.
@@ -90,6 +186,7 @@ pub(crate) async fn read(cx: Context) -> Answered {
         }
     }
     submissions.sort_by_key(|it| it.start.attempt);
+    let mut in_the_way = in_the_way(&cx, &release).await?;
     let lanes = release.plan().targets.iter().map(|(key, plan)| {
         let state = release.shipments.get(key).map(|it| &it.state);
         let rollout_id = release.shipments.get(key).and_then(|it| it.rollout);
@@ -108,6 +205,7 @@ pub(crate) async fn read(cx: Context) -> Answered {
                 .iter()
                 .find(|it| Some(it.start.id) == rollout_id)
                 .map(|it| rollout(it)),
+            in_the_way: in_the_way.remove(key),
         }
     });
     let view = DistributionView {

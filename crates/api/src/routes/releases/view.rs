@@ -14,6 +14,7 @@ use delivr_domain::key::TargetKey;
 use delivr_domain::plan::{GatedStage, TargetPlan};
 use delivr_domain::release::gate::Blocker;
 use delivr_domain::release::hold::{self, Hold};
+use delivr_domain::release::lane::LaneStop;
 use delivr_domain::release::left;
 use delivr_domain::release::{Release, settle};
 use serde::Serialize;
@@ -202,6 +203,15 @@ pub(crate) struct HoldView {
     scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    /// The target whose store it stands still in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    /// The submission that it lies with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission_id: Option<String>,
+    /// The rollout that it lies with, once the version reaches users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout_id: Option<String>,
 }
 
 /// The release of an aggregate that is one.
@@ -331,6 +341,9 @@ fn held(release: &Release, hold: &Hold) -> HoldView {
         stage: None,
         scope: None,
         by: None,
+        target: None,
+        submission_id: None,
+        rollout_id: None,
     };
     match hold {
         Hold::UserPaused { by, .. } => view.by = Some(by.clone()),
@@ -344,6 +357,12 @@ fn held(release: &Release, hold: &Hold) -> HoldView {
         }
         Hold::IntegrationInvalid { integration } => view.integration_id = Some(integration.to_string()),
         Hold::AwaitingApproval { stage } => view.stage = Some(stage.word()),
+        Hold::InStore { target, .. } => {
+            let shipment = release.shipments.get(target);
+            view.target = Some(target.word());
+            view.submission_id = shipment.map(|it| it.submission.to_string());
+            view.rollout_id = shipment.and_then(|it| it.rollout).map(|id| id.to_string());
+        }
         Hold::AwaitingCycle | Hold::Drift { .. } | Hold::Quarantine { .. } => {}
     }
     view
@@ -384,7 +403,24 @@ fn sentences(release: &Release, hold: &Hold) -> (String, String) {
             "a regression cycle, or a slot for one".to_owned(),
         ),
         Hold::Drift { sentence, .. } => (sentence.clone(), "clear-drift, saying what was done".to_owned()),
+        Hold::InStore { stop, .. } => (hold.sentence(), moved_by(*stop).to_owned()),
         Hold::Quarantine { reason } => (format!("quarantined: {reason}"), "an operator".to_owned()),
+    }
+}
+
+/// What moves a target again that stands still in its store.
+const fn moved_by(stop: LaneStop) -> &'static str {
+    match stop {
+        LaneStop::SubmissionFailed => {
+            "retry of the submission, once what the store objects to is gone; or cancel"
+        }
+        LaneStop::RolloutFailed => "retry of the rollout, or another decision on it",
+        LaneStop::ActionRequired => "an action in the store's console, which is noticed by itself",
+        LaneStop::RolloutHalted => "resume of the rollout, or close-rolled-back",
+        LaneStop::RolloutPaused => "resume of the rollout",
+        LaneStop::AwaitingSubmit => "submit of the submission",
+        LaneStop::AwaitingUsers => "release of the submission",
+        LaneStop::AwaitingAdvance => "advance or complete of the rollout",
     }
 }
 

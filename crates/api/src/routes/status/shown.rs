@@ -14,6 +14,7 @@ use delivr_domain::ids::{ServiceId, TenantId};
 use delivr_domain::key::{AggregateId, AggregateKind};
 use delivr_domain::ports::store::{Page, ReleaseFilter, StatusOf};
 use delivr_domain::release::hold::{self, Hold};
+use delivr_domain::release::lane::LaneStop;
 use delivr_domain::release::{Phase, Release};
 use delivr_domain::time::Timestamp;
 use serde::Serialize;
@@ -91,14 +92,31 @@ const fn stage(phase: Phase) -> &'static str {
 fn waits(release: &Release) -> Option<&'static str> {
     let held = hold::holds(release);
     let word = |hold: &Hold| match hold {
-        Hold::TaskFailed { .. }
+        // Users get it step by step: outside nobody waits for the next one.
+        Hold::InStore {
+            stop: LaneStop::AwaitingAdvance,
+            ..
+        } => None,
+        Hold::InStore {
+            stop: LaneStop::RolloutHalted | LaneStop::RolloutPaused,
+            ..
+        } => Some((1, "PAUSED")),
+        Hold::InStore {
+            stop: LaneStop::AwaitingSubmit | LaneStop::AwaitingUsers,
+            ..
+        } => Some((2, "PEOPLE")),
+        Hold::InStore {
+            stop: LaneStop::SubmissionFailed | LaneStop::RolloutFailed | LaneStop::ActionRequired,
+            ..
+        }
+        | Hold::TaskFailed { .. }
         | Hold::IntegrationInvalid { .. }
         | Hold::Drift { .. }
-        | Hold::Quarantine { .. } => (0, "TROUBLE"),
-        Hold::UserPaused { .. } | Hold::Blocked { .. } => (1, "PAUSED"),
-        Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => (2, "PEOPLE"),
+        | Hold::Quarantine { .. } => Some((0, "TROUBLE")),
+        Hold::UserPaused { .. } | Hold::Blocked { .. } => Some((1, "PAUSED")),
+        Hold::AwaitingApproval { .. } | Hold::AwaitingCycle => Some((2, "PEOPLE")),
     };
-    held.iter().map(word).min().map(|(_, word)| word)
+    held.iter().filter_map(word).min().map(|(_, word)| word)
 }
 
 fn status(release: &Release) -> ReleaseStatus {

@@ -374,6 +374,7 @@ impl Rehearsal {
                 | Hold::IntegrationInvalid { .. }
                 | Hold::AwaitingApproval { .. }
                 | Hold::AwaitingCycle
+                | Hold::InStore { .. }
                 | Hold::Quarantine { .. } => None,
             };
             if let Some((does, command)) = lifted

@@ -2,9 +2,11 @@
 
 use super::{PAST_TOLERANCE_SECONDS, Rejection, cancel_open, illegal};
 use crate::board::{TaskEvent, TaskState};
+use crate::key::{Channel, TargetKey};
 use crate::release::event::{Edit, Event};
 use crate::release::state::{CycleState, Release, Stage};
 use crate::release::{catalogue, remind};
+use crate::report::ChildState;
 use crate::time::{Span, Timestamp};
 
 pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -60,18 +62,29 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
     Ok(events)
 }
 
+/// Whether nobody else gets the version. Google Play halts; the App Store can no more than pause.
+fn withheld(target: TargetKey, state: &ChildState) -> bool {
+    match target.channel() {
+        Channel::AppStore => matches!(state.status.as_str(), "HALTED" | "PAUSED" | "ROLLED_BACK"),
+        Channel::PlayStore | Channel::Environment => {
+            matches!(state.status.as_str(), "HALTED" | "ROLLED_BACK")
+        }
+    }
+}
+
 /// What a store still works on is dealt with there first.
 fn nothing_in_store(release: &Release) -> Result<(), Rejection> {
     let in_store = release.board.iter().find(|task| {
         let shipment = task.key.target.and_then(|target| release.shipments.get(&target));
         matches!(task.state, TaskState::AwaitingChild { .. })
-            && shipment.is_none_or(|it| it.state.status != "HALTED")
+            && shipment.is_none_or(|it| task.key.target.is_none_or(|target| !withheld(target, &it.state)))
     });
     match in_store {
         Some(task) => illegal(
             "still_in_store",
             format!(
-                "{} is under way in its store: cancel the submission, or halt the rollout, first",
+                "{} is under way in its store: cancel the submission, or halt the rollout (in the App Store: pause \
+                 it), first",
                 task.key
             ),
         ),
@@ -124,14 +137,23 @@ pub(super) fn close(release: &Release, reason: &str, now: Timestamp) -> Result<V
     if !matches!(release.stage, Stage::Distribution | Stage::Completed) {
         return illegal("wrong_stage", "only a release in distribution can be rolled back");
     }
-    let exposed = release
+    // What everybody has already, no store takes back: that is what the closing says, and it does not bar it.
+    let mut moving = release
         .shipments
-        .values()
-        .any(|it| it.state.exposure > 0 && !matches!(it.state.status.as_str(), "HALTED" | "ROLLED_BACK"));
-    if exposed && release.stage != Stage::Completed {
+        .iter()
+        .filter(|(target, it)| it.state.exposure > 0 && !it.state.live && !withheld(**target, &it.state));
+    if let Some((target, _)) = moving.next().filter(|_| release.stage != Stage::Completed) {
         return illegal(
             "still_exposed",
-            "halt every rollout first: users still get this version",
+            match target.channel() {
+                Channel::AppStore => format!(
+                    "more users get {target} each day: pause its phased release first. The App Store halts nothing and \
+                     takes nothing back; to keep it from everybody, remove the app from sale in App Store Connect"
+                ),
+                Channel::PlayStore | Channel::Environment => {
+                    format!("users still get {target}: halt its rollout first")
+                }
+            },
         );
     }
     nothing_in_store(release)?;

@@ -197,6 +197,7 @@ pub(super) fn link(hand: &Hand<'_>, title: &'static str, part: impl std::fmt::Di
                 hand.role
             )
         }),
+        place: None,
     }
 }
 

@@ -125,5 +125,6 @@ fn control(visit: &Visit, needed: Role, title: &'static str, href: impl Into<Str
         href: href.into(),
         danger: false,
         blocked: barred(visit, needed),
+        place: None,
     }
 }

@@ -46,7 +46,8 @@ struct Troubled {
 struct Failed {
     release: Release,
     hold: Hold,
-    task: String,
+    /// Where it is dealt with.
+    place: String,
     controls: Vec<Control>,
 }
 
@@ -58,6 +59,21 @@ struct Page {
     failed: Vec<Failed>,
     broken: Vec<Integration>,
     controls: Vec<Control>,
+}
+
+/// What tries a failed task again, and where it is seen, both below its release; none of what has not failed.
+fn trying_again(hold: &Hold) -> Option<(String, String)> {
+    let (verb, of) = match hold.hold.as_str() {
+        "TASK_FAILED" => ("retry", hold.task_id.as_ref()?),
+        "SUBMISSION_FAILED" => ("retry-submission", hold.submission_id.as_ref()?),
+        "ROLLOUT_FAILED" => ("retry-rollout", hold.rollout_id.as_ref()?),
+        _ => return None,
+    };
+    let place = match verb {
+        "retry" => format!("/tasks/{of}"),
+        _ => "#blockers".to_owned(),
+    };
+    Some((format!("{verb}?of={of}"), place))
 }
 
 /// The page.
@@ -76,20 +92,20 @@ pub(super) async fn show(visit: Visit) -> Paged {
         .collect();
     let mut failed = Vec::new();
     for release in found.items {
-        for hold in release.holds.iter().filter(|it| it.hold == "TASK_FAILED") {
-            let Some(task) = hold.task_id.clone() else {
+        for hold in &release.holds {
+            let Some((retry, place)) = trying_again(hold) else {
                 continue;
             };
             let retry = super::control(
                 &visit,
                 Role::Member,
                 "Retry",
-                format!("/releases/{}/do/retry?of={task}", release.key),
+                format!("/releases/{}/do/{retry}", release.key),
             );
             failed.push(Failed {
+                place: format!("/releases/{}{place}", release.key),
                 release: release.clone(),
                 hold: hold.clone(),
-                task,
                 controls: vec![retry],
             });
         }
