@@ -2,9 +2,11 @@
 
 use crate::context::Shared;
 use crate::problem::Problem;
+use crate::tags::{self, Named, NotTags};
 use actix_web::body::BoxBody;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use delivr_app::usecases::access::digest_of;
 use serde::Serialize;
 
 /// A successful answer.
@@ -59,6 +61,24 @@ impl Answer {
     }
 }
 
+/// The ETag of a version as it is read, which also says how it looked: what is shown of a thing may change while the
+/// thing stays as it is.
+fn read_tag(version: u64, epoch: Option<&str>, body: &str) -> String {
+    let mut look = digest_of(body.as_bytes());
+    look.truncate(16);
+    let bare = tag(version, epoch);
+    format!("{}.{look}\"", bare.trim_end_matches('"'))
+}
+
+/// Whether the caller has this already, by `If-None-Match`. A header that is none asks for nothing.
+fn is_known(request: &HttpRequest, tag: &str) -> bool {
+    match tags::named(request.headers(), &header::IF_NONE_MATCH) {
+        Ok(Some(Named::Any)) => true,
+        Ok(Some(Named::These(tags))) => tags.iter().any(|it| it.opaque == tag.trim_matches('"')),
+        Ok(None) | Err(NotTags) => false,
+    }
+}
+
 /// The ETag of a version: names the epoch too once a database was restored.
 pub(crate) fn tag(version: u64, epoch: Option<&str>) -> String {
     match epoch {
@@ -74,7 +94,16 @@ impl Responder for Answer {
         if let Some(version) = self.version {
             let shared = request.app_data::<web::Data<Shared>>();
             let epoch = shared.and_then(|shared| shared.epoch());
-            builder.insert_header((header::ETAG, tag(version, epoch)));
+            let tag = match &self.body {
+                Some(body) if request.method() == Method::GET => read_tag(version, epoch, body),
+                Some(_) | None => tag(version, epoch),
+            };
+            if request.method() == Method::GET && is_known(request, &tag) {
+                return HttpResponse::NotModified()
+                    .insert_header((header::ETAG, tag))
+                    .finish();
+            }
+            builder.insert_header((header::ETAG, tag));
         }
         if let Some(location) = self.location {
             builder.insert_header((header::LOCATION, location));

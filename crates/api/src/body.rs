@@ -10,7 +10,7 @@ use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
-use serde_path_to_error::Segment;
+use serde_path_to_error::{Path, Segment};
 use std::fmt::Write as _;
 
 /// Largest JSON body in bytes.
@@ -110,14 +110,22 @@ enum Kind {
 }
 
 fn kind(request: &HttpRequest) -> Kind {
-    let name = request
+    let whole = request
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase())
-        .unwrap_or_default();
-    if name == "application/json" || (name.starts_with("application/") && name.ends_with("+json")) {
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let mut parts = whole.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    // JSON is UTF-8; whoever says otherwise would be misread.
+    let other = parts.any(|part| {
+        part.strip_prefix("charset=")
+            .is_some_and(|set| !matches!(set.trim_matches('"'), "utf-8" | "utf8"))
+    });
+    if other {
+        Kind::Other
+    } else if name == "application/json" || (name.starts_with("application/") && name.ends_with("+json")) {
         Kind::Json
     } else {
         Kind::Other
@@ -130,7 +138,7 @@ fn accept(kind: Kind) -> Result<(), Problem> {
         Kind::Other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "send the body as `Content-Type: application/json`",
+            "send the body as `Content-Type: application/json`, in UTF-8",
         )),
     }
 }
@@ -153,44 +161,37 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         ));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let mut pointer = String::new();
-        for segment in error.path() {
-            match segment {
-                Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-                Segment::Map { key } => push(&mut pointer, key),
-                Segment::Enum { variant } => push(&mut pointer, variant),
-                Segment::Unknown => {}
-            }
-        }
-        wrong(pointer, error.inner())
-    })?;
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| wrong(pointer_of(String::new(), error.path()), error.inner()))?;
     reader.end().map_err(|error| wrong(String::new(), &error))?;
     Ok(value)
 }
 
 /// Reads a value that was taken from a body at the pointer.
 pub(crate) fn parse_value<T: DeserializeOwned>(pointer: &str, value: &Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut at = pointer.to_owned();
-        for segment in error.path() {
-            match segment {
-                Segment::Seq { index } => push(&mut at, &index.to_string()),
-                Segment::Map { key } => push(&mut at, key),
-                Segment::Enum { variant } => push(&mut at, variant),
-                Segment::Unknown => {}
-            }
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| wrong(pointer_of(pointer.to_owned(), error.path()), error.inner()))
+}
+
+/// The pointer to the place of a mistake below another one.
+pub(crate) fn pointer_of(mut pointer: String, path: &Path) -> String {
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push(&mut pointer, key),
+            Segment::Enum { variant } => push(&mut pointer, variant),
+            Segment::Unknown => {}
         }
-        wrong(at, error.inner())
-    })
+    }
+    pointer
 }
 
 fn push(pointer: &mut String, key: &str) {
     let _infallible = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
 }
 
-fn wrong(mut pointer: String, error: &serde_json::Error) -> Problem {
-    let said = without_value(&error.to_string());
+/// The pointer with the field that the complaint names, if it does not end with it.
+pub(crate) fn at_field(mut pointer: String, said: &str) -> String {
     for lead in ["missing field `", "unknown field `", "duplicate field `"] {
         if let Some(field) = said.strip_prefix(lead).and_then(|rest| rest.split('`').next())
             && !pointer.ends_with(&format!("/{field}"))
@@ -198,6 +199,12 @@ fn wrong(mut pointer: String, error: &serde_json::Error) -> Problem {
             push(&mut pointer, field);
         }
     }
+    pointer
+}
+
+fn wrong(pointer: String, error: &serde_json::Error) -> Problem {
+    let said = without_value(&error.to_string());
+    let pointer = at_field(pointer, &said);
     // The position in the text says nothing that the pointer does not.
     let detail = match said.rfind(" at line ") {
         Some(end) if !error.is_syntax() && !error.is_eof() => said.get(..end).unwrap_or(&said).to_owned(),

@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use crate::routes::releases::ticket;
 use crate::seats::{Seat, Seats};
 use crate::storage::Storage;
+use crate::tags::{self, Named};
 use crate::told::DeliveryLog;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
@@ -178,6 +179,10 @@ impl Caller {
     /// Somebody whom the pages have signed in already.
     pub(crate) fn known(who: Principal) -> Self {
         Self(Arc::new(OnceCell::new_with(Some(who))))
+    }
+    /// Whose things the request is about, once it is known who asks.
+    pub(crate) fn tenant(&self) -> Option<TenantId> {
+        self.0.get().map(|who| who.tenant.id)
     }
 }
 
@@ -505,22 +510,28 @@ pub(crate) async fn principal(app: &App, headers: &header::HeaderMap) -> Result<
 }
 
 fn if_match(request: &HttpRequest, epoch: Option<&str>) -> Result<Option<u64>, Problem> {
-    let Some(value) = request.headers().get(header::IF_MATCH) else {
-        return Ok(None);
+    let named = tags::named(request.headers(), &header::IF_MATCH).map_err(|_ignored| {
+        Problem::malformed_at("", "If-Match must be the ETag of an earlier answer, like \"3\"")
+    })?;
+    let tags = match named {
+        None | Some(Named::Any) => return Ok(None),
+        Some(Named::These(tags)) => tags,
     };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let bare = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    // A weak tag is never the same as another. Of several versions only the newest can still be the stored one, because
+    // they rise.
+    let versions = tags.iter().filter(|tag| !tag.weak);
+    let newest = versions.filter_map(|tag| version(&tag.opaque, epoch)).max();
+    Ok(Some(newest.unwrap_or(NEVER)))
+}
+
+/// The version that a tag of ours, of this epoch, names: it stands before whatever else the tag says.
+fn version(opaque: &str, epoch: Option<&str>) -> Option<u64> {
+    let bare = opaque.split_once('.').map_or(opaque, |(bare, _look)| bare);
     let (version, of) = match bare.split_once('-') {
         Some((version, of)) => (version, Some(of)),
         None => (bare, None),
     };
-    let version = version.parse().map_err(|_ignored| {
-        Problem::malformed_at("", "If-Match must be the ETag of an earlier answer, like \"3\"")
-    })?;
-    Ok(Some(if of == epoch { version } else { NEVER }))
+    version.parse().ok().filter(|_version| of == epoch)
 }
 
 /// No version is this one: the first is 1.

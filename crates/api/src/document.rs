@@ -4,6 +4,7 @@ use crate::explain::{self, Explanation};
 use crate::places::{ALIASES, BASE};
 use crate::problem::ProblemDocument;
 use crate::routes;
+use crate::words;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -37,7 +38,12 @@ pub(crate) fn methods(path: &str) -> Option<Vec<String>> {
         .as_object()?
         .keys()
         .filter(|name| METHODS.contains(&name.as_str()));
-    Some(known.map(|name| name.to_ascii_uppercase()).collect())
+    let mut methods: Vec<String> = known.map(|name| name.to_ascii_uppercase()).collect();
+    // What answers to GET answers to HEAD, except the stream without an end.
+    if methods.iter().any(|name| name == "GET") && !path.ends_with("/events") {
+        methods.push("HEAD".to_owned());
+    }
+    Some(methods)
 }
 
 /// Whether a canonical path is described, and answers nobody without a credential.
@@ -106,6 +112,10 @@ fn complete(root: &mut Map<String, Value>) {
             }),
         );
         components.insert("responses".to_owned(), json!({"Problem": problem()}));
+        if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
+            // A test sees to it that nothing is missing.
+            let _missing = words::close(schemas);
+        }
     }
     let Some(paths) = root.get_mut("paths").and_then(Value::as_object_mut) else {
         return;
@@ -149,9 +159,11 @@ fn describe(path: &str, method: &str, operation: &mut Map<String, Value>) {
                 .iter()
                 .any(|it| it.get("name").and_then(Value::as_str) == Some(name));
             if !known {
-                parameters.push(
-                    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
-                );
+                let schema = match name {
+                    "category" => json!({"type": "string", "enum": words::categories()}),
+                    _ => json!({"type": "string"}),
+                };
+                parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
             }
         }
         let open = operation_is_open(path);

@@ -1,7 +1,9 @@
 //! What happens to every request: its id, replays under an idempotency key, problems as documents, the log line.
 
+use crate::answer::tag;
 use crate::context::{Caller, HeadAlone, NamedTenant, Repeat, Shared, caller, forgotten_at};
 use crate::explain;
+use crate::line_of_log::{self, Answered};
 use crate::places::{self, BASE, Place};
 use crate::problem::Problem;
 use crate::receive::{Received, receive};
@@ -31,6 +33,7 @@ pub(crate) async fn front<B: MessageBody + 'static>(
         .as_ref()
         .map_or_else(String::new, |shared| shared.app.entropy.uuid().to_string());
     let method = request.method().clone();
+    let callers = line_of_log::callers_id(request.headers());
     let mut response = answer(
         request,
         next,
@@ -47,13 +50,24 @@ pub(crate) async fn front<B: MessageBody + 'static>(
         header::X_CONTENT_TYPE_OPTIONS,
         header::HeaderValue::from_static("nosniff"),
     );
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "unknown".to_owned());
-    let status = response.status().as_u16();
+    if let Some(callers) = &callers {
+        response
+            .headers_mut()
+            .insert(line_of_log::CALLERS, callers.clone());
+    }
+    let pattern = response.request().match_pattern();
     let elapsed = started.elapsed();
-    tracing::debug!(request.id = %id, %method, route, status, elapsed_ms = elapsed.as_millis(), "request");
+    Answered {
+        id: &id,
+        callers: callers.as_ref(),
+        method: &method,
+        route: pattern.as_deref(),
+        response: &response,
+        elapsed,
+    }
+    .log();
+    let route = pattern.unwrap_or_else(|| "unknown".to_owned());
+    let status = response.status().as_u16();
     let labels = [
         ("method", labelled(&method).to_owned()),
         ("route", route),
@@ -128,7 +142,8 @@ async fn answer<B: MessageBody + 'static>(
             Some((tenant, repeat))
         }
         Ok(Repetition::Answered(stored)) => {
-            let answer = replay(stored, request.path(), id);
+            let epoch = shared.and_then(Shared::epoch);
+            let answer = replay(stored, request.path(), id, epoch);
             return Ok(request.into_response(answer));
         }
         Err(problem) => return Ok(request.into_response(problem.response(Some(id)))),
@@ -276,13 +291,16 @@ fn reused() -> Problem {
     )
 }
 
-fn replay(stored: StoredAnswer, path: &str, id: &str) -> HttpResponse {
+fn replay(stored: StoredAnswer, path: &str, id: &str, epoch: Option<&str>) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut builder = HttpResponse::build(status);
     builder.insert_header(("Idempotent-Replayed", "true"));
     if !status.is_client_error() {
         if let Some(place) = made_at(path, status, &stored.body) {
             builder.insert_header((header::LOCATION, place));
+        }
+        if let Some(version) = version_of(&stored.body) {
+            builder.insert_header((header::ETAG, tag(version, epoch)));
         }
         return builder.content_type("application/json").body(stored.body);
     }
@@ -304,6 +322,13 @@ fn made_at(path: &str, status: StatusCode, body: &str) -> Option<String> {
     }
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
     Some(format!("{path}/{}", body.get("id")?.as_str()?))
+}
+
+/// The version of the thing that an answer shows, by the name it has there.
+fn version_of(body: &str) -> Option<u64> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let number = |name: &str| body.get(name)?.as_u64();
+    number("revision").or_else(|| number("version"))
 }
 
 /// Keeps the answer of a change that has no transaction of its own with it.
@@ -355,7 +380,7 @@ async fn lost_race(
     }
     match shared.app.store.answer(tenant, &repeat.key).await {
         Ok(Some(stored)) if stored.request == repeat.request => {
-            let answer = replay(stored, response.request().path(), id);
+            let answer = replay(stored, response.request().path(), id, shared.epoch());
             Ok(response.into_response(answer))
         }
         Ok(Some(_)) => Ok(response.into_response(reused().response(Some(id)))),

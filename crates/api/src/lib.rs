@@ -13,6 +13,7 @@ mod explain;
 mod front;
 mod inside;
 mod limit;
+mod line_of_log;
 mod places;
 mod problem;
 mod query;
@@ -22,7 +23,9 @@ mod routes;
 mod seats;
 mod server;
 mod storage;
+mod tags;
 mod told;
+mod words;
 
 pub use body::LIMIT;
 pub use context::Shared;

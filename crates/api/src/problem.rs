@@ -66,6 +66,10 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     blockers: Vec<BlockerView>,
     retry_after: Option<u64>,
+    /// What the path answers to, where the method was the mistake.
+    allow: Vec<String>,
+    /// Id of what is there already.
+    existing: Option<String>,
 }
 
 /// The document a problem is sent as.
@@ -95,6 +99,9 @@ pub(crate) struct ProblemDocument {
     /// What keeps a gate closed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blockers: Vec<BlockerView>,
+    /// Id of what is there already and stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing: Option<String>,
 }
 
 impl Problem {
@@ -107,7 +114,26 @@ impl Problem {
             errors: Vec::new(),
             blockers: Vec::new(),
             retry_after: None,
+            allow: Vec::new(),
+            existing: None,
         }
+    }
+    /// 405: the path answers to these methods.
+    pub(crate) fn of_method(code: &str, detail: impl Into<String>, allow: Vec<String>) -> Self {
+        Self {
+            allow,
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, code, detail)
+        }
+    }
+    /// Whether something else has what must be had once.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.code == "duplicate"
+    }
+    /// The same with the place of what is taken, and the id of what has it.
+    pub(crate) fn taken_at(mut self, pointer: &str, existing: Option<String>) -> Self {
+        self.errors = vec![FieldError::new(pointer, self.detail.clone())];
+        self.existing = existing;
+        self
     }
     /// 400: shape or syntax of the request.
     pub(crate) fn malformed(errors: Vec<FieldError>) -> Self {
@@ -248,6 +274,7 @@ impl Problem {
             instance: instance.map(ToOwned::to_owned),
             errors: self.errors.clone(),
             blockers: self.blockers.clone(),
+            existing: self.existing.clone(),
         }
     }
     /// The response.
@@ -256,6 +283,9 @@ impl Problem {
         builder.content_type("application/problem+json");
         if let Some(seconds) = self.retry_after {
             builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if !self.allow.is_empty() {
+            builder.insert_header((header::ALLOW, self.allow.join(", ")));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

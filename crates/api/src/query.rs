@@ -1,10 +1,11 @@
 //! Queries of the address, read strictly, and pages of lists that are short enough to be read whole.
 
+use crate::body::{at_field, pointer_of};
 use crate::check::Checks;
 use crate::context::caller;
 use crate::problem::Problem;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,12 +21,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
         let request = request.clone();
         async move {
             caller(&request).await?;
-            web::Query::<T>::from_query(request.query_string())
-                .map(|query| Self(query.into_inner()))
-                .map_err(|error| Problem::malformed_at("", format!("the query of the address: {error}")))
+            read(request.query_string()).map(Self)
         }
         .boxed_local()
     }
+}
+
+fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let said = error.inner().to_string();
+        let pointer = at_field(pointer_of(String::new(), error.path()), &said);
+        // The words of the standard library for numbers.
+        let number = ["invalid digit", "cannot parse integer", "number too"];
+        let detail = match number.iter().any(|lead| said.starts_with(lead)) {
+            true => "must be a whole number, and not too large".to_owned(),
+            false => said,
+        };
+        Problem::malformed_at(pointer, detail)
+    })
 }
 
 /// Items of a page, if nothing else is said.

@@ -9,7 +9,7 @@ use crate::places::{self, BASE};
 use crate::problem::Problem;
 use crate::{LIMIT, routes};
 use actix_web::dev::Server;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use rustls::ServerConfig;
@@ -99,10 +99,10 @@ pub(crate) async fn nowhere(request: HttpRequest) -> Result<HttpResponse, Proble
     }
     let methods = places::place(request.path()).and_then(|place| document::methods(&place.path));
     match methods {
-        Some(methods) => Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
+        Some(methods) => Err(Problem::of_method(
             "method_not_allowed",
             format!("this path answers to {}", methods.join(", ")),
+            methods,
         )),
         None => Err(Problem::missing("route")),
     }

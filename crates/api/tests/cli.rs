@@ -94,6 +94,14 @@ struct Served {
 }
 
 impl Served {
+    /// Ends it, and gives what it wrote to its log.
+    fn logged(mut self) -> String {
+        let mut log = self.child.stderr.take().unwrap();
+        self.terminate();
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        text
+    }
     /// Asks it to end as a supervisor does; it must end by itself, and well.
     fn terminate(mut self) {
         let asked = Command::new("kill")
@@ -200,6 +208,56 @@ async fn an_installation_is_set_up_served_and_ended() {
         assert!(!refused.status.success() && text(&refused.stderr).contains(word));
     }
     served.terminate();
+}
+
+#[tokio::test]
+async fn a_refusal_is_found_in_the_log_by_what_its_caller_has() {
+    let installation = Installation::new();
+    let create = ["token", "create", "--tenant", "acme", "--role", "OWNER"];
+    let token = installation.good(&create);
+    let served = installation.serve(&[("DELIVR_LOG", "info")]);
+    let (_, me) = get(&served.address, "/api/v1/me", &token).await;
+    let http = reqwest::Client::new();
+    let ask = |token: &str, name: &str| {
+        let ask = http.post(format!("{}/api/v1/services?secret=in-the-query", served.address));
+        let ask = ask.bearer_auth(token).header("x-request-id", name);
+        ask.json(&serde_json::json!({"slug": "in-the-body"})).send()
+    };
+    let heard = async |token: &str, name: &str| {
+        let response = ask(token, name).await.unwrap();
+        let callers = response.headers().get("x-client-request-id");
+        let callers = callers.map(|it| it.to_str().unwrap().to_owned());
+        let body: serde_json::Value = response.json().await.unwrap();
+        (body["instance"].as_str().unwrap().to_owned(), callers)
+    };
+    let (refused, named) = heard(&token, "build-7/step-2").await;
+    assert_eq!(named.as_deref(), Some("build-7/step-2"));
+    let (garbled, named) = heard(&token, "two words").await;
+    assert_eq!(named, None);
+    let (stranger, _) = heard("dlv_nobody", "stranger-1").await;
+    let log = served.logged();
+    let line = |instance: &str| log.lines().find(|line| line.contains(instance));
+    let line_of = line(&refused).unwrap();
+    for part in [
+        "INFO",
+        "build-7/step-2",
+        "POST",
+        "/api/v1/services",
+        "400",
+        me["tenantId"].as_str().unwrap(),
+    ] {
+        assert!(line_of.contains(part), "{part}: {line_of}");
+    }
+    assert!(line(&garbled).is_some() && line(&stranger).is_none(), "{log}");
+    for secret in [
+        token.as_str(),
+        "in-the-query",
+        "in-the-body",
+        "two words",
+        "dlv_nobody",
+    ] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
 }
 
 #[tokio::test]

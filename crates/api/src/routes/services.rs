@@ -15,7 +15,9 @@ use delivr_domain::ports::store::{Change, Service};
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Registers the routes.
@@ -28,7 +30,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(remove);
 }
 
-const KINDS: &[&str] = &["MOBILE", "WEB", "BACKEND", "LIBRARY", "OTHER"];
+/// What a service can be.
+pub(crate) const KINDS: &[&str] = &["MOBILE", "WEB", "BACKEND", "LIBRARY", "OTHER"];
 
 /// A service.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,6 +100,29 @@ pub(crate) struct ServiceBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     scm_integration_id: Option<Option<String>>,
+}
+
+/// The same with what a new service must have.
+#[derive(Debug)]
+pub(crate) struct NewServiceForm;
+
+impl PartialSchema for NewServiceForm {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let needed = ObjectBuilder::new()
+            .property("slug", text())
+            .property("name", text())
+            .required("slug")
+            .required("name");
+        let all = AllOfBuilder::new().item(Ref::from_schema_name(ServiceBody::name()));
+        all.item(needed).into()
+    }
+}
+
+impl ToSchema for NewServiceForm {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ServiceBody::name().into(), ServiceBody::schema()));
+    }
 }
 
 impl ServiceBody {
@@ -178,7 +204,7 @@ pub(crate) async fn list(cx: Context, paging: Query<Paging>) -> Answered {
 }
 
 /// Makes a service.
-#[utoipa::path(tag = "Services", request_body = ServiceBody, responses((status = 201, description = "The service", body = ServiceView)))]
+#[utoipa::path(tag = "Services", request_body(content = NewServiceForm, content_type = "application/json"), responses((status = 201, description = "The service", body = ServiceView)))]
 #[post("/services")]
 pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
     cx.at_least(Role::Member)?;
@@ -204,14 +230,25 @@ pub(crate) async fn create(cx: Context, body: Body<ServiceBody>) -> Answered {
     let made = match made {
         Some(made) => made,
         None => {
+            let wanted = slug.clone();
             let service = build(&cx, body, id, slug, name).await?;
             let inserted = cx.set_up_new(&Change::InsertService(&service)).await;
             let twin = cx.app.store.service(cx.tenant(), id);
-            cx.made(inserted, service, twin).await?
+            match cx.made(inserted, service, twin).await {
+                Err(problem) if problem.is_duplicate() => return Err(taken(&cx, problem, &wanted).await?),
+                made => made?,
+            }
         }
     };
     let place = cx.place(&format!("/services/{}", made.id));
     Ok(Answer::created(place, &view(&made)).version(made.version))
+}
+
+/// The refusal of a slug that another service has.
+async fn taken(cx: &Context, problem: Problem, slug: &str) -> Result<Problem, Problem> {
+    let all = cx.app.store.services(cx.tenant()).await?;
+    let other = all.iter().find(|it| it.slug == slug);
+    Ok(problem.taken_at("/slug", other.map(|it| it.id.to_string())))
 }
 
 async fn build(

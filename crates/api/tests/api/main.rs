@@ -16,6 +16,7 @@ mod conventions;
 mod doctor;
 mod document;
 mod health;
+mod http;
 mod inbound;
 mod integrations;
 mod limits;

@@ -70,6 +70,10 @@ impl Asked {
         body: &Value,
     ) -> Vec<String> {
         let kind = kind.split(';').next().unwrap_or_default();
+        // The caller has it already; there is nothing to be said about it.
+        if status == 304 && kind.is_empty() {
+            return Vec::new();
+        }
         let named = status.to_string();
         let said = match operation["responses"].get(&named) {
             Some(_) => named,

@@ -9,6 +9,7 @@ use crate::check::Checks;
 use crate::context::Context;
 use crate::problem::{FieldError, Problem};
 use crate::query::{Paging, Query};
+use crate::words::categories;
 use actix_web::{delete, get, post, put};
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::integrations::{self, Change, IntegrationError, NewIntegration};
@@ -89,7 +90,10 @@ pub(crate) struct ChangeBody {
 }
 
 fn category(cx: &Context) -> Result<Port, Problem> {
-    cx.id("category", "integration category")
+    cx.id(
+        "category",
+        &format!("integration category; there are {}", categories().join(", ")),
+    )
 }
 
 pub(super) async fn find(cx: &Context) -> Result<Integration, Problem> {
@@ -180,7 +184,18 @@ async fn insert(cx: &Context, new: NewIntegration) -> Result<Integration, Proble
         return Ok(made);
     }
     let mine = integrations::prepare(&cx.app, cx.tenant(), id, new)?;
-    keep(cx, mine).await
+    let (port, name) = (mine.port, mine.name.clone());
+    match keep(cx, mine).await {
+        Err(problem) if problem.is_duplicate() => Err(taken(cx, problem, port, &name).await?),
+        made => made,
+    }
+}
+
+/// The refusal of a name that another integration of the category has.
+async fn taken(cx: &Context, problem: Problem, port: Port, name: &str) -> Result<Problem, Problem> {
+    let all = cx.app.store.integrations(cx.tenant(), Some(port)).await?;
+    let other = all.iter().find(|it| it.name == name);
+    Ok(problem.taken_at("/name", other.map(|it| it.id.to_string())))
 }
 
 /// Keeps an integration that is checked and sealed.

@@ -4,7 +4,7 @@ pub(crate) mod actions;
 mod artifacts;
 mod builds;
 mod changes;
-mod create;
+pub(crate) mod create;
 mod distribution;
 mod exchanges;
 mod foresee;

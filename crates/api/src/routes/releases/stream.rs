@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::routes::activities::activity;
 use crate::seats::Seat;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
 use bytes::Bytes;
@@ -54,10 +53,10 @@ const BATCH: u16 = 200;
 pub(crate) async fn events(cx: Context, request: HttpRequest) -> Result<HttpResponse, Problem> {
     if cx.head_alone() {
         let detail = "the stream has no end and answers to GET alone";
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
+        return Err(Problem::of_method(
             "request_refused",
             detail,
+            vec!["GET".to_owned()],
         ));
     }
     let (row, _release) = find(&cx).await?;
