@@ -8,7 +8,7 @@ use delivr_app::usecases::callbacks::CallbackError;
 use delivr_app::usecases::inbound::InboundError;
 use delivr_app::usecases::integrations::{IntegrationError, VerifyError};
 use delivr_app::vault::VaultError;
-use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError};
+use delivr_domain::ports::error::{ProviderError, ProviderErrorKind, StoreError, Unusable};
 use delivr_domain::ports::provider::WebhookError;
 use delivr_domain::release::command::Rejection;
 use delivr_domain::release::gate::Blocker;
@@ -314,13 +314,17 @@ impl From<StoreError> for Problem {
             },
             StoreError::Unavailable { source } => {
                 tracing::warn!(error = %source, "the database is unavailable");
+                let sentence = match source.downcast_ref() {
+                    Some(Unusable::Full(_)) => {
+                        "the disk of the database is full: nothing can be stored until an operator makes room"
+                    }
+                    Some(Unusable::Schema(_)) | None => {
+                        "the database is unavailable; try again in a few seconds"
+                    }
+                };
                 Self {
                     retry_after: Some(5),
-                    ..Self::new(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "database_unavailable",
-                        "the database is unavailable; try again in a few seconds",
-                    )
+                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", sentence)
                 }
             }
         }

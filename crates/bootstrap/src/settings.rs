@@ -59,8 +59,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Address of the metrics; none serves none.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether that address was set: nobody relies on metrics at one that was not.
+    pub metrics_wanted: bool,
     /// The key ring that seals credentials.
     pub master_key: Option<SecretString>,
+    /// The file of the key ring, where everybody on this host may read it.
+    pub open_key_file: Option<PathBuf>,
     /// Whether the API does work itself.
     pub worker: WorkerMode,
     /// Effects a worker runs at the same time, at most.
@@ -533,17 +537,15 @@ fn build(program: Program, values: &Values) -> Result<Settings, SettingsError> {
     };
     let lease = reader.number("lease_seconds", 60, 3, 3_600)?;
     Ok(Settings {
-        database_url: reader
-            .text("database_url")
-            .unwrap_or("sqlite://delivr.db?mode=rwc")
-            .to_owned()
-            .into(),
+        database_url: database_url(&reader)?,
         database_connections: reader.number("database_connections", 10, 2, 1_000)?,
         listen: reader
             .address("listen")?
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
         metrics_listen: reader.address("metrics_listen")?.or(metrics_default),
+        metrics_wanted: reader.text("metrics_listen").is_some(),
         master_key: master_key(&reader)?,
+        open_key_file: reader.path("master_key_file").filter(|path| is_open(path)),
         worker: reader.word(
             "worker",
             &[("embedded", WorkerMode::Embedded), ("none", WorkerMode::None)],
@@ -585,6 +587,25 @@ fn build(program: Program, values: &Values) -> Result<Settings, SettingsError> {
         storage: storage(&reader)?,
         upload_limit: MIB.saturating_mul(reader.number("upload_limit_mib", 4_096, 1, 1_048_576)?.into()),
     })
+}
+
+fn database_url(reader: &Reader<'_>) -> Result<SecretString, SettingsError> {
+    let text = reader
+        .text("database_url")
+        .unwrap_or("sqlite://delivr.db?mode=rwc");
+    let fits = match text.split_once(':').map(|(scheme, _rest)| scheme) {
+        Some("sqlite") => true,
+        Some("postgres" | "postgresql") => Url::parse(text).is_ok(),
+        Some(_) | None => false,
+    };
+    if fits {
+        Ok(text.to_owned().into())
+    } else {
+        Err(reader.bad(
+            "database_url",
+            "must be an address like sqlite://delivr.db?mode=rwc or postgres://user:password@host/database",
+        ))
+    }
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -689,6 +710,19 @@ fn master_key(reader: &Reader<'_>) -> Result<Option<SecretString>, SettingsError
         }
         (None, None) => Ok(None),
     }
+}
+
+/// Whether everybody on this host may read the file.
+#[cfg(unix)]
+fn is_open(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|it| it.permissions().mode() & 0o004 != 0)
+}
+
+/// Whether everybody on this host may read the file: not known here.
+#[cfg(not(unix))]
+const fn is_open(_path: &Path) -> bool {
+    false
 }
 
 /// Whether the setting's value must not be shown.

@@ -31,9 +31,17 @@ pub async fn store(settings: &Settings) -> anyhow::Result<SqlStore> {
     store_on(settings, Options::new(Arc::new(SystemClock))).await
 }
 
+/// How long a request waits for a connection to a server.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
+
 async fn store_on(settings: &Settings, mut options: Options) -> anyhow::Result<SqlStore> {
     options.max_connections = settings.database_connections;
     let address = settings.database_url.expose_secret();
+    if !address.starts_with("sqlite:") {
+        // Whoever waits for a server's connection waits for others' statements, or for a server that is gone. SQLite's
+        // one writer is waited for longer: it may be busy for a while.
+        options.acquire_timeout = CONNECTION_WITHIN;
+    }
     delivr_persistence::connect(address, options)
         .await
         .with_context(|| format!("opening the database {}", without_password(address)))
@@ -50,6 +58,12 @@ pub fn vault(settings: &Settings) -> anyhow::Result<Vault> {
              `delivr-api keys generate` makes one. Keep it: credentials sealed with it open with nothing else"
         )
     })?;
+    if let Some(file) = &settings.open_key_file {
+        tracing::warn!(
+            file = %file.display(),
+            "everybody on this host may read the master key; make the file its owner's alone (chmod 600)"
+        );
+    }
     Ok(Vault::new(key)?)
 }
 
@@ -154,6 +168,11 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Installation> {
     install_tls();
     let vault = vault(settings)?;
     let store = store(settings).await?;
+    let app = app(settings, store.clone(), vault)?;
+    // Whoever has the wrong key, or the wrong database, must not have changed it before that is noticed.
+    if !store.is_new().await.context("reading the database's schema")? {
+        keys::verify(&app).await?;
+    }
     match settings.migrate {
         Migrate::Auto => store
             .migrate()
@@ -161,10 +180,12 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Installation> {
             .context("bringing the database's schema up to date")?,
         Migrate::Off => {}
     }
-    let app = app(settings, store.clone(), vault)?;
     match app.store.ready().await {
         Ok(()) => keys::check(&app).await?,
-        Err(error) => tracing::warn!(%error, "the database is not ready: run `delivr-api migrate`"),
+        Err(error) => {
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "the database is not ready");
+        }
     }
     Ok(Installation { app, store })
 }
@@ -204,7 +225,11 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Installation> {
     let mut told = false;
     while let Err(error) = app.store.ready().await {
         if !told {
-            tracing::warn!(%error, "waiting for the database and its schema; `delivr-api` brings it up to date");
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(
+                error,
+                "waiting for the database and its schema; `delivr-api` brings it up to date"
+            );
             told = true;
         }
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -15,7 +15,7 @@ use delivr_domain::key::EffectId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::{Claim, ClaimRequest, Claimed, Rooms, RowState};
 use delivr_domain::time::Timestamp;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -227,7 +227,7 @@ async fn in_transaction(
 ) -> Result<(Taken, Option<Uuid>), StoreError> {
     let unit = store.transaction().await?;
     let now = store.time(&*unit).await?;
-    let candidates = candidates(&unit, request, now).await?;
+    let candidates = candidates(&*unit, request, now).await?;
     let (chosen, served) = in_turn(candidates, last, usize::from(request.limit));
     let mut taken = Taken::default();
     if chosen.is_empty() {
@@ -289,8 +289,8 @@ pub(crate) async fn enqueued<C: ConnectionTrait>(
 /// Due rows by tenant, oldest first.
 type Candidates = BTreeMap<Uuid, VecDeque<Uuid>>;
 
-async fn candidates(
-    unit: &DatabaseTransaction,
+async fn candidates<C: ConnectionTrait>(
+    unit: &C,
     request: &ClaimRequest,
     now: Timestamp,
 ) -> Result<Candidates, StoreError> {

@@ -1,7 +1,9 @@
 //! Opening a database, and the store that stands on it.
 
+use crate::bounded::{Bound, Bounded, Trouble};
 use crate::error::{meaning, unavailable};
 use crate::group::{Group, Transaction};
+use crate::reach::{for_its_owner, reach};
 use crate::schema;
 use crate::sql::{micros, one};
 use crate::unit::SqlUnit;
@@ -22,8 +24,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// How to open a database.
@@ -36,15 +38,20 @@ pub struct Options {
     pub clock_offset: Arc<AtomicI64>,
     /// Connections to PostgreSQL, or readers on SQLite.
     pub max_connections: u32,
-    /// How long a call waits for a free connection.
+    /// How long a call waits for a free connection, or for SQLite's writer.
     pub acquire_timeout: Duration,
+    /// How long a statement may take on PostgreSQL: then the server ends it, and one that does not even do that is taken
+    /// for gone a second later. What is long by its nature (migrations, backups) has no bound.
+    pub answer_timeout: Duration,
+    /// For how long a PostgreSQL that takes no connections is tried again when it is opened: it may be starting too.
+    pub start_timeout: Duration,
     /// Whether what was committed on SQLite outlives the machine's power. Without, it outlives the process alone, which
     /// is enough for what is made anew with every start, and faster.
     pub durable: bool,
 }
 
 impl Options {
-    /// Ten connections, thirty seconds, no offset, durable.
+    /// Ten connections, thirty seconds for one of them and for the start, ten for an answer, no offset, durable.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -52,6 +59,8 @@ impl Options {
             clock_offset: Arc::new(AtomicI64::new(0)),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(10),
+            start_timeout: Duration::from_secs(30),
             durable: true,
         }
     }
@@ -63,6 +72,8 @@ impl fmt::Debug for Options {
             .field("clock_offset", &self.clock_offset)
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("answer_timeout", &self.answer_timeout)
+            .field("start_timeout", &self.start_timeout)
             .field("durable", &self.durable)
             .finish_non_exhaustive()
     }
@@ -72,6 +83,12 @@ impl fmt::Debug for Options {
 pub(crate) const CLOCK: &str = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 /// A connection that has not been used for so long is asked whether it still is one.
 const RESTED: Duration = Duration::from_secs(1);
+/// For so long a full disk is told after it was last noticed.
+const RECENT: Duration = Duration::from_secs(60);
+/// A server that ends its statements in time needs this much more to say so.
+const GRACE: Duration = Duration::from_secs(1);
+/// For so long after a connection was found lost, one that is given back must answer in time.
+const DOUBT: Duration = Duration::from_secs(60);
 /// Statements that a connection keeps prepared. Some are of many shapes (as many rows as there are), so that there are
 /// more of them than the library's hundred.
 const PREPARED: usize = 500;
@@ -94,37 +111,23 @@ pub struct SqlStore {
 pub(crate) struct Inner {
     pub(crate) dialect: Dialect,
     /// The one writer on SQLite; the pool on PostgreSQL.
-    pub(crate) write: DatabaseConnection,
+    pub(crate) write: Bounded<DatabaseConnection>,
     /// The readers on SQLite; the same pool on PostgreSQL.
-    pub(crate) read: DatabaseConnection,
+    pub(crate) read: Bounded<DatabaseConnection>,
     /// Draws numbers beside the transactions that want them, on PostgreSQL. Who waits for a connection of the pool while
     /// holding one of it may wait for ever; these are nobody's to hold.
-    pub(crate) numbers: Option<DatabaseConnection>,
+    pub(crate) numbers: Option<Bounded<DatabaseConnection>>,
+    /// Of a statement in a transaction.
+    answer: Bound,
     clock: Arc<dyn Clock>,
     pub(crate) offset: Arc<AtomicI64>,
     /// SQLite's writer is shared by units that commit together.
     pub(crate) group: Option<Group>,
     pub(crate) wake: Wake,
-    /// When the server was last found to be gone.
-    gone: Arc<Gone>,
+    /// What statements met that others will meet too.
+    trouble: Arc<Trouble>,
     /// The tenant this process served last, for the round robin of claims.
     pub(crate) served: Mutex<Option<Uuid>>,
-}
-
-/// When a connection was last found to be lost, if ever: those that nobody has used since may be lost too.
-#[derive(Debug, Default)]
-struct Gone(Mutex<Option<Instant>>);
-
-impl Gone {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether a connection that was not used for so long may be lost with the others.
-    fn may_have_taken(&self, idle_for: Duration) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.elapsed() <= idle_for)
-    }
 }
 
 impl fmt::Debug for SqlStore {
@@ -169,6 +172,7 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
             // A file does not hang up.
             .test_before_acquire(false)
     };
+    for_its_owner(url, file.get_filename()).map_err(unavailable)?;
     // The writer first: it creates the file and puts it into WAL mode.
     let write = pool(1)
         // A transaction that the database has ended by itself (a full disk) leaves the driver counting: what it would take
@@ -190,17 +194,24 @@ async fn sqlite(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(reader);
+    let trouble = Arc::new(Trouble::default());
+    let unbounded = Bound::new(None, Arc::clone(&trouble));
+    let bounded = |on| Bounded {
+        on,
+        bound: unbounded.clone(),
+    };
     Ok(SqlStore {
         inner: Arc::new(Inner {
             dialect: Dialect::Sqlite,
-            write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
-            read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+            write: bounded(SqlxSqliteConnector::from_sqlx_sqlite_pool(write)),
+            read: bounded(SqlxSqliteConnector::from_sqlx_sqlite_pool(read)),
             numbers: None,
+            answer: unbounded.clone(),
             clock: options.clock,
             offset: options.clock_offset,
             group: Some(Group::new(options.acquire_timeout)),
             wake: Wake::of_file(SqlxSqliteConnector::from_sqlx_sqlite_pool(watch)),
-            gone: Arc::default(),
+            trouble,
             served: Mutex::new(None),
         }),
     })
@@ -212,10 +223,17 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
         .application_name("delivr")
         .statement_cache_capacity(PREPARED)
         // A process that stalls inside a transaction must not keep a release locked for ever.
-        .options([("idle_in_transaction_session_timeout", "60s")]);
-    let gone = Arc::new(Gone::default());
+        .options([("idle_in_transaction_session_timeout", "60s")])
+        // Nobody waits for the answer any more.
+        .options([(
+            "statement_timeout",
+            options.answer_timeout.as_millis().to_string(),
+        )]);
+    reach(&server, options.start_timeout).await?;
+    let answer_within = options.answer_timeout + GRACE;
+    let trouble = Arc::new(Trouble::default());
     let pool = |connections: u32| {
-        let known = Arc::clone(&gone);
+        let (known, doubted) = (Arc::clone(&trouble), Arc::clone(&trouble));
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(options.acquire_timeout)
@@ -232,36 +250,63 @@ async fn postgres(url: &str, options: Options) -> Result<SqlStore, StoreError> {
                     Ok(true)
                 })
             })
+            // What was given up is still under way on its connection. The place of a connection that never comes back is
+            // free again.
+            .after_release(move |connection, _used| {
+                let ask = doubted.may_have_taken(DOUBT);
+                Box::pin(async move {
+                    if ask {
+                        let answered = tokio::time::timeout(answer_within, connection.ping()).await;
+                        answered.map_err(|_elapsed| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+                    }
+                    Ok(true)
+                })
+            })
     };
     let numbers = pool(1).connect_lazy_with(server.clone());
-    let pool = pool(options.max_connections.max(2))
-        .connect_with(server.clone())
-        .await
-        .map_err(unavailable)?;
+    let pool = pool(options.max_connections.max(2)).connect_lazy_with(server.clone());
     // One listens, one tells.
     let listening = PgPoolOptions::new()
         .max_connections(2)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(server);
-    let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    // Who asks the pool may wait for a connection first.
+    let bound = Bound::new(
+        Some(answer_within.max(options.acquire_timeout)),
+        Arc::clone(&trouble),
+    );
+    let bounded = |pool| Bounded {
+        on: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+        bound: bound.clone(),
+    };
+    let pool = bounded(pool);
     Ok(SqlStore {
         inner: Arc::new(Inner {
             dialect: Dialect::Postgres,
             write: pool.clone(),
             read: pool,
-            numbers: Some(SqlxPostgresConnector::from_sqlx_postgres_pool(numbers)),
+            numbers: Some(bounded(numbers)),
+            answer: Bound::new(Some(answer_within), Arc::clone(&trouble)),
             clock: options.clock,
             offset: options.clock_offset,
             group: None,
-            wake: Wake::of_server(listening).await,
-            gone,
+            wake: Wake::of_server(listening, answer_within).await,
+            trouble,
             served: Mutex::new(None),
         }),
     })
 }
 
 impl SqlStore {
+    /// Whether nothing was ever stored here: the schema is still to be made.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn is_new(&self) -> Result<bool, StoreError> {
+        schema::is_new(self).await
+    }
+
     /// Brings the schema up to date, under a lock: several processes may call it at once.
     ///
     /// # Errors
@@ -283,14 +328,30 @@ impl SqlStore {
         begun.map_err(|error| self.troubled(error))
     }
 
-    /// Begins a transaction that is no others', for what changes the schema.
+    /// Begins a transaction that is no others' and whose statements may take as long as they like, for what changes the
+    /// schema.
     pub(crate) async fn transaction_alone(&self) -> Result<DatabaseTransaction, StoreError> {
-        self.begin_alone()
-            .await
-            .map_err(|error| self.troubled(meaning(error, "transaction")))
+        let begun = self.begin_alone().await;
+        let unit = begun
+            .map_err(|error| self.troubled(meaning(error, "transaction")))?
+            .on;
+        self.take_time(&unit).await?;
+        Ok(unit)
     }
 
-    async fn begin_alone(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// From now on no statement of the transaction is ended by the server.
+    pub(crate) async fn take_time(&self, unit: &DatabaseTransaction) -> Result<(), StoreError> {
+        match self.inner.dialect {
+            Dialect::Sqlite => Ok(()),
+            Dialect::Postgres => unit
+                .execute_unprepared("set local statement_timeout = 0")
+                .await
+                .map(drop)
+                .map_err(|error| meaning(error, "transaction")),
+        }
+    }
+
+    async fn begin_alone(&self) -> Result<Bounded<DatabaseTransaction>, DbErr> {
         let how = TransactionOptions {
             isolation_level: None,
             access_mode: None,
@@ -300,13 +361,17 @@ impl SqlStore {
                 Dialect::Postgres => None,
             },
         };
-        self.inner.write.begin_with_options(how).await
+        let Bounded { on, bound } = &self.inner.write;
+        Ok(Bounded {
+            on: bound.of(on.begin_with_options(how)).await?,
+            bound: self.inner.answer.clone(),
+        })
     }
 
     /// Remembers that the server was not there, if that is what it was.
     pub(crate) fn troubled(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::Unavailable { .. }) {
-            self.inner.gone.note();
+            self.inner.trouble.lost();
         }
         error
     }
@@ -354,5 +419,9 @@ impl Store for SqlStore {
     }
     async fn ready(&self) -> Result<(), StoreError> {
         schema::ready(self).await
+    }
+    fn hindered(&self) -> Option<String> {
+        let full = self.inner.trouble.was_full(RECENT);
+        full.then(|| "the disk of the database is full: nothing can be stored".to_owned())
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! A group ends with those who waited when its first unit was released, so that it cannot grow for ever.
 
-use crate::error::{meaning, unavailable};
+use crate::bounded::Bounded;
+use crate::error::{meaning, refusal, unavailable};
 use delivr_domain::ports::error::StoreError;
 use sea_orm::{DatabaseTransaction, DbErr, TransactionTrait as _};
 use std::future::Future;
@@ -40,7 +41,7 @@ pub(crate) struct Group {
 /// A transaction on the writer's connection.
 #[derive(Debug)]
 struct Open {
-    whole: DatabaseTransaction,
+    whole: Bounded<DatabaseTransaction>,
     /// Those whose units are released and who wait for the commit.
     released: Vec<oneshot::Sender<Result<(), Arc<DbErr>>>>,
 }
@@ -88,7 +89,7 @@ impl Group {
     /// `Unavailable` when the writer was not free in time, or the database refuses.
     pub(crate) async fn begin(
         &self,
-        new: impl Future<Output = Result<DatabaseTransaction, DbErr>>,
+        new: impl Future<Output = Result<Bounded<DatabaseTransaction>, DbErr>>,
     ) -> Result<Transaction, StoreError> {
         let mut seat = self.seat().await?;
         let open = match seat.open.take() {
@@ -98,9 +99,11 @@ impl Group {
                 released: Vec::new(),
             },
         };
-        let part = seat.open.insert(open).whole.begin().await.map_err(refused)?;
+        let Bounded { on, bound } = &seat.open.insert(open).whole;
+        let part = bound.of(on.begin()).await.map_err(refused)?;
+        let bound = bound.clone();
         Ok(Transaction {
-            part,
+            part: Bounded { on: part, bound },
             seat: Some(seat),
         })
     }
@@ -155,7 +158,7 @@ impl Seat {
         }
         drop(self);
         match told.await {
-            Ok(told) => told.map_err(unavailable),
+            Ok(told) => told.map_err(refusal),
             Err(_nobody) => Err(unavailable("the process ends before the commit")),
         }
     }
@@ -175,14 +178,14 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub(crate) struct Transaction {
     /// Dropped before the seat: it is rolled back before somebody else has the writer.
-    part: DatabaseTransaction,
+    part: Bounded<DatabaseTransaction>,
     /// In a group; none when it is one by itself.
     seat: Option<Seat>,
 }
 
 impl Transaction {
     /// One by itself.
-    pub(crate) const fn alone(whole: DatabaseTransaction) -> Self {
+    pub(crate) const fn alone(whole: Bounded<DatabaseTransaction>) -> Self {
         Self {
             part: whole,
             seat: None,
@@ -204,9 +207,9 @@ impl Transaction {
 }
 
 impl Deref for Transaction {
-    type Target = DatabaseTransaction;
+    type Target = Bounded<DatabaseTransaction>;
 
-    fn deref(&self) -> &DatabaseTransaction {
+    fn deref(&self) -> &Bounded<DatabaseTransaction> {
         &self.part
     }
 }

@@ -3,7 +3,8 @@
 use super::{Group, Transaction};
 use crate::connect::{Options, SqlStore, connect};
 use crate::sql::{one, run};
-use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::error::{StoreError, Unusable};
+use delivr_domain::ports::store::Store as _;
 use delivr_testkit::clock::FakeClock;
 use futures_util::FutureExt as _;
 use sea_orm::ConnectionTrait as _;
@@ -192,9 +193,34 @@ async fn nobody_is_told_of_a_commit_that_the_database_has_undone() {
     for name in ["d", "e"] {
         database.adds(thing(name)).await.unwrap().unwrap();
     }
-    let pool = database.store.inner.write.get_sqlite_connection_pool();
+    let pool = database.store.inner.write.on.get_sqlite_connection_pool();
     let connection = pool.acquire().await.unwrap();
     assert!(!connection.is_in_transaction());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named() {
+    let database = Database::new().await;
+    assert_eq!(database.store.hindered(), None);
+    // The file may not grow any more.
+    let writer = &database.store.inner.write;
+    writer
+        .execute_unprepared("pragma max_page_count = 1")
+        .await
+        .unwrap();
+    let large = thing(&"x".repeat(1_000_000));
+    let refused = database.adds(large.clone()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(refused.unusable(), Some(Unusable::Full(_))),
+        "{refused:?}"
+    );
+    assert!(database.store.hindered().is_some_and(|it| it.contains("full")));
+    assert!(database.there().await.is_empty());
+    writer
+        .execute_unprepared("pragma max_page_count = 100000")
+        .await
+        .unwrap();
+    database.adds(large).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@
 //! only adds, and a build works beside migrations it does not know: until one of them takes away what the build needs.
 //! The database says from which build on that is so ([`WORKS_FROM`]).
 
+use crate::bounded::Bounded;
 use crate::connect::{Dialect, SqlStore};
-use crate::error::{kept_waiting, meaning, unavailable};
+use crate::error::{answered, kept_waiting, meaning, unavailable};
 use crate::sql::{all, micros, one, run, values};
 use chrono::TimeDelta;
-use delivr_domain::ports::error::StoreError;
+use delivr_domain::ports::error::{StoreError, Unusable};
 use delivr_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager};
@@ -100,9 +101,18 @@ pub(crate) async fn ready(store: &SqlStore) -> Result<(), StoreError> {
     // Asked by every page: one question where all is well. Where a table is missing, what there is is looked at one by one.
     let found = match Found::read_at_once(&store.inner.read).await {
         Ok(found) => found,
-        Err(_missing) => Found::read(&store.inner.read).await?,
+        Err(error) if answered(&error) => Found::read(&store.inner.read.on).await?,
+        // Where nobody answers, a second question takes as long and tells no more.
+        Err(error) => return Err(store.troubled(error)),
     };
     found.must_suit()
+}
+
+/// See [`SqlStore::is_new`].
+pub(crate) async fn is_new(store: &SqlStore) -> Result<bool, StoreError> {
+    let Bounded { on, bound } = &store.inner.read;
+    let there = bound.of(SchemaManager::new(on).has_table("settings")).await;
+    Ok(!there.map_err(unavailable)?)
 }
 
 /// The migrations of this build.
@@ -182,8 +192,11 @@ impl Found {
     fn must_suit(&self) -> Result<(), StoreError> {
         let mine = newest();
         if self.pending > 0 {
-            return Err(unavailable(if self.newer.is_empty() {
-                format!("{} migrations are pending", self.pending)
+            return Err(unsuitable(if self.newer.is_empty() {
+                format!(
+                    "the database's schema is not current, {} migrations are pending: run `delivr-api migrate`",
+                    self.pending
+                )
             } else {
                 format!(
                     "the schema is of another line of versions: it has {}, and lacks {} migrations of this one",
@@ -193,12 +206,16 @@ impl Found {
             }));
         }
         match &self.works_from {
-            Some(from) if *from > mine => Err(unavailable(format!(
+            Some(from) if *from > mine => Err(unsuitable(format!(
                 "the schema works with versions from {from} on, and this one is of {mine}: start a newer version"
             ))),
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn unsuitable(why: String) -> StoreError {
+    unavailable(Unusable::Schema(why))
 }
 
 /// Refuses to take away what a living worker of an older version needs.

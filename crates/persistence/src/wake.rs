@@ -94,14 +94,15 @@ impl Wake {
         }
     }
 
-    pub(crate) async fn of_server(pool: PgPool) -> Self {
+    /// A server that gives no answer for the span is taken for gone.
+    pub(crate) async fn of_server(pool: PgPool, answer_within: Duration) -> Self {
         let bell: Arc<Bell> = Arc::default();
         // The first LISTEN is awaited here, so that nothing committed after `connect` is missed; if it fails, the task
         // tries again.
-        let first = listen(&pool).await.ok();
+        let first = listen(&pool, answer_within).await.ok();
         let asked: Arc<Notify> = Arc::default();
-        let teller = keep_telling(pool.clone(), Arc::clone(&asked), Arc::clone(&bell));
-        let listener = keep_listening(pool, first, Arc::clone(&bell));
+        let teller = keep_telling(pool.clone(), answer_within, Arc::clone(&asked), Arc::clone(&bell));
+        let listener = keep_listening(pool, answer_within, first, Arc::clone(&bell));
         Self {
             bell,
             source: Source::Server {
@@ -180,21 +181,25 @@ async fn changed(watch: &DatabaseConnection, seen: &AtomicI64) {
     }
 }
 
-async fn listen(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
+async fn listen(pool: &PgPool, within: Duration) -> Result<PgListener, sqlx::Error> {
+    let listening = async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    };
+    let listening = tokio::time::timeout(within, listening).await;
+    listening.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Tells the server's listeners whenever it is asked to.
-async fn keep_telling(pool: PgPool, asked: Arc<Notify>, bell: Arc<Bell>) {
+async fn keep_telling(pool: PgPool, within: Duration, asked: Arc<Notify>, bell: Arc<Bell>) {
     loop {
         asked.notified().await;
-        let told = sqlx::query("select pg_notify($1, '')")
+        let telling = sqlx::query("select pg_notify($1, '')")
             .bind(CHANNEL)
-            .execute(&pool)
-            .await;
-        if told.is_err() {
+            .execute(&pool);
+        let told = tokio::time::timeout(within, telling).await;
+        if !matches!(told, Ok(Ok(_))) {
             // Those of other processes look by themselves before long.
             bell.ring();
         }
@@ -202,7 +207,7 @@ async fn keep_telling(pool: PgPool, asked: Arc<Notify>, bell: Arc<Bell>) {
 }
 
 /// Rings for every notification, and once for every reconnect, since what came in between is lost.
-async fn keep_listening(pool: PgPool, mut listener: Option<PgListener>, bell: Arc<Bell>) {
+async fn keep_listening(pool: PgPool, within: Duration, mut listener: Option<PgListener>, bell: Arc<Bell>) {
     loop {
         bell.told.store(listener.is_some(), Ordering::SeqCst);
         if let Some(open) = &mut listener {
@@ -215,7 +220,7 @@ async fn keep_listening(pool: PgPool, mut listener: Option<PgListener>, bell: Ar
             }
         } else {
             tokio::time::sleep(REST).await;
-            listener = listen(&pool).await.ok();
+            listener = listen(&pool, within).await.ok();
             // What came in between is lost.
             bell.ring();
         }

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use delivr_domain::ports::error::StoreError;
 use futures_util::future;
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -22,6 +23,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 pub(crate) fn probes(config: &mut ServiceConfig<'_>) {
     config.service(health).service(ready);
 }
+
+/// How long the question whether requests can be served waits for the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A word about the process.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,7 +41,7 @@ pub(crate) struct HealthView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadyView {
-    /// `READY`, or `DEGRADED` while no worker has been seen for a minute.
+    /// `READY`, or `DEGRADED` while no worker has been seen, or nothing could be stored, for a minute.
     status: &'static str,
     /// When a worker was last alive.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -56,18 +60,25 @@ pub(crate) async fn health() -> Answer {
     })
 }
 
+fn not_ready(why: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why)
+}
+
 /// The database is reachable, its schema current; says when no worker is alive.
 #[utoipa::path(tag = "System", security(()), responses((status = 200, description = "Requests can be served", body = ReadyView)))]
 #[get("/ready")]
 pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
     let store = &shared.app.store;
-    let (ready, last_worker_at, now) = future::join3(store.ready(), store.last_beat(), store.now()).await;
+    let asked = future::join3(store.ready(), store.last_beat(), store.now());
+    // Whoever asks has little patience, and a database that hangs would have him wait for ever.
+    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    let (ready, last_worker_at, now) =
+        answered.map_err(|_elapsed| not_ready("the database gives no answer"))?;
     ready.map_err(|error| match error {
-        StoreError::Unavailable { .. } => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
-            "the database is unreachable or its schema is not current; run `delivr-api migrate`",
-        ),
+        StoreError::Unavailable { .. } => match error.unusable() {
+            Some(why) => not_ready(&why.to_string()),
+            None => not_ready("the database cannot be reached"),
+        },
         other @ (StoreError::Conflict
         | StoreError::Fenced
         | StoreError::Duplicate(_)
@@ -77,13 +88,10 @@ pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
     })?;
     let (last_worker_at, now) = (last_worker_at?, now?);
     let seen = last_worker_at.is_some_and(|at| now - at <= TimeDelta::seconds(60));
-    let warnings = if seen {
-        Vec::new()
-    } else {
-        vec!["no worker has been seen for 60 s: releases do not advance".to_owned()]
-    };
+    let silence = (!seen).then(|| "no worker has been seen for 60 s: releases do not advance".to_owned());
+    let warnings: Vec<String> = silence.into_iter().chain(store.hindered()).collect();
     Ok(Answer::ok(&ReadyView {
-        status: if seen { "READY" } else { "DEGRADED" },
+        status: if warnings.is_empty() { "READY" } else { "DEGRADED" },
         last_worker_at,
         warnings,
     }))

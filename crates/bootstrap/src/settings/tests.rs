@@ -69,6 +69,9 @@ fn bad_values_name_their_place() {
         ("DELIVR_TLS_CERT", "cert.pem"),
         ("DELIVR_TLS_KEY", "key.pem"),
         ("DELIVR_OUTBOUND_PROXY", "socks5://proxy:1080"),
+        ("DELIVR_DATABASE_URL", "mysql://x"),
+        ("DELIVR_DATABASE_URL", "delivr.db"),
+        ("DELIVR_DATABASE_URL", "postgres://host:port/db"),
     ] {
         let error = load(&[], &[(name, value)]).unwrap_err();
         assert!(error.contains(name), "{error}");
@@ -161,4 +164,19 @@ fn proxies_are_addresses_and_networks() {
     let shown: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]);
     assert!(load(&[], &[]).unwrap().trusted_proxies.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_everybody_may_read_is_noticed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "AAAA\n").unwrap();
+    let named = [("DELIVR_MASTER_KEY_FILE", file.to_str().unwrap())];
+    for (mode, open) in [(0o600, false), (0o640, false), (0o644, true)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let settings = load(&[], &named).unwrap();
+        assert_eq!(settings.open_key_file, open.then(|| file.clone()), "{mode:o}");
+    }
 }

@@ -171,6 +171,17 @@ impl ProviderError {
     }
 }
 
+/// Why a database that answers is of no use: the source of a [`StoreError::Unavailable`] that somebody must mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Its schema is not one that this build works on; the sentence says what to do.
+    #[error("{0}")]
+    Schema(String),
+    /// There is no room for what is to be written.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
+}
+
 /// A failed call of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -212,4 +223,20 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl StoreError {
+    /// What somebody must mend, where the database answers and is of no use.
+    #[must_use]
+    pub fn unusable(&self) -> Option<&Unusable> {
+        match self {
+            Self::Unavailable { source } => source.downcast_ref(),
+            Self::Conflict
+            | Self::Fenced
+            | Self::Duplicate(_)
+            | Self::Reference(_)
+            | Self::Corrupt { .. }
+            | Self::Newer { .. } => None,
+        }
+    }
 }

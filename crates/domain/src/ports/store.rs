@@ -189,4 +189,8 @@ pub trait Store: Queue + Directory + Families + StatusLinks + Views + HealthBook
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.
     async fn ready(&self) -> Result<(), StoreError>;
+    /// What kept this process from storing something in the last minute, for people; none where nothing did.
+    fn hindered(&self) -> Option<String> {
+        None
+    }
 }

@@ -87,6 +87,7 @@ pub(super) async fn dump(
     let unit = store
         .inner
         .read
+        .on
         .begin_with_options(TransactionOptions {
             isolation_level: Some(IsolationLevel::RepeatableRead),
             access_mode: Some(AccessMode::ReadOnly),
@@ -94,6 +95,7 @@ pub(super) async fn dump(
         })
         .await
         .map_err(|error| meaning(error, "snapshot"))?;
+    store.take_time(&unit).await?;
     let text = format!("select version from {MIGRATIONS} order by version");
     let rows = all(&unit, "migration", &text, Vec::new()).await?;
     let migrations: Result<Vec<String>, StoreError> = rows.iter().map(|row| row.text("version")).collect();

@@ -136,8 +136,8 @@ impl SqlStore {
         let counted = match self.inner.dialect {
             Dialect::Sqlite => {
                 let (read, write) = (
-                    self.inner.read.get_sqlite_connection_pool(),
-                    self.inner.write.get_sqlite_connection_pool(),
+                    self.inner.read.on.get_sqlite_connection_pool(),
+                    self.inner.write.on.get_sqlite_connection_pool(),
                 );
                 vec![
                     of(read.size(), read.num_idle()),
@@ -145,7 +145,7 @@ impl SqlStore {
                 ]
             }
             Dialect::Postgres => {
-                let pool = self.inner.write.get_postgres_connection_pool();
+                let pool = self.inner.write.on.get_postgres_connection_pool();
                 vec![of(pool.size(), pool.num_idle())]
             }
         };
