@@ -255,6 +255,92 @@ fn another_master_key_is_noticed_before_anything_is_served() {
     assert!(alone.status.success(), "{}", text(&alone.stderr));
 }
 
+/// How many migrations are on record, after this statement.
+async fn migrations(installation: &Installation, statement: &str) -> i64 {
+    let file = installation.folder.path().join("delivr.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
+        .execute(&pool)
+        .await
+        .unwrap();
+    let count = sqlx::query_scalar("select count(*) from seaql_migrations");
+    let count = count.fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    count
+}
+
+#[tokio::test]
+async fn another_master_key_changes_nothing_not_even_the_schema() {
+    let installation = Installation::new();
+    installation.good(&["tenant", "list"]);
+    // As an older version leaves it. The migration itself would be refused, as what it makes is there.
+    let older = "delete from seaql_migrations where version = (select max(version) from seaql_migrations)";
+    let before = migrations(&installation, older).await;
+    let other = generate(installation.folder.path());
+    let mut command = installation.command(&[]);
+    let refused = command.env("DELIVR_MASTER_KEY", &other).output().unwrap();
+    assert!(!refused.status.success());
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("the master key does not belong to this database"),
+        "{said}"
+    );
+    assert_eq!(migrations(&installation, "select 1").await, before);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_noticed_before_the_database_is_touched() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = (taken.local_addr().unwrap().to_string(), taken);
+    for name in ["DELIVR_LISTEN", "DELIVR_METRICS_LISTEN"] {
+        let installation = Installation::new();
+        let refused = installation.command(&[]).env(name, &taken.0).output().unwrap();
+        assert!(!refused.status.success(), "{name}");
+        let said = text(&refused.stderr);
+        assert!(said.contains(&taken.0), "{said}");
+        assert!(!installation.folder.path().join("delivr.db").exists(), "{name}");
+    }
+    // Nobody has asked for metrics at the usual address: one that is another process's keeps nobody from serving.
+    let _usual = std::net::TcpListener::bind("127.0.0.1:9091");
+    let installation = Installation::new();
+    let served = installation.serve(&[("DELIVR_METRICS_LISTEN", "")]);
+    let (status, _) = get(&served.address, "/health", "").await;
+    assert_eq!(status, 200);
+    served.terminate();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_stored_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let installation = Installation::new();
+    let served = installation.serve(&[]);
+    for (name, mode) in [
+        ("delivr.db", 0o600),
+        ("delivr.db-wal", 0o600),
+        ("delivr.db-shm", 0o600),
+        ("delivr-artifacts", 0o700),
+    ] {
+        let found = std::fs::metadata(installation.folder.path().join(name)).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, mode, "{name}");
+    }
+    served.terminate();
+}
+
+#[test]
+fn a_database_that_is_none_is_named_by_the_check() {
+    let installation = Installation::new();
+    let mut command = installation.command(&["config", "check"]);
+    let refused = command.env("DELIVR_DATABASE_URL", "mysql://x").output().unwrap();
+    assert!(!refused.status.success());
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("DELIVR_DATABASE_URL") && said.contains("postgres://"),
+        "{said}"
+    );
+}
+
 #[test]
 fn mistakes_are_named_and_secrets_are_not() {
     let installation = Installation::new();

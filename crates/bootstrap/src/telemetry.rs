@@ -188,17 +188,24 @@ fn describe() {
     }
 }
 
-/// Serves the metrics in Prometheus' text format at `/metrics` until the process ends; returns the address.
+/// Serves the metrics in Prometheus' text format at `/metrics` until the process ends; returns the address. Also where that
+/// fails, what is measured takes no more and more memory.
 ///
 /// # Errors
 /// When the address is taken.
 pub fn serve_metrics(handle: PrometheusHandle, listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
     let listener = TcpListener::bind(listen).with_context(|| format!("the metrics' address {listen}"))?;
     let address = listener.local_addr().context("the metrics' address")?;
-    let rendering = handle.clone();
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(rendering.clone()))
+            .app_data(web::Data::new(handle.clone()))
             .route("/metrics", web::get().to(text))
     })
     .workers(1)
@@ -209,12 +216,6 @@ pub fn serve_metrics(handle: PrometheusHandle, listen: SocketAddr) -> anyhow::Re
     tokio::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the metrics are no longer served");
-        }
-    });
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            handle.run_upkeep();
         }
     });
     tracing::info!(%address, "metrics");

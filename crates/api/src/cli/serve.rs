@@ -22,17 +22,28 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let metrics = telemetry::metrics()?;
     wire::install_tls();
     let tls = wire::tls(settings)?;
+    // Whether it can serve at all is known before the database is touched.
+    let listener =
+        TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
+    let address = listener.local_addr().context("the address")?;
+    if let Some(address) = settings.metrics_listen {
+        match telemetry::serve_metrics(metrics, address) {
+            Ok(_address) => {}
+            Err(error) if !settings.metrics_wanted => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "no metrics are served; `metrics_listen` sets another address for them"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
     let Installation { app, store } = wire::open(settings).await?;
     let ready = app.store.ready().await.is_ok();
     if ready {
         callbacks::prepare(&app).await?;
     }
-    if let Some(address) = settings.metrics_listen {
-        telemetry::serve_metrics(metrics, address)?;
-    }
-    let listener =
-        TcpListener::bind(settings.listen).with_context(|| format!("the address {}", settings.listen))?;
-    let address = listener.local_addr().context("the address")?;
     let shared = shared(settings, &app, &store)?;
     let shared = if ready {
         shared.in_epoch(access::epoch(&app).await.context("reading the epoch")?)
@@ -118,11 +129,10 @@ impl Embedded {
                 Self { stop, running }
             }
             WorkerMode::Embedded => {
-                let name = format!("api-{}", std::process::id());
                 let worker = Worker::new(
                     app.clone(),
                     WorkerSettings {
-                        name: name.clone(),
+                        name: format!("api-{}", std::process::id()),
                         concurrency: settings.worker_concurrency,
                         lease: settings.lease,
                         ..WorkerSettings::default()
@@ -131,10 +141,6 @@ impl Embedded {
                 let retention = settings.retention;
                 let (stop, stopped) = oneshot::channel();
                 let running = tokio::spawn(async move {
-                    // The first sign of life, so that the installation is not called degraded for its first seconds.
-                    if let Err(error) = app.store.beat(&name).await {
-                        tracing::warn!(%error, "the worker could not say that it is alive");
-                    }
                     let (ended, over) = oneshot::channel();
                     let working = async {
                         worker

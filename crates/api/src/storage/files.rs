@@ -35,7 +35,16 @@ impl Files {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open(root: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(root.join(INCOMING))?;
+        if let Some(parent) = root.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut folder = fs::DirBuilder::new();
+        folder.recursive(true);
+        // What people hand in is not everybody's on this host.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(&root)?;
+        folder.create(root.join(INCOMING))?;
         let files = Self { root };
         files.clean()?;
         Ok(files)
