@@ -11,7 +11,7 @@ mod common;
 
 use common::{on_postgres, open, sqlite_url};
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{Queue, Store, UnitOfWork};
+use delivr_domain::ports::store::{Queue, Store};
 use delivr_persistence::{Options, SqlStore, connect};
 use delivr_testkit::clock::FakeClock;
 use delivr_testkit::conformance::store::samples;
