@@ -257,7 +257,7 @@ async fn one_command_and_one_button_open_releases_in_every_stage() {
     assert_eq!(status, 200, "{form}");
     let mut fields = vec![("reason", "The runner was out of disk.".to_owned())];
     let inner = form.split("<main").nth(1).unwrap();
-    for name in ["csrf", "of", "version", "once"] {
+    for name in ["csrf", "of", "version", "once", "seen"] {
         if inner.contains(&format!("name=\"{name}\" value=\"")) {
             fields.push((name, value(inner, name)));
         }
