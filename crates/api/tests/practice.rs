@@ -179,6 +179,7 @@ impl Practice {
                     .browser
                     .get(link)
                     .header("accept", "text/html")
+                    .header("user-agent", "a browser")
                     .send()
                     .await
                     .unwrap();

@@ -73,7 +73,7 @@ async fn texts_stay_in_their_places() {
     let begun = std::time::Instant::now();
     browser
         .until("the table tells the pause", async || {
-            browser.text("#table").await.contains("Paused")
+            browser.text("#table").await.contains("User paused")
         })
         .await;
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
