@@ -61,11 +61,18 @@ impl From<Blocker> for BlockerView {
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     status: StatusCode,
-    code: String,
+    code: Box<str>,
     detail: String,
     errors: Vec<FieldError>,
     blockers: Vec<BlockerView>,
     retry_after: Option<u64>,
+    /// Seldom there, and every result has room for a problem.
+    more: Option<Box<More>>,
+}
+
+/// What few refusals say.
+#[derive(Debug, Clone)]
+struct More {
     /// What the path answers to, where the method was the mistake.
     allow: Vec<String>,
     /// Id of what is there already.
@@ -109,30 +116,35 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             status,
-            code: code.to_owned(),
+            code: code.into(),
             detail: detail.into(),
             errors: Vec::new(),
             blockers: Vec::new(),
             retry_after: None,
-            allow: Vec::new(),
-            existing: None,
+            more: None,
         }
     }
     /// 405: the path answers to these methods.
     pub(crate) fn of_method(code: &str, detail: impl Into<String>, allow: Vec<String>) -> Self {
         Self {
-            allow,
+            more: Some(Box::new(More {
+                allow,
+                existing: None,
+            })),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, code, detail)
         }
     }
     /// Whether something else has what must be had once.
     pub(crate) fn is_duplicate(&self) -> bool {
-        self.code == "duplicate"
+        &*self.code == "duplicate"
     }
     /// The same with the place of what is taken, and the id of what has it.
     pub(crate) fn taken_at(mut self, pointer: &str, existing: Option<String>) -> Self {
         self.errors = vec![FieldError::new(pointer, self.detail.clone())];
-        self.existing = existing;
+        self.more = Some(Box::new(More {
+            allow: Vec::new(),
+            existing,
+        }));
         self
     }
     /// 400: shape or syntax of the request.
@@ -269,12 +281,12 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or("Problem").to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
-            code: self.code.clone(),
+            code: self.code.to_string(),
             error: self.detail.clone(),
             instance: instance.map(ToOwned::to_owned),
             errors: self.errors.clone(),
             blockers: self.blockers.clone(),
-            existing: self.existing.clone(),
+            existing: self.more.as_ref().and_then(|more| more.existing.clone()),
         }
     }
     /// The response.
@@ -284,8 +296,9 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
-        if !self.allow.is_empty() {
-            builder.insert_header((header::ALLOW, self.allow.join(", ")));
+        let allow = self.more.as_ref().map(|more| &more.allow);
+        if let Some(allow) = allow.filter(|allow| !allow.is_empty()) {
+            builder.insert_header((header::ALLOW, allow.join(", ")));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

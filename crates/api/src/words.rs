@@ -24,8 +24,11 @@ pub(crate) fn categories() -> Vec<&'static str> {
     words!(Port)
 }
 
-/// Each set with the properties that hold a word of it, as schema and property.
-fn sets() -> Vec<(Vec<&'static str>, &'static [(&'static str, &'static str)])> {
+/// A schema and one of its properties.
+type Place = (&'static str, &'static str);
+
+/// Each set with the places that hold a word of it.
+fn sets() -> Vec<(Vec<&'static str>, &'static [Place])> {
     vec![
         (
             words!(TargetKey),
