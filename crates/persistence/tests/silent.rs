@@ -44,7 +44,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
         .expect("an answer in time")
 }
 
-fn is_unavailable<T>(done: Result<T, StoreError>) -> bool {
+fn is_unavailable<T>(done: &Result<T, StoreError>) -> bool {
     matches!(done, Err(StoreError::Unavailable { .. }))
 }
 
@@ -120,17 +120,17 @@ async fn postgres_that_hangs_is_given_up_and_used_again() {
         way.hang();
         let began = Instant::now();
         assert!(
-            is_unavailable(in_time(asking.load_for_update(samples::release_id("app"))).await),
+            is_unavailable(&in_time(asking.load_for_update(samples::release_id("app"))).await),
             "in a transaction"
         );
         assert!(
-            is_unavailable(in_time(ending.commit()).await),
+            is_unavailable(&in_time(ending.commit()).await),
             "a commit is unknown"
         );
         drop(asking);
-        assert!(is_unavailable(in_time(store.ready()).await));
-        assert!(is_unavailable(in_time(beats(&store)).await));
-        assert!(is_unavailable(in_time(store.begin()).await.map(drop)));
+        assert!(is_unavailable(&in_time(store.ready()).await));
+        assert!(is_unavailable(&in_time(beats(&store)).await));
+        assert!(is_unavailable(&in_time(store.begin()).await.map(drop)));
         assert!(began.elapsed() >= Duration::from_millis(500), "it had its time");
 
         way.go_on();
