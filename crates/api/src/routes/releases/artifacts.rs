@@ -220,7 +220,7 @@ fn name(build: &Build) -> String {
 /// Takes the file of a build in, as the whole body: streamed to the storage, never held in memory. It is kept once: the
 /// same file again is answered like the first time (200), another one is refused (409).
 #[utoipa::path(tag = "Builds",
-    request_body(content = String, content_type = "application/octet-stream", description = "The file itself."),
+    request_body(content = String, content_type = "*/*", description = "The file itself."),
     responses((status = 201, description = "It is kept", body = ArtifactView),
         (status = 200, description = "It was kept before", body = ArtifactView)))]
 #[put("/releases/{releaseId}/builds/{buildId}/artifact")]
@@ -306,8 +306,8 @@ async fn tenant(request: &HttpRequest, shared: &Shared, build: BuildId) -> Resul
 #[utoipa::path(tag = "Builds", security(()),
     params(("expires" = Option<i64>, Query, description = "Of a link."), ("signature" = Option<String>, Query, description = "Of a link."),
         ("Range" = Option<String>, Header, description = "One range of bytes.")),
-    responses((status = 200, description = "The file", content_type = "application/octet-stream", body = String),
-        (status = 206, description = "The range", content_type = "application/octet-stream", body = String)))]
+    responses((status = 200, description = "The file", content_type = "*/*", body = String),
+        (status = 206, description = "The range", content_type = "*/*", body = String)))]
 #[get("/builds/{buildId}/artifact")]
 pub(crate) async fn download(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let shared = shared(&request)?;
