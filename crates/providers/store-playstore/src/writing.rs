@@ -291,7 +291,7 @@ impl App {
         let refused = self.refused(ask).await?;
         let mut state = ask.state(self, &before, &refused, &[])?;
         // What stands there already needs no notes, and no read more for them.
-        if matches!(state, State::Open(_)) {
+        if matches!(state, State::Open(_) | State::Refused(_)) {
             let notes = ask.notes(edit).await?;
             state = ask.state(self, &before, &refused, &notes)?;
         }
