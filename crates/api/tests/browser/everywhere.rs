@@ -232,8 +232,8 @@ async fn every_link_leads_somewhere() {
     assert_eq!(browser.run_later(&script).await, json!([]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone() {
+/// Every page on one screen, in one theme. Colours do not depend on the width: dark is looked at on one screen.
+async fn nothing_is_found(screen: Screen, theme: &str) {
     let organisation = Organisation::tell().await;
     let pages = all(&organisation);
     complete(&pages);
@@ -243,23 +243,35 @@ async fn rules_of_accessibility_find_nothing_and_nothing_is_wider_than_a_phone()
             "accessibility of the pages: axe-core is not installed; `cargo xtask test` installs it where npm is",
         );
     }
-    let Some(browser) = organisation.visitor(Script::On, DESK).await else {
+    let Some(browser) = organisation.visitor(Script::On, screen).await else {
         return;
     };
     let mut looks = Looks::default();
-    // Colours do not depend on the width: dark is looked at on one screen.
-    for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
-        browser.resize(screen).await;
-        browser.prefer(theme).await;
-        for (name, path) in &pages {
-            browser.go(&format!("{}{path}", organisation.house.root)).await;
-            let what = format!("{name}, {theme}");
-            looks.look(&browser, rules.as_deref(), screen, &what).await;
-        }
+    browser.resize(screen).await;
+    browser.prefer(theme).await;
+    for (name, path) in &pages {
+        browser.go(&format!("{}{path}", organisation.house.root)).await;
+        let what = format!("{name}, {theme}");
+        looks.look(&browser, rules.as_deref(), screen, &what).await;
     }
     assert!(
         looks.unfolded > 0 && looks.shown > 0,
         "nothing was unfolded or shown: {looks:?}"
     );
     looks.nothing();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_accessibility_find_nothing_in_light() {
+    nothing_is_found(DESK, "light").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_accessibility_find_nothing_in_the_dark() {
+    nothing_is_found(DESK, "dark").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_accessibility_find_nothing_on_a_phone_and_nothing_is_wider() {
+    nothing_is_found(PHONE, "light").await;
 }

@@ -229,7 +229,7 @@ fn spaced(marks: &mut [Mark]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{APART, Bar, Mark, Part, Scale, named, spaced};
+    use super::{APART, APART_THERE, Bar, Mark, Part, Scale, named, spaced};
     use chrono::DateTime;
 
     #[test]
@@ -279,6 +279,7 @@ mod tests {
                 ("Cycle 4", false)
             ]
         );
+        const { assert!(APART < APART_THERE) }
     }
 
     #[test]
