@@ -5,6 +5,7 @@
 //! It must never know a database, an HTTP library, a clock or a source of randomness except through a port.
 
 pub mod apply;
+pub mod clocks;
 pub mod connections;
 pub mod health;
 pub mod inbox;

@@ -24,6 +24,9 @@ const WORD_EVERY: Duration = Duration::from_secs(3_600);
 /// The first such look comes so long after the start at the latest.
 const WORD_WITHIN: Duration = Duration::from_secs(30);
 
+/// Pause between two looks at the clocks: whoever reads a day's log finds it.
+const CLOCKS_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Every kind of effect: a kind of which nothing waits is shown as 0, and not as it was before.
 const KINDS: &[&str] = &[
     "RESOLVE",
@@ -91,6 +94,7 @@ async fn look_after(
     let mut stop = pin!(stop);
     let mut looks = interval_at(Instant::now(), LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut clocks_at = Instant::now();
     let mut forget_at = Instant::now() + FIRST_WITHIN.mul_f64(app.entropy.fraction());
     let mut word_at = Instant::now() + WORD_WITHIN.mul_f64(app.entropy.fraction());
     let mut shown = Shown::default();
@@ -101,6 +105,13 @@ async fn look_after(
                 () = &mut stop => return,
                 () = shown.look(store) => {}
             },
+            () = sleep_until(clocks_at) => {
+                clocks_at = Instant::now() + CLOCKS_EVERY;
+                tokio::select! {
+                    () = &mut stop => return,
+                    () = clocks(app) => {}
+                }
+            }
             () = sleep_until(word_at) => {
                 word_at = Instant::now() + WORD_EVERY;
                 tokio::select! {
@@ -119,6 +130,18 @@ async fn look_after(
                 }
             }
         }
+    }
+}
+
+/// Says so where this machine's clock and the database's are apart.
+async fn clocks(app: &App) {
+    match app.store.now().await {
+        Ok(databases) => {
+            if let Some(apart) = delivr_app::clocks::apart(app.clock.now(), databases) {
+                tracing::warn!("{apart}");
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the database's clock could not be read"),
     }
 }
 

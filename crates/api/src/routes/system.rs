@@ -89,7 +89,8 @@ pub(crate) async fn ready(shared: web::Data<Shared>) -> Answered {
     let (last_worker_at, now) = (last_worker_at?, now?);
     let seen = last_worker_at.is_some_and(|at| now - at <= TimeDelta::seconds(60));
     let silence = (!seen).then(|| "no worker has been seen for 60 s: releases do not advance".to_owned());
-    let warnings: Vec<String> = silence.into_iter().chain(store.hindered()).collect();
+    let apart = delivr_app::clocks::apart(shared.app.clock.now(), now);
+    let warnings: Vec<String> = silence.into_iter().chain(apart).chain(store.hindered()).collect();
     Ok(Answer::ok(&ReadyView {
         status: if warnings.is_empty() { "READY" } else { "DEGRADED" },
         last_worker_at,

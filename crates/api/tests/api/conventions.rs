@@ -725,3 +725,25 @@ async fn whoever_finds_the_line_stopped_reads_by_whom_why_and_since_when() {
         assert_eq!(line().await["stops"].as_array().unwrap().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_named_before_waits_end_too_early() {
+    let clock = Arc::new(FakeClock::at(SystemClock.now()));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let api = Api::with(store.clone(), clock).await;
+    api.app.store.beat("w").await.unwrap();
+    let ready = api.bare("GET", "/ready").send().await.is(200);
+    assert_eq!(
+        (&ready["status"], &ready["warnings"]),
+        (&json!("READY"), &json!([]))
+    );
+    store.skew(2_040_000_000);
+    api.app.store.beat("w").await.unwrap();
+    let ready = api.bare("GET", "/ready").send().await.is(200);
+    assert_eq!(ready["status"], "DEGRADED");
+    let said = ready["warnings"].to_string();
+    assert!(said.contains("clock is 2040 s behind the database's"), "{said}");
+    let found = api.of("OWNER", "GET", "/doctor").send().await.is(200);
+    let found = found.to_string();
+    assert!(found.contains("clock is 2040 s behind the database's"), "{found}");
+}

@@ -2,6 +2,8 @@
 //!
 //! The database's clock goes forwards by less than a lease's margin, and only once per lease, as long as anything is
 //! under way: that is what the margin is for. It goes further only while nothing is. Backwards it goes as it likes.
+//! Altogether it never runs ahead by so much that a wait is over before it has begun: what is waited for is dated by the
+//! process, and looked at again by the database. The doctor says of clocks that are that far apart.
 
 use crate::check::at_once;
 use crate::shared::Shared;
@@ -24,7 +26,12 @@ pub struct Clocks {
     /// How far each clock is off by itself, in milliseconds.
     off: Vec<i64>,
     database_moved: Duration,
+    /// How far the database's clock is ahead, in milliseconds.
+    database_ahead: i64,
 }
+
+/// The furthest the database's clock runs ahead: with a process's clock that is set back, less than the shortest wait.
+const FURTHEST_MILLIS: i64 = 840_000;
 
 impl Clocks {
     pub fn new(shared: &Shared, processes: usize) -> Self {
@@ -39,6 +46,7 @@ impl Clocks {
             hands: hands.collect(),
             off,
             database_moved: Duration::ZERO,
+            database_ahead: 0,
         }
     }
 
@@ -91,7 +99,9 @@ impl Clocks {
         if back {
             shared.met(Kind::DatabaseBack);
             shared.note(format!("the database's clock goes back by {much} ms"));
-            store.skew(-i64::try_from(much * 1_000).unwrap());
+            let behind = i64::try_from(much).unwrap();
+            self.database_ahead -= behind;
+            store.skew(-behind * 1_000);
             return;
         }
         if now < self.database_moved + CALL_TIMEOUT * 6 {
@@ -103,10 +113,14 @@ impl Clocks {
         } else {
             little
         };
+        let ahead = i64::try_from(by).unwrap();
+        if self.database_ahead + ahead > FURTHEST_MILLIS {
+            return;
+        }
         self.database_moved = now;
+        self.database_ahead += ahead;
         shared.met(Kind::DatabaseForth);
         shared.note(format!("the database's clock goes forwards by {by} ms"));
-        let ahead = i64::try_from(by).unwrap();
         shared.ahead.fetch_add(ahead, Ordering::Relaxed);
         store.skew(ahead * 1_000);
     }

@@ -10,7 +10,7 @@ use delivr_domain::names::{RefName, Sha};
 use delivr_domain::ports::error::ProviderErrorKind;
 use delivr_domain::ports::vendor::{ChatMessage, Lookup};
 use delivr_domain::report::{RunProduct, RunResult, RunState, TestTotals};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,6 +92,10 @@ impl Run {
 pub struct World {
     /// Branches and tags; a name exists once or not at all.
     pub refs: BTreeMap<String, Sha>,
+    /// Branches that were deleted on request.
+    pub deleted: BTreeSet<String>,
+    /// Those of them whose release a restored database may take for one that goes on.
+    pub swept: BTreeSet<String>,
     parents: BTreeMap<Sha, Sha>,
     pub published: BTreeMap<String, String>,
     pub pulls: BTreeMap<(String, String), String>,
@@ -223,6 +227,7 @@ impl World {
                 run.replaced = None;
             }
         }
+        self.swept.extend(self.deleted.iter().cloned());
         self.stores.restored(now);
     }
     /// A look-up has found the object again.
@@ -487,6 +492,7 @@ impl World {
             }
             ScmWrite::DeleteBranch { name } => {
                 self.refs.remove(&branch(name));
+                self.deleted.insert(branch(name));
                 Ok(Reference::id(name.as_str()))
             }
         }

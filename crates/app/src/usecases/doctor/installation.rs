@@ -2,6 +2,7 @@
 
 use super::{About, Finding, Outcome};
 use crate::App;
+use crate::clocks;
 use chrono::TimeDelta;
 use delivr_domain::ports::error::StoreError;
 use std::net::Ipv4Addr;
@@ -30,7 +31,19 @@ pub(super) async fn findings(app: &App) -> Result<Vec<Finding>, StoreError> {
         if seen { Outcome::Ok } else { Outcome::Missing },
         (!seen).then(|| "start `delivr-worker`, or `delivr-api` with the worker it carries".to_owned()),
     );
-    let mut found = vec![worker];
+    let apart = clocks::apart(app.clock.now(), now);
+    let clock = finding(
+        "Clock",
+        "agrees with the database's",
+        "What becomes due goes by the database's clock, how long is waited by this machine's.",
+        if apart.is_some() {
+            Outcome::Degraded
+        } else {
+            Outcome::Ok
+        },
+        apart,
+    );
+    let mut found = vec![worker, clock];
     found.extend(address(app.connections.reached_at()));
     Ok(found)
 }
