@@ -4,9 +4,11 @@
 //! skipping mean the same everywhere. The owner says what a step's effect contains; the board says when it exists.
 
 mod doubt;
+mod look;
 mod rules;
 
 pub use doubt::{Doubt, UNANSWERED_SECONDS, doubt_due, unanswered};
+pub use look::AfterLookUp;
 pub use rules::{decide_report, is_known, overdue, permit, react, row_of, step_done};
 
 use crate::effect::{Effect, Reference, Watched};
@@ -260,6 +262,9 @@ pub struct Task {
     pub parked: bool,
     /// A skip waits for a look-up of an unknown outcome; the reason given.
     pub skip_after_look_up: Option<String>,
+    /// Something else waits for such a look-up; what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_look_up: Option<AfterLookUp>,
     /// When it last started.
     pub started_at: Option<Timestamp>,
     /// When it last came to an end.
@@ -298,6 +303,7 @@ impl Task {
             after: plan.after.clone(),
             parked: false,
             skip_after_look_up: None,
+            after_look_up: None,
             started_at: None,
             ended_at: plan.skipped.as_ref().map(|_| at),
         }
@@ -429,6 +435,13 @@ pub enum TaskEvent {
         task: TaskKey,
         /// Why.
         reason: String,
+    },
+    /// What was sent for it is looked for before anything else is done about it.
+    LookUpRequested {
+        /// Which.
+        task: TaskKey,
+        /// What is done then.
+        then: AfterLookUp,
     },
     /// Its stage or cycle is over without it.
     Cancelled {
@@ -601,6 +614,7 @@ impl Board {
                 it.done.push((it.generation, result.clone()));
                 it.next_step = step.saturating_add(1);
                 it.parked = false;
+                it.after_look_up = None;
                 it.state = match wait {
                     Some(wait) => TaskState::AwaitingCallback {
                         watched: wait.watched.clone(),
@@ -633,16 +647,22 @@ impl Board {
             TaskEvent::Rearmed { task, spent } => self.change(task, |it| {
                 if *spent {
                     let from = it.spent_step();
-                    it.done.truncate(usize::from(from));
-                    it.next_step = from;
+                    it.return_to(from);
+                    // Nothing is left of the old try: the new one's steps are frozen anew.
+                    if from == 0 {
+                        it.steps.clear();
+                    }
                     let before = it.generation;
                     it.generation = before.next();
                     #[cfg(delivr_sim)]
                     crate::sim::off(crate::sim::Rule::GenerationRises).then(|| it.generation = before);
+                } else if it.is_not_there() {
+                    it.return_to(it.with_its_reading(it.next_step));
                 }
                 it.state = TaskState::Pending;
                 it.parked = false;
                 it.skip_after_look_up = None;
+                it.after_look_up = None;
                 it.ended_at = None;
             }),
             TaskEvent::Repeated { task } => self.change(task, |it| {
@@ -653,6 +673,7 @@ impl Board {
                 it.state = TaskState::Pending;
                 it.parked = false;
                 it.skip_after_look_up = None;
+                it.after_look_up = None;
                 it.started_at = None;
                 it.ended_at = None;
             }),
@@ -665,6 +686,11 @@ impl Board {
             ),
             TaskEvent::SkipRequested { task, reason } => self.change(task, |it| {
                 it.skip_after_look_up = Some(reason.clone());
+                it.state = TaskState::Running { step: it.next_step };
+                it.ended_at = None;
+            }),
+            TaskEvent::LookUpRequested { task, then } => self.change(task, |it| {
+                it.after_look_up = Some(then.clone());
                 it.state = TaskState::Running { step: it.next_step };
                 it.ended_at = None;
             }),
@@ -687,6 +713,7 @@ impl Board {
             it.state = state;
             it.parked = false;
             it.skip_after_look_up = None;
+            it.after_look_up = None;
             it.ended_at = Some(at);
         });
     }
@@ -703,7 +730,8 @@ impl Task {
             .iter()
             .take(until)
             .rposition(|step| step.kind.is_perform());
-        last.and_then(|index| u16::try_from(index).ok()).unwrap_or(0)
+        let write = last.and_then(|index| u16::try_from(index).ok()).unwrap_or(0);
+        self.with_its_reading(write)
     }
     /// Whether somebody had it tried again and it has not begun, because something holds its owner: what it sent before
     /// may be unknown still, and nobody has looked.

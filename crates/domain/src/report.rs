@@ -48,6 +48,9 @@ pub struct Cause {
     pub integration: Option<IntegrationId>,
 }
 
+/// The code of a cause by which the vendor cannot say whether something is there: a person has looked, or must.
+pub const UNSURE: &str = "unsure";
+
 impl Cause {
     /// A cause without vendor text.
     #[must_use]

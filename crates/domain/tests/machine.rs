@@ -14,9 +14,9 @@ mod common;
 use common::{World, answer, fresh_facts, plan, run_row, slot, start};
 use delivr_domain::aggregate::Input;
 use delivr_domain::board::TaskState;
-use delivr_domain::effect::{Effect, FactKind};
+use delivr_domain::effect::{Effect, FactKind, Reference};
 use delivr_domain::key::{EffectId, TargetKey, TaskKey, TaskKind};
-use delivr_domain::plan::GatedStage;
+use delivr_domain::plan::{BuildMode, GatedStage};
 use delivr_domain::ports::store::Fact;
 use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::hold::{Hold, Scope, holds};
@@ -562,6 +562,8 @@ enum Move {
     Facts,
     Archive,
     Upload(usize),
+    ByHand(usize, bool),
+    Mode(bool, bool),
     Rework(bool),
     Replan(u8),
     Notes(bool, u8),
@@ -588,6 +590,8 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (0u8..3).prop_map(Move::Trigger),
         3 => Just(Move::Facts),
         1 => any::<usize>().prop_map(Move::Upload),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(task, named)| Move::ByHand(task, named)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(ios, manual)| Move::Mode(ios, manual)),
         1 => Just(Move::Archive),
         3 => any::<bool>().prop_map(Move::Rework),
         2 => any::<u8>().prop_map(Move::Replan),
@@ -661,8 +665,7 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                     .board()
                     .find(&key.task)
                     .unwrap()
-                    .skip_after_look_up
-                    .is_some();
+                    .looks_first();
                 let performed = if absent {
                     Performed::Absent
                 } else {
@@ -726,6 +729,24 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                     reason: "not needed".to_owned(),
                 });
             }
+        }
+        Move::ByHand(index, named) => {
+            if let Some(task) = task_at(world, *index) {
+                world.command(Command::CompleteTask {
+                    task,
+                    reason: "done by hand".to_owned(),
+                    reference: named.then(|| Reference::id("by-hand")),
+                });
+            }
+        }
+        Move::Mode(ios, manual) => {
+            let target = BOTH[usize::from(*ios)];
+            let mode = if *manual {
+                BuildMode::Manual
+            } else {
+                BuildMode::Pipeline
+            };
+            world.command(Command::ChangeBuildMode { target, mode });
         }
         Move::Cycle => {
             let _ = world.command(Command::StartCycle);

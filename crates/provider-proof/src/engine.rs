@@ -435,6 +435,7 @@ fn release(tenant: TenantId, integration: IntegrationId, key: &EffectKey, at: Ti
         after: BTreeSet::new(),
         parked: false,
         skip_after_look_up: None,
+        after_look_up: None,
         started_at: Some(at),
         ended_at: None,
     };

@@ -174,7 +174,8 @@ pub(crate) const VERBS: &[Verb] = &[
         "The planned cycle is dropped.",
     )).dangerous(),
     verb(("retry", "Retry"), Of::Task, Reason::No, (
-        "The task is tried again. What it may have made already is looked for first, so that it is not made twice.",
+        "The task is tried again. What it may have made already is looked for first, so that it is not made twice. An early \
+         build is made of what the release branch has then.",
         "The task is tried again.",
     )),
     verb(("force", "Retry at the risk of a duplicate"), Of::Task, Reason::No, (
@@ -182,12 +183,15 @@ pub(crate) const VERBS: &[Verb] = &[
         "The task is run once more.",
     )).dangerous().by_admins(),
     verb(("skip", "Skip"), Of::Task, Reason::Must, (
-        "The task is left out. What comes after it goes on without it.",
-        "The task is left out.",
+        "The task is left out. What comes after it goes on without it. Where it is unknown whether it was done, that is looked \
+         for first; if it was, the task is complete.",
+        "The task is left out, as soon as it is known that it was not done.",
     )).dangerous(),
     verb(("complete", "Complete by hand"), Of::Task, Reason::Must, (
-        "You say that a person has done it. A branch or tag that you name is looked up at the vendor first.",
-        "The task is complete.",
+        "You say that a person has done it. A branch or tag that you name is looked up at the vendor first. Where it is \
+         unknown whether it was done before, that is looked for too: what is found is the task's own, or is told beside \
+         what you name.",
+        "Your word is taken: the task is complete as soon as it is known what there is.",
     )).with(More::Made),
     verb(("submit", "Submit for review"), Of::Submission, Reason::No, (
         "The prepared version is handed to the store's review.",

@@ -3,7 +3,7 @@
 use crate::http::{items, text};
 use crate::manager::{BOTH, Followed, Hosting, nothing, set_up_at, wanted};
 use crate::stage::{Database, Stage, Work};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_built_by_github_actions_reaches_both_stores() {
@@ -44,4 +44,68 @@ async fn a_release_built_by_github_actions_reaches_both_stores() {
         assert_eq!(build["sha"], tested.as_str(), "{build}");
         assert!(text(build, "/artifactUrl").contains("/artifacts/"), "{build}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_failed_is_run_anew_on_what_was_pushed_since() {
+    const BUILD: &str = "TRIGGER_PRE_REGRESSION_BUILDS/ANDROID_PLAY_STORE/-";
+    let stage = Stage::open(Database::Sqlite, Work::Embedded).await.unwrap();
+    let team = set_up_at(&stage, &nothing(), Hosting::GitHub).await;
+    let pipeline = json!({
+        "name": "early", "integrationId": team.id("ci"), "scmIntegrationId": team.id("scm"), "platform": "ANDROID",
+        "purpose": "PRE_REGRESSION_BUILD", "job": "android-regression.yml",
+        "parameters": {"version": "{version}", "branch": "{branch}", "sha": "{sha}", "platform": "{platform}"},
+    });
+    let pipeline = text(
+        &stage.http.post("/integrations/pipelines", &pipeline).await,
+        "/id",
+    );
+    let more = json!({"settings": {"preRegressionBuilds": true}});
+    let mut body = wanted(&team, "1.1.0", &["ANDROID_PLAY_STORE"], &more);
+    body["pipelines"].as_array_mut().unwrap().push(json!(pipeline));
+    let release = Followed::create(&stage, &body).await;
+    let finish = |conclusion: &str| {
+        stage.advance(&json!({
+            "vendor": "github", "action": "finish_run", "workflow": "all", "conclusion": conclusion,
+        }))
+    };
+    release.task_is(&stage, BUILD, "AWAITING_CALLBACK").await;
+    finish("failure");
+    let failed = release.task_is(&stage, BUILD, "FAILED").await;
+    assert_eq!(failed["cause"]["outcome"], "SPENT", "{failed}");
+    assert_eq!(stage.performed("github", "dispatch"), 1);
+    assert!(text(&failed, "/cause/detail").contains("what the release branch has then"));
+    // A person mends the branch.
+    let branch = text(&release.read(&stage).await, "/branch");
+    let pushed = stage.advance(&json!({ "vendor": "github", "action": "push", "branch": branch }));
+    let mended = text(&pushed, "/sha");
+    let path = release.path(&format!("/tasks/{}", text(&failed, "/id")));
+    stage.http.put(&path, &json!({"action": "RETRY"})).await;
+    release.task_is(&stage, BUILD, "AWAITING_CALLBACK").await;
+    assert_eq!(stage.performed("github", "dispatch"), 2);
+    finish("success");
+    let done = release.task_is(&stage, BUILD, "COMPLETED").await;
+    assert_eq!(done["generation"], 1, "{done}");
+    // It ran on the new head, once, and says so.
+    let journal = stage.vendors.journal();
+    let effects = journal["effects"].as_array().unwrap().iter();
+    let built: Vec<&Value> = effects
+        .filter(|it| it["operation"] == "dispatch")
+        .map(|it| &it["detail"]["sha"])
+        .collect();
+    assert_eq!(built[1], mended.as_str(), "{built:?}");
+    assert_ne!(built[0], built[1]);
+    let builds = items(&stage.http.get(&release.path("/builds?limit=200")).await);
+    let early = builds.iter().find(|it| it["cycle"].is_null()).unwrap();
+    assert_eq!(early["sha"], mended.as_str(), "{early}");
+    let said = stage
+        .http
+        .get(&release.path("/activities?limit=200"))
+        .await
+        .to_string();
+    assert!(
+        said.contains(&format!("goes on from commit {}", &mended[..10])),
+        "{said}"
+    );
+    assert_eq!(stage.duplicates(), Vec::<String>::new());
 }

@@ -19,7 +19,7 @@ use delivr_domain::ports::exchange::Ear;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::ports::store::{Claimed, PutBack, RowEnd};
 use delivr_domain::ports::vendor::{ChatMessage, Declared, InDoubt, Lookup, Recognition};
-use delivr_domain::report::{Cause, Class, Outcome, Performed, Report};
+use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, UNSURE};
 use delivr_domain::time::{Span, Timestamp};
 use std::time::Duration;
 
@@ -242,7 +242,7 @@ fn unsure(claimed: &Claimed, key: &EffectKey, declared: Declared) -> Ended {
             let sentence = "whether this was done before cannot be told from the vendor's list; look there, then complete, skip or force it";
             return failed(
                 key,
-                Cause::new("unsure", sentence, Class::NeedsHuman),
+                Cause::new(UNSURE, sentence, Class::NeedsHuman),
                 Outcome::Unknown,
             );
         }
@@ -252,7 +252,7 @@ fn unsure(claimed: &Claimed, key: &EffectKey, declared: Declared) -> Ended {
             "the vendor's look-up has given no certain answer for a day; look there, then try again";
         return failed(
             key,
-            Cause::new("unsure", sentence, Class::NeedsHuman),
+            Cause::new(UNSURE, sentence, Class::NeedsHuman),
             Outcome::Unknown,
         );
     }
@@ -294,9 +294,9 @@ async fn absent(
         );
     }
     if permit == Permit::LookUpOnly {
-        let skipping =
-            matches!(state_of(app, key.owner).await, Ok(Some(state)) if waits_for_skip(&state, key));
-        return if skipping {
+        let waiting =
+            matches!(state_of(app, key.owner).await, Ok(Some(state)) if waits_for_look_up(&state, key));
+        return if waiting {
             report(key, Performed::Absent, RowEnd::Dead, "absent")
         } else {
             report(key, Performed::Parked, RowEnd::Parked, "parked")
@@ -307,7 +307,7 @@ async fn absent(
                         their work: look at the vendor, then complete, skip or force it";
         return failed(
             key,
-            Cause::new("unsure", sentence, Class::NeedsHuman),
+            Cause::new(UNSURE, sentence, Class::NeedsHuman),
             Outcome::Unknown,
         );
     }
@@ -389,12 +389,12 @@ async fn after_conflict(
     }
 }
 
-fn waits_for_skip(state: &delivr_domain::aggregate::Aggregate, key: &EffectKey) -> bool {
+fn waits_for_look_up(state: &delivr_domain::aggregate::Aggregate, key: &EffectKey) -> bool {
     state
         .owner()
         .board()
         .find(&key.task)
-        .is_some_and(|task| task.skip_after_look_up.is_some())
+        .is_some_and(delivr_domain::board::Task::looks_first)
 }
 
 fn close_failure(

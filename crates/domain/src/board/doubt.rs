@@ -23,6 +23,14 @@ pub struct Doubt {
     pub operation: Operation,
     /// When it is looked for; none once it is being looked for.
     pub due: Option<Timestamp>,
+    /// Its task ended without it: nobody waits for what is found, which belongs on the clean-up list.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub given_up: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 impl Doubt {
@@ -53,6 +61,11 @@ impl Board {
     #[must_use]
     pub fn looks_again(&self, key: &EffectKey) -> bool {
         self.doubts.iter().any(|it| it.under_way() && it.key == *key)
+    }
+    /// Whether the key's write is looked for though its task ended without it.
+    #[must_use]
+    pub fn gave_up(&self, key: &EffectKey) -> bool {
+        self.doubts.iter().any(|it| it.given_up && it.key == *key)
     }
     /// The row of a doubt that is looked for now.
     pub(super) fn doubt_row(&self, key: &EffectKey) -> Option<Effect> {
@@ -116,6 +129,7 @@ pub fn unanswered(owner: &dyn Owner, task: &Task, now: Timestamp) -> Option<Task
                 integration,
                 operation,
                 due: Some(now + Span::seconds(UNANSWERED_SECONDS)),
+                given_up: true,
             }),
         }),
         Some(_) | None => None,
@@ -146,6 +160,7 @@ pub(super) fn events(owner: &dyn Owner, report: &Report, now: Timestamp) -> Vec<
                     integration: *integration,
                     operation: operation.as_ref().clone(),
                     due: Some(now + Span::seconds(i64::from(*look_again_seconds))),
+                    given_up: false,
                 }),
             }]
         }

@@ -2,6 +2,7 @@
 
 use super::{
     Begin, Board, Output, Owner, Permit, Reaction, StepKind, StepResult, Task, TaskEvent, TaskState, doubt,
+    look,
 };
 use crate::effect::{Effect, Reference};
 use crate::key::EffectKey;
@@ -36,9 +37,9 @@ pub fn react(owner: &dyn Owner, event: &TaskEvent) -> Vec<Reaction> {
             begin: Begin::Manual { .. },
             ..
         } => end_steps(owner, board.find(task)),
-        TaskEvent::Started { task, .. } | TaskEvent::SkipRequested { task, .. } => {
-            enqueue(owner, board.find(task))
-        }
+        TaskEvent::Started { task, .. }
+        | TaskEvent::SkipRequested { task, .. }
+        | TaskEvent::LookUpRequested { task, .. } => enqueue(owner, board.find(task)),
         TaskEvent::StepDone { task, step, .. } => {
             let mut reactions = Vec::new();
             if let Some(it) = board.find(task) {
@@ -108,7 +109,7 @@ pub fn permit(owner: &dyn Owner, key: &EffectKey) -> Permit {
     };
     match &task.state {
         TaskState::Running { step } if *step == key.step && task.generation == key.generation => {
-            if task.skip_after_look_up.is_some() || owner.is_blocked(task) {
+            if task.looks_first() || owner.is_blocked(task) {
                 Permit::LookUpOnly
             } else {
                 Permit::Write
@@ -186,15 +187,12 @@ fn performed_events(
         };
     };
     match performed {
-        Performed::Done { reference } | Performed::DoneInDoubt { reference, .. } => step_done(
-            owner,
-            task,
-            key.step,
-            StepResult::Made {
-                reference: reference.clone(),
-            },
-            now,
-        ),
+        Performed::Done { reference } | Performed::DoneInDoubt { reference, .. } => {
+            look::found(task, key, reference).unwrap_or_else(|| {
+                let reference = reference.clone();
+                step_done(owner, task, key.step, StepResult::Made { reference }, now)
+            })
+        }
         Performed::Failed { cause, outcome } => {
             vec![TaskEvent::Failed {
                 task: task.key,
@@ -204,13 +202,7 @@ fn performed_events(
         }
         Performed::Parked => vec![TaskEvent::Parked { task: task.key }],
         Performed::LookedAgain { .. } => Vec::new(),
-        Performed::Absent => match &task.skip_after_look_up {
-            Some(reason) => vec![TaskEvent::Skipped {
-                task: task.key,
-                reason: reason.clone(),
-            }],
-            None => vec![TaskEvent::Parked { task: task.key }],
-        },
+        Performed::Absent => vec![look::absent(task)],
     }
 }
 
@@ -223,9 +215,10 @@ pub(super) fn expects(owner: &dyn Owner, key: &EffectKey) -> bool {
 #[must_use]
 pub fn is_known(owner: &dyn Owner, key: &EffectKey, reference: &Reference) -> bool {
     let on_task = owner.board().find(&key.task).is_some_and(|task| {
-        task.done.iter().any(
-            |(_, result)| matches!(result, StepResult::Made { reference: known } if known.id == reference.id),
-        )
+        task.reference().is_some_and(|known| known.id == reference.id)
+            || task.done.iter().any(
+                |(_, result)| matches!(result, StepResult::Made { reference: known } if known.id == reference.id),
+            )
     });
     on_task
         || owner

@@ -397,34 +397,20 @@ pub fn decide_command(
             }])
         }
         Command::RetryTask { task, force } => tasks::retry(release, task, *force),
-        Command::SkipTask { task, reason } => tasks::skip(release, task, reason),
+        Command::SkipTask { task, reason } => tasks::skip(release, task, reason, cx.now),
         Command::CompleteTask {
             task,
             reason,
             reference,
-        } => tasks::complete(release, task, reason, reference.clone()),
+        } => tasks::complete(release, task, reason, reference.clone(), cx.now),
         Command::UploadBuild { task, product } => tasks::upload(release, task, product, cx.now),
-        Command::ChangeBuildMode { target, mode } => {
-            let plan = release
-                .plan()
-                .targets
-                .get(target)
-                .ok_or(Rejection::Missing("target"))?;
-            Ok(if plan.builds == *mode {
-                Vec::new()
-            } else {
-                vec![Event::BuildModeChanged {
-                    target: *target,
-                    mode: *mode,
-                }]
-            })
-        }
+        Command::ChangeBuildMode { target, mode } => tasks::change_build_mode(release, *target, *mode),
         Command::ChangeStoreNotes { target, texts } => store_notes::change(release, *target, texts),
         Command::Edit { edit } => edit::edit_release(release, edit, cx.now),
         Command::IntegrationRestored { integration } => Ok(release
             .failures()
             .filter(|(_, cause)| cause.integration == Some(*integration))
-            .map(|(task, _)| rearm(task, false))
+            .map(|(task, _)| tasks::try_again(release, task))
             .collect()),
         Command::Rework { to, reason } => rework::rework(release, *to, reason, cx.now),
         Command::Replan { plan } => replan::replan(release, plan),

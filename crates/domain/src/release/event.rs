@@ -207,6 +207,7 @@ impl Event {
                 TaskEvent::Repeated { .. } => "TASK_REPEATED",
                 TaskEvent::Skipped { .. } => "TASK_SKIPPED",
                 TaskEvent::SkipRequested { .. } => "TASK_SKIP_REQUESTED",
+                TaskEvent::LookUpRequested { .. } => "TASK_LOOK_UP_REQUESTED",
                 TaskEvent::Cancelled { .. } => "TASK_CANCELLED",
                 TaskEvent::LateResult { .. } => "LATE_RESULT",
                 TaskEvent::Doubted { .. } => "DUPLICATE_POSSIBLE",

@@ -388,6 +388,7 @@ fn task_news(release: &Release, event: &TaskEvent) -> Option<News> {
         | TaskEvent::Rearmed { .. }
         | TaskEvent::Repeated { .. }
         | TaskEvent::SkipRequested { .. }
+        | TaskEvent::LookUpRequested { .. }
         | TaskEvent::Cancelled { .. }
         | TaskEvent::LateResult { .. }
         | TaskEvent::Doubted { .. }

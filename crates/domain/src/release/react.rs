@@ -115,6 +115,7 @@ fn task(before: &Release, release: &Release, event: &TaskEvent) -> Vec<Reaction>
         | TaskEvent::Repeated { .. }
         | TaskEvent::Skipped { .. }
         | TaskEvent::SkipRequested { .. }
+        | TaskEvent::LookUpRequested { .. }
         | TaskEvent::LateResult { .. }
         | TaskEvent::Doubted { .. }
         | TaskEvent::DoubtDue { .. }

@@ -70,10 +70,11 @@ fn doubled(release: &Release, event: &Event) -> Vec<Event> {
     else {
         return Vec::new();
     };
-    let given_up = release
-        .board
-        .find(&key.task)
-        .is_some_and(|task| task.state == TaskState::Cancelled);
+    let given_up = release.board.gave_up(key)
+        || release
+            .board
+            .find(&key.task)
+            .is_some_and(|task| task.state == TaskState::Cancelled);
     #[cfg(delivr_sim)]
     if crate::sim::off(crate::sim::Rule::LateResult) && (given_up || release.terminal()) {
         return Vec::new();
@@ -149,9 +150,10 @@ fn seen(release: &Release, key: &EffectKey, sighting: &Sighting, now: Timestamp)
             task,
             "run_failed",
             format!(
-                "the run {} ended as {result}; look at {} and run it anew",
+                "the run {} ended as {result}; look at {} and run it anew{}",
                 run.id,
-                product.url.as_deref().unwrap_or("its log")
+                product.url.as_deref().unwrap_or("its log"),
+                what_is_built_then(task)
             ),
             Class::NeedsHuman,
             Outcome::Spent,
@@ -163,6 +165,15 @@ fn seen(release: &Release, key: &EffectKey, sighting: &Sighting, now: Timestamp)
             Class::NeedsHuman,
             Outcome::Spent,
         )],
+    }
+}
+
+/// A branch can be mended in between, where a tag stays as it is.
+const fn what_is_built_then(task: &Task) -> &'static str {
+    if matches!(task.key.kind, TaskKind::TriggerPreRegressionBuilds) {
+        ": it builds what the release branch has then"
+    } else {
+        ""
     }
 }
 

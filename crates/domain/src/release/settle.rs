@@ -11,7 +11,7 @@ use super::remind;
 use super::state::{AutomationWanted, BuildsWanted, Cycle, CycleState, Release, Slot, Stage, Verdict};
 use super::work;
 use crate::board::{
-    self, Begin, Lane, Manual, Output, Owner as _, Step, StepKind, Task, TaskEvent, TaskState,
+    self, Begin, Lane, Manual, Output, Owner as _, Step, StepKind, StepResult, Task, TaskEvent, TaskState,
 };
 use crate::ids::CycleId;
 use crate::key::TaskKind;
@@ -129,7 +129,11 @@ fn start(release: &Release, task: &Task, now: Timestamp) -> Option<TaskEvent> {
         });
     }
     // Whose run was accepted goes on with it, wherever later builds come from.
-    if task.next_step == 0 && work::is_manual(release.plan(), &key) {
+    let run_accepted = task
+        .done
+        .iter()
+        .any(|(_, result)| !matches!(result, StepResult::Found { .. }));
+    if !run_accepted && work::is_manual(release.plan(), &key) {
         let target = key
             .target
             .map_or_else(String::new, |target| format!(" for {target}"));

@@ -620,6 +620,7 @@ impl Release {
             | TaskEvent::Repeated { .. }
             | TaskEvent::Skipped { .. }
             | TaskEvent::SkipRequested { .. }
+            | TaskEvent::LookUpRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::LateResult { .. }
             | TaskEvent::Doubted { .. }

@@ -158,9 +158,11 @@ pub fn steps(release: &Release, key: &TaskKey) -> Vec<Step> {
             of(&[StepKind::ResolveNotes, StepKind::Perform])
         }
         TaskKind::CreateFinalReleaseNotes => of(&[StepKind::ResolveNotes]),
-        TaskKind::TriggerPreRegressionBuilds | TaskKind::TriggerRegressionBuilds | TaskKind::Deploy => {
-            of(&[StepKind::PerformRun, StepKind::Watch])
+        // Built is what the branch has then, also when people have mended it: its head is read anew for each try.
+        TaskKind::TriggerPreRegressionBuilds => {
+            of(&[StepKind::ResolveHead, StepKind::PerformRun, StepKind::Watch])
         }
+        TaskKind::TriggerRegressionBuilds | TaskKind::Deploy => of(&[StepKind::PerformRun, StepKind::Watch]),
         TaskKind::TriggerTestFlightBuild | TaskKind::CreateAabBuild => {
             of(&[StepKind::PerformRun, StepKind::Watch, StepKind::ResolveStoreBuild])
         }
@@ -273,19 +275,31 @@ impl Release {
         earlier.or_else(|| self.plan().scm.previous_tag.clone())
     }
     /// The ref and commit a task's run builds.
-    fn run_source(&self, key: &TaskKey) -> Option<(RefName, Sha)> {
-        if key.kind == TaskKind::TriggerPreRegressionBuilds {
-            Some((self.branch.clone()?, self.base_sha.clone()?))
-        } else if let Some(cycle) = self.cycle_of(key) {
+    fn run_source(&self, task: &Task) -> Option<(RefName, Sha)> {
+        if task.key.kind == TaskKind::TriggerPreRegressionBuilds {
+            // Tasks that started under earlier versions read no head: theirs is the one the branch was made at.
+            let head = match task.finding() {
+                Some(Finding::Head { sha }) => Some(sha),
+                Some(
+                    Finding::Notes { .. }
+                    | Finding::Totals { .. }
+                    | Finding::StoreBuild { .. }
+                    | Finding::Exposure { .. },
+                )
+                | None => self.base_sha.as_ref(),
+            };
+            Some((self.branch.clone()?, head?.clone()))
+        } else if let Some(cycle) = self.cycle_of(&task.key) {
             Some((cycle.tag.clone()?, cycle.sha.clone()?))
         } else {
             Some((self.tag.clone()?, self.shipped_sha()?.clone()))
         }
     }
 
-    fn run_write(&self, key: &TaskKey) -> Option<(IntegrationId, CicdWrite)> {
+    fn run_write(&self, task: &Task) -> Option<(IntegrationId, CicdWrite)> {
+        let key = &task.key;
         let pipeline = pipeline_of(self.plan(), key)?;
-        let (git_ref, sha) = self.run_source(key)?;
+        let (git_ref, sha) = self.run_source(task)?;
         let target = key.target?;
         let version = self.plan().targets.get(&target)?.version.to_string();
         let cycle = key.cycle.map_or_else(String::new, |cycle| cycle.to_string());
@@ -435,7 +449,7 @@ impl Release {
             | TaskKind::TriggerTestFlightBuild
             | TaskKind::CreateAabBuild
             | TaskKind::Deploy => self
-                .run_write(&task.key)
+                .run_write(task)
                 .map(|(integration, write)| (integration, Operation::Cicd(write))),
             TaskKind::CreateReleaseNotes
             | TaskKind::AutomationRuns

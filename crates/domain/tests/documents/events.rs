@@ -4,7 +4,7 @@ use super::children::{rollout_start, submission_start};
 use super::common::{draft, plan, slot, start};
 use delivr_domain::aggregate::Event;
 use delivr_domain::board::{
-    Begin, Doubt, Lane, Manual, Output, PlannedTask, Step, StepKind, StepResult, TaskEvent, Wait,
+    AfterLookUp, Begin, Doubt, Lane, Manual, Output, PlannedTask, Step, StepKind, StepResult, TaskEvent, Wait,
 };
 use delivr_domain::effect::{
     FactKind, Operation, Reference, ReleaseTiming, RunRef, StoreVersion, Topic, TrackerWrite, Watched,
@@ -342,6 +342,25 @@ fn task_events() -> Vec<(&'static str, TaskEvent)> {
                 reason: text("not needed"),
             },
         ),
+        (
+            "look-up requested",
+            TaskEvent::LookUpRequested {
+                task,
+                then: AfterLookUp::Done {
+                    output: Output::ByHand {
+                        reason: text("done in the vendor's console"),
+                        reference: Some(reference()),
+                    },
+                },
+            },
+        ),
+        (
+            "look-up requested to try again",
+            TaskEvent::LookUpRequested {
+                task,
+                then: AfterLookUp::Again,
+            },
+        ),
         ("cancelled", TaskEvent::Cancelled { task }),
         (
             "late result",
@@ -361,6 +380,22 @@ fn task_events() -> Vec<(&'static str, TaskEvent)> {
                         comment: text("is out"),
                     }),
                     due: Some(start() + Span::seconds(400)),
+                    given_up: false,
+                }),
+            },
+        ),
+        (
+            "doubted and given up",
+            TaskEvent::Doubted {
+                doubt: Box::new(Doubt {
+                    key: effect_key(),
+                    integration: id(IntegrationId::from_uuid, 3),
+                    operation: Operation::Tracker(TrackerWrite::CloseTicket {
+                        ticket: text("PROJ-12"),
+                        comment: text("is out"),
+                    }),
+                    due: Some(start() + Span::seconds(600)),
+                    given_up: true,
                 }),
             },
         ),

@@ -377,6 +377,12 @@ pub(crate) fn task_commands(task: TaskKey) -> Vec<Command> {
             reason: reason(),
             reference,
         },
+        // No name of a branch: what comes after it cannot be formed.
+        Command::CompleteTask {
+            task,
+            reason: reason(),
+            reference: Some(Reference::id("release 1.4.0")),
+        },
         Command::UploadBuild { task, product },
     ]
 }

@@ -292,7 +292,12 @@ fn tasks(seen: &Seen) -> String {
     text.push_str(
         "\n### What people can ask of a task\n\n\
          Columns are states; a cell holds everything that happened over all kinds of tasks of a release that is not closed.\n\
-         A skip of something whose outcome is unknown looks it up first and completes the task when it is there.\n\n",
+         A skip of something whose outcome is unknown looks it up first and completes the task when it is there.\n\
+         A completion by hand looks first as well: what is found is the task's own, or comes to the clean-up list where the person \
+         named another thing.\n\
+         So does a retry that would not send the same again: an early build, whose head is read anew, and a build that people make now.\n\
+         A build that is handed in counts at once; what may have been sent before is looked for later.\n\
+         Where the vendor has said that it cannot tell (`unsure`), a person has looked, and their word counts at once.\n\n",
     );
     text.push_str(&matrix(seen, &columns, &rows_of(seen, &columns, source::COMMAND)));
     text.push_str("\n### Why tasks fail by the machine's own judgement\n\n");

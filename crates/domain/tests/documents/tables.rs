@@ -103,7 +103,8 @@ pub(crate) fn tasks_of_stages(seen: &Seen) -> String {
     text.push_str(
         "\n### Steps\n\n\
          A `RESOLVE` reads one fact and fixes it as an event, a `PERFORM` writes once at a vendor, a `WATCH` waits for something to end there.\n\
-         Lists of steps are frozen when the task starts; several lists mean that the plan or the target decides.\n\n",
+         Lists of steps are frozen when the task starts; several lists mean that the plan or the target decides.\n\
+         A `PERFORM_RUN` right after a `RESOLVE_HEAD` starts a run of that head, and each new try of it begins with the read.\n\n",
     );
     let mut table = Table::new(&["Task", "Steps, in order"]);
     for (kind, lists) in &seen.steps {
@@ -198,6 +199,7 @@ fn sample(kind: TaskKind, lane: Lane, after: BTreeSet<TaskKey>, target: Option<T
         after,
         parked: false,
         skip_after_look_up: None,
+        after_look_up: None,
         started_at: None,
         ended_at: None,
     }

@@ -96,7 +96,8 @@ impl Actions {
             operation,
             ProviderErrorKind::Conflict,
             format!(
-                "{name} names commit {} in {}, and {sha} is to be built; set the ref right, then try again",
+                "{name} names commit {} in {}, and {sha} is to be built; try again, by which a branch is read anew; a tag is \
+                 set right first",
                 commit.sha,
                 self.client.name()
             ),

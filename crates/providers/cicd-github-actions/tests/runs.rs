@@ -11,7 +11,7 @@
 mod common;
 
 use common::{Bench, JOB, TAG, found, key, run_of, write_of, write_with};
-use delivr_domain::effect::RunRef;
+use delivr_domain::effect::{CicdWrite, RunRef};
 use delivr_domain::ports::error::{Certainty, ProviderErrorKind};
 use delivr_domain::ports::vendor::{Lookup, Recognition};
 use delivr_domain::report::{RunProduct, RunResult, RunState};
@@ -233,6 +233,11 @@ async fn a_ref_that_moves_under_the_dispatch_is_seen() {
             Lookup::Foreign(sentence) => assert!(sentence.contains(&other), "{sentence}"),
             it => panic!("{it:?}"),
         }
+        // Where the ref is read anew (a branch), it is just what is wanted.
+        let mut anew = bench.write();
+        let CicdWrite::TriggerRun { sha, .. } = &mut anew;
+        *sha = other.parse().unwrap();
+        assert_eq!(found(bench.actions.find(&key(7), &anew).await.unwrap()).len(), 1);
         assert_eq!(bench.dispatches(), 1);
         // The person ends it, and the way is free.
         bench.advance(

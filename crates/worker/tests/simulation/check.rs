@@ -413,6 +413,7 @@ fn said(event: &Event) -> String {
         TaskEvent::Repeated { task } => format!("REPEATED {task}"),
         TaskEvent::Skipped { task, .. } => format!("SKIPPED {task}"),
         TaskEvent::SkipRequested { task, .. } => format!("SKIP REQUESTED {task}"),
+        TaskEvent::LookUpRequested { task, .. } => format!("LOOK-UP REQUESTED {task}"),
         TaskEvent::Cancelled { task } => format!("CANCELLED {task}"),
         TaskEvent::LateResult { key, .. } => format!("LATE {}", key.task),
         TaskEvent::Doubted { doubt } => format!("DOUBTED {}", doubt.key.task),

@@ -632,6 +632,10 @@ impl People {
                     reason: "not needed".to_owned(),
                 });
             }
+            // Somebody does by hand what may have been done already.
+            if unsure && self.shared.trouble(300) {
+                say(self.by_hand(release, task));
+            }
         }
         let targets: Vec<_> = release.plan().targets.keys().copied().collect();
         if let Some(target) = self.shared.dice(|dice| dice.pick(targets))

@@ -1,13 +1,13 @@
 //! One line for every event.
 
 use delivr_domain::aggregate::Event;
-use delivr_domain::board::TaskEvent;
+use delivr_domain::board::{AfterLookUp, StepResult, TaskEvent};
 use delivr_domain::key::TaskKind;
 use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::remind;
 use delivr_domain::release::store_notes::Language;
-use delivr_domain::report::{Exposure, Held};
+use delivr_domain::report::{Exposure, Finding, Held};
 use delivr_domain::rollout::{Event as RolloutEvent, Status as RolloutStatus};
 use delivr_domain::submission::Event as SubmissionEvent;
 
@@ -251,6 +251,13 @@ fn task(event: &TaskEvent) -> String {
             many => format!("{many} tasks planned"),
         },
         TaskEvent::Started { task, .. } => format!("{task} started"),
+        TaskEvent::StepDone {
+            task,
+            result: StepResult::Found {
+                finding: Finding::Head { sha },
+            },
+            ..
+        } => format!("{task}: goes on from commit {}", sha.brief()),
         TaskEvent::StepDone { task, step, .. } => format!("{task}: step {} done", step.saturating_add(1)),
         TaskEvent::Parked { task } => format!("{task} waits: a hold came first"),
         TaskEvent::Completed { task, .. } => format!("{task} completed"),
@@ -265,6 +272,14 @@ fn task(event: &TaskEvent) -> String {
         TaskEvent::Repeated { task } => format!("{task} is done once more"),
         TaskEvent::Skipped { task, reason } => format!("{task} left out: {reason}"),
         TaskEvent::SkipRequested { task, reason } => format!("{task} is left out unless it exists: {reason}"),
+        TaskEvent::LookUpRequested {
+            task,
+            then: AfterLookUp::Done { .. },
+        } => format!("{task} was done by hand; what was sent for it before is looked for first"),
+        TaskEvent::LookUpRequested {
+            task,
+            then: AfterLookUp::Again,
+        } => format!("what was sent for {task} before is looked for; then it is tried again"),
         TaskEvent::Cancelled { task } => format!("{task} cancelled"),
         TaskEvent::LateResult { reference, .. } => format!("{} came too late", reference.id),
         TaskEvent::Doubted { doubt } => {

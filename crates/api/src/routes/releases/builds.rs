@@ -272,7 +272,8 @@ async fn trigger(cx: &Context, body: &BuildBody) -> Answered {
 }
 
 /// Hands in a build that a person made, whose artifact stays where it is or is sent to `…/artifact`; or, without
-/// `buildNumber`, starts the pipeline anew for a build that failed. A build that has not come to its turn, is under way
+/// `buildNumber`, starts the pipeline anew for a build that failed. A build that is handed in counts at once; a run that may
+/// have been started for it before is looked for later, and what is found brings no second build. A build that has not come to its turn, is under way
 /// or is there already is not started (409).
 #[utoipa::path(tag = "Builds", request_body = BuildBody, responses(
     (status = 201, description = "The build that was handed in", body = BuildView),

@@ -175,7 +175,8 @@ pub(crate) struct TargetEditBody {
     builds: String,
 }
 
-/// Changes where a target's builds come from, at any time.
+/// Changes where a target's builds come from, at any time. A person is asked for a build only once it is known that no run
+/// was started for it.
 #[utoipa::path(tag = "Releases", request_body = TargetEditBody, responses((status = 200, description = "The release", body = ReleaseView)))]
 #[patch("/releases/{releaseId}/targets/{target}")]
 pub(crate) async fn change_target(cx: Context, body: Body<TargetEditBody>) -> Answered {

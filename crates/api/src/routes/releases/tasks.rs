@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use delivr_app::usecases::access::Role;
 use delivr_app::usecases::{explain, releases};
 use delivr_domain::aggregate::Command;
-use delivr_domain::board::{Task, TaskState};
+use delivr_domain::board::{AfterLookUp, Task, TaskState};
 use delivr_domain::effect::Reference;
 use delivr_domain::ids::TaskId;
 use delivr_domain::key::{AggregateId, EffectId, TargetKey, TaskKey};
@@ -86,10 +86,20 @@ fn detail(task: &Task) -> Option<String> {
         TaskState::Failed { cause, .. } => Some(cause.sentence.clone()),
         TaskState::AwaitingManual { what } => Some(what.sentence.clone()),
         TaskState::Skipped { reason } => Some(reason.clone()),
-        TaskState::Running { .. } => task
-            .skip_after_look_up
-            .as_ref()
-            .map(|reason| format!("is left out once the vendor says that it does not exist: {reason}")),
+        TaskState::Running { .. } => match (&task.skip_after_look_up, &task.after_look_up) {
+            (Some(reason), _) => Some(format!(
+                "is left out once the vendor says that it does not exist: {reason}"
+            )),
+            (None, Some(AfterLookUp::Done { .. })) => Some(
+                "a person did it by hand: it is complete once the vendor has said whether what was sent before exists"
+                    .to_owned(),
+            ),
+            (None, Some(AfterLookUp::Again)) => Some(
+                "what was sent before is looked for; if the vendor says that it does not exist, it is tried again"
+                    .to_owned(),
+            ),
+            (None, None) => None,
+        },
         TaskState::Pending
         | TaskState::AwaitingCallback { .. }
         | TaskState::AwaitingChild { .. }
@@ -436,7 +446,9 @@ fn reference(body: ReferenceBody) -> Result<Reference, Problem> {
 }
 
 /// Tries a failed task again, leaves one out, or says that a person did it. A branch or tag named for a task completed
-/// by hand is looked up at the vendor first.
+/// by hand is looked up at the vendor first. So is what was sent with an unknown outcome, whatever is asked: what is found
+/// is the task's own (beside another that was named, it comes to the clean-up list), and until it is known the task is
+/// RUNNING and its `detail` says why. An early build is run anew on what the release branch has then.
 #[utoipa::path(tag = "Tasks", request_body = TaskBody, responses((status = 200, description = "The task", body = TaskView)))]
 #[put("/releases/{releaseId}/tasks/{taskId}")]
 pub(crate) async fn change(cx: Context, body: Body<TaskBody>) -> Answered {

@@ -233,7 +233,7 @@ impl Rehearsal {
         let held = |effect: &Effect| match effect {
             Effect::Perform { key, .. } | Effect::Resolve { key, .. } => match of.permit(key) {
                 Permit::Write => false,
-                Permit::LookUpOnly => !waits_for_skip(of, key),
+                Permit::LookUpOnly => !waits_for_look_up(of, key),
                 // Nothing follows from a look that finds what is there.
                 Permit::LookAgain | Permit::Stale => true,
             },
@@ -476,9 +476,9 @@ impl Rehearsal {
     }
 }
 
-fn waits_for_skip(of: &Aggregate, key: &EffectKey) -> bool {
+fn waits_for_look_up(of: &Aggregate, key: &EffectKey) -> bool {
     let task = of.owner().board().find(&key.task);
-    task.is_some_and(|task| task.skip_after_look_up.is_some())
+    task.is_some_and(delivr_domain::board::Task::looks_first)
 }
 
 /// When something follows by itself, beside the deadlines of waits.

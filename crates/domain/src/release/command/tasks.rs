@@ -1,13 +1,13 @@
 //! What people may do to a task: try it again, skip it, complete it by hand, bring its build.
 
 use super::{Event, Force, Rejection, illegal, rearm};
-use crate::board::{Output, Task, TaskEvent, TaskState};
+use crate::board::{self, AfterLookUp, Output, Owner as _, Task, TaskEvent, TaskState};
 use crate::effect::Reference;
-use crate::key::{TaskKey, TaskKind};
-use crate::plan::ShaOrigin;
+use crate::key::{TargetKey, TaskKey, TaskKind};
+use crate::plan::{BuildMode, ShaOrigin};
 use crate::release::state::Release;
-use crate::release::{gate, report};
-use crate::report::{Outcome, RunProduct};
+use crate::release::{gate, report, work};
+use crate::report::{Outcome, RunProduct, UNSURE};
 use crate::time::Timestamp;
 
 fn failed<'a>(release: &'a Release, key: &TaskKey) -> Result<(&'a Task, Outcome), Rejection> {
@@ -48,19 +48,84 @@ pub(super) fn retry(release: &Release, key: &TaskKey, force: Force) -> Result<Ve
             events.push(rearm(trigger, true));
         }
     }
-    events.push(rearm(task, spent));
+    events.push(if spent {
+        rearm(task, true)
+    } else {
+        try_again(release, task)
+    });
     Ok(events)
 }
 
-pub(super) fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec<Event>, Rejection> {
+/// Another try under the same key. Where the new try would not be the same (another commit, a person's build), what was
+/// sent before is looked for first: it would be looked for under a name that is not its own, or by nobody.
+pub(super) fn try_again(release: &Release, task: &Task) -> Event {
+    let differs = task.reads_what_it_runs() || work::is_manual(release.plan(), &task.key);
+    if differs && may_be_there(release, task) {
+        look_first(&task.key, AfterLookUp::Again)
+    } else {
+        rearm(task, false)
+    }
+}
+
+/// Whether what its step sends may be there, though nobody waits for it: sent with an unknown outcome, and not looked for
+/// since. What cannot be formed cannot be looked for; and where the vendor has said that it cannot tell, a person was asked
+/// to look, and their word is the answer.
+fn may_be_there(release: &Release, task: &Task) -> bool {
+    let unknown = match task.failure() {
+        Some((cause, outcome)) => outcome == Outcome::Unknown && cause.code != UNSURE,
+        None => task.is_armed_anew(),
+    };
+    unknown
+        && task.current().is_some_and(|step| step.kind.is_perform())
+        && release.step_effect(task, task.next_step).is_some()
+}
+
+const fn look_first(key: &TaskKey, then: AfterLookUp) -> Event {
+    Event::Task {
+        event: TaskEvent::LookUpRequested { task: *key, then },
+    }
+}
+
+/// Builds of a target come from elsewhere. What was tried before and waits for a hold to be lifted is looked for first: a
+/// person is asked for a build only once there is no run.
+pub(super) fn change_build_mode(
+    release: &Release,
+    target: TargetKey,
+    mode: BuildMode,
+) -> Result<Vec<Event>, Rejection> {
+    let plan = release.plan().targets.get(&target);
+    if plan.ok_or(Rejection::Missing("target"))?.builds == mode {
+        return Ok(Vec::new());
+    }
+    let mut events = vec![Event::BuildModeChanged { target, mode }];
+    if mode == BuildMode::Manual {
+        let waits = |task: &&Task| {
+            task.key.target == Some(target)
+                && task.state == TaskState::Pending
+                && work::makes_build(task.key.kind)
+                && may_be_there(release, task)
+        };
+        let looked_for = release.board.iter().filter(waits);
+        events.extend(looked_for.map(|task| look_first(&task.key, AfterLookUp::Again)));
+    }
+    Ok(events)
+}
+
+pub(super) fn skip(
+    release: &Release,
+    key: &TaskKey,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
     let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
-    let writes = task.current().is_some_and(|step| step.kind.is_perform());
     let event = match &task.state {
-        TaskState::Failed {
-            outcome: Outcome::Unknown,
-            ..
-        } if writes => look_first(key, reason),
-        TaskState::Pending if writes && task.is_armed_anew() => look_first(key, reason),
+        // Skipped as soon as it is known that what was sent is not there.
+        TaskState::Pending | TaskState::Failed { .. } if may_be_there(release, task) => {
+            TaskEvent::SkipRequested {
+                task: *key,
+                reason: reason.to_owned(),
+            }
+        }
         TaskState::Pending | TaskState::Failed { .. } | TaskState::AwaitingManual { .. } => {
             TaskEvent::Skipped {
                 task: *key,
@@ -88,15 +153,20 @@ pub(super) fn skip(release: &Release, key: &TaskKey, reason: &str) -> Result<Vec
             format!("{key} cannot be left out: {what}; complete it by hand and name what exists"),
         );
     }
-    Ok(vec![Event::Task { event }])
+    Ok(if matches!(event, TaskEvent::Skipped { .. }) {
+        given_up(release, task, event, now)
+    } else {
+        vec![Event::Task { event }]
+    })
 }
 
-/// Skipped as soon as it is known that what was sent is not there.
-fn look_first(key: &TaskKey, reason: &str) -> TaskEvent {
-    TaskEvent::SkipRequested {
-        task: *key,
-        reason: reason.to_owned(),
-    }
+/// Ends a task by a person's word. What it may have sent all the same is looked for once, later.
+fn given_up(release: &Release, task: &Task, ended: TaskEvent, now: Timestamp) -> Vec<Event> {
+    let doubt = board::unanswered(release, task, now);
+    std::iter::once(ended)
+        .chain(doubt)
+        .map(|event| Event::Task { event })
+        .collect()
 }
 
 /// Tasks whose result everything after them names.
@@ -117,6 +187,7 @@ pub(super) fn complete(
     key: &TaskKey,
     reason: &str,
     reference: Option<Reference>,
+    now: Timestamp,
 ) -> Result<Vec<Event>, Rejection> {
     let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
     match task.state {
@@ -148,15 +219,16 @@ pub(super) fn complete(
             format!("{key} cannot be completed by hand; try it again or skip it"),
         );
     }
-    Ok(vec![Event::Task {
-        event: TaskEvent::Completed {
-            task: *key,
-            output: Output::ByHand {
-                reason: reason.to_owned(),
-                reference,
-            },
-        },
-    }])
+    let output = Output::ByHand {
+        reason: reason.to_owned(),
+        reference,
+    };
+    // What was sent may be the very thing the person speaks of, or a second one beside it.
+    Ok(if may_be_there(release, task) {
+        vec![look_first(key, AfterLookUp::Done { output })]
+    } else {
+        given_up(release, task, TaskEvent::Completed { task: *key, output }, now)
+    })
 }
 
 pub(super) fn upload(
@@ -178,15 +250,15 @@ pub(super) fn upload(
     } else {
         ShaOrigin::Absent
     };
-    Ok(vec![
-        Event::BuildArrived { build },
-        Event::Task {
-            event: TaskEvent::Completed {
-                task: *key,
-                output: Output::Uploaded {
-                    product: product.clone(),
-                },
-            },
+    let completed = TaskEvent::Completed {
+        task: *key,
+        output: Output::Uploaded {
+            product: product.clone(),
         },
-    ])
+    };
+    // A build that is here counts at once, also while the CI system is down. A run that was sent with an unknown outcome is
+    // looked for later: it builds nothing that counts, and comes to the clean-up list.
+    let mut events = vec![Event::BuildArrived { build }];
+    events.extend(given_up(release, task, completed, now));
+    Ok(events)
 }

@@ -100,7 +100,9 @@ fn asking(visit: &Visit, release: &Release, sheet: Sheet) -> Page {
     let title = format!("Hand in a build of {}", release.key);
     let mut page = Page::of(visit, release, title, "builds/new", sheet);
     page.lead =
-        "A build that a person made elsewhere. Its task is done with it, and the release goes on.".to_owned();
+        "A build that a person made elsewhere. Its task is done with it, and the release goes on. A run that may have \
+         been started for it is looked for later; it brings no second build."
+            .to_owned();
     page.button = "Hand the build in";
     if page.blocked.is_none() && !takes_build(release) {
         page.blocked = Some("No task of this release takes a build now.".to_owned());

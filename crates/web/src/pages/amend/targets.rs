@@ -26,7 +26,8 @@ fn sheet(release: &Release) -> Sheet {
 fn asking(visit: &Visit, release: &Release, sheet: Sheet) -> Page {
     let title = format!("Where builds of {} come from", release.key);
     let mut page = Page::of(visit, release, title, "targets", sheet);
-    page.lead = "It counts for builds that have not been started yet. What ships where, and by which version, stays as \
+    page.lead = "It counts for builds that have not been started yet: a run that may be there is looked for before a person \
+                 is asked. What ships where, and by which version, stays as \
                  it was planned: those names exist at vendors."
         .to_owned();
     page.looks = false;
