@@ -19,7 +19,7 @@ struct Envelope {
 }
 
 /// The format events are stored in: raised when a variant is added, or a member changes its meaning.
-const EVENT_FORMAT: u8 = 4;
+const EVENT_FORMAT: u8 = 5;
 
 /// The format aggregates are stored in. Raise it whenever a member of a state is added or changes its meaning: while two
 /// versions work side by side, the older one leaves alone what the newer one has written, since writing it back would

@@ -155,17 +155,17 @@ fn every_state_and_event_says_its_format() {
     let row = now(bench.store.peek(bench.release)).unwrap().unwrap();
     assert_eq!(row.state["format"], json!(STATE_FORMAT));
     let events = now(bench.store.events(tenant(), bench.release, 0, 100)).unwrap();
-    assert!(events.iter().all(|event| event.payload["format"] == json!(4)));
+    assert!(events.iter().all(|event| event.payload["format"] == json!(5)));
     let mut newer = events[0].clone();
-    newer.payload = json!({"format": 5, "event": {"of": "RELEASE", "data": {"happened": "INVENTED_LATER"}}});
+    newer.payload = json!({"format": 6, "event": {"of": "RELEASE", "data": {"happened": "INVENTED_LATER"}}});
     assert!(matches!(
         read_event(&newer),
         Err(StoreError::Newer {
             what: "event",
-            format: 5
+            format: 6
         })
     ));
-    newer.payload["format"] = json!(3);
+    newer.payload["format"] = json!(5);
     assert!(matches!(read_event(&newer), Err(StoreError::Corrupt { .. })));
     let mut garbled = row;
     garbled.state["format"] = json!(STATE_FORMAT + 1);

@@ -769,7 +769,19 @@ pub(crate) fn of_submission() -> Vec<Case> {
             },
         ),
         ("submit asked", E::SubmitAsked),
-        ("release asked", E::ReleaseAsked),
+        ("release asked", E::ReleaseAsked { reason: None }),
+        (
+            "release asked with a reason",
+            E::ReleaseAsked {
+                reason: Some(text("the notes are translated")),
+            },
+        ),
+        (
+            "withdrawal asked",
+            E::WithdrawalAsked {
+                reason: text("a crash at the start"),
+            },
+        ),
         (
             "status changed",
             E::StatusChanged {

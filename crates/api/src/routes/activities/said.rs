@@ -24,7 +24,13 @@ pub(crate) fn summary(event: &Event) -> String {
             }
             SubmissionEvent::Task { event } => task(event),
             SubmissionEvent::SubmitAsked => "asked to submit".to_owned(),
-            SubmissionEvent::ReleaseAsked => "asked to release the approved version".to_owned(),
+            SubmissionEvent::ReleaseAsked { reason } => with(
+                "asked to release the approved version".to_owned(),
+                reason.as_deref(),
+            ),
+            SubmissionEvent::WithdrawalAsked { reason } => {
+                format!("asked to withdraw the submission: {reason}")
+            }
             SubmissionEvent::StatusChanged { status, review } => match review {
                 Some(review) => format!(
                     "the submission is {status} (the store says {})",
