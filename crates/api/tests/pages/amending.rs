@@ -310,9 +310,23 @@ async fn a_newer_profile_is_taken_up_after_its_difference_is_shown() {
     let page = member.page(&path).await;
     assert!(page.contains("Nothing would change"), "{page}");
     let id = profile["id"].as_str().unwrap();
+    let place_of = |version: u32| format!("/profiles/{id}?revision={version}\">Weekly, version {version}");
+    let at_release = format!("/releases/{key}");
+    let page = member.page(&at_release).await;
+    assert!(
+        page.contains(&place_of(1)) && !page.contains("has moved on"),
+        "{page}"
+    );
     let revised = json!({"settings": {"deadlines": {"pipelineMinutes": 33, "automationMinutes": 120,
         "storeMinutes": 600, "pollSeconds": 60}}, "serviceId": world.service});
     world.api.put(&format!("/profiles/{id}"), &revised).await.is(200);
+    let page = member.page(&at_release).await;
+    let diff = format!("/profiles/{id}/diff?from=1&amp;to=2");
+    assert!(
+        page.contains(&place_of(1)) && page.contains("moved on to version 2") && page.contains(&diff),
+        "{page}"
+    );
+    assert_eq!(member.get(&diff.replace("&amp;", "&")).await.status, 200);
     let reply = member.get(&path).await;
     sound(&reply, "the difference");
     assert!(
@@ -330,6 +344,11 @@ async fn a_newer_profile_is_taken_up_after_its_difference_is_shown() {
     let reply = member.submit(&form_to(&late.text, &path)).await;
     assert_eq!(place(&reply), format!("/releases/{key}?done=replanned"));
     assert_eq!(world.read(&made, "").await["profileRevision"], 2);
+    let page = member.page(&at_release).await;
+    assert!(
+        page.contains(&place_of(2)) && !page.contains("has moved on"),
+        "{page}"
+    );
     let viewer = Browser::signed_in(&world.api, "VIEWER").await;
     assert!(viewer.page(&path).await.contains("; yours is VIEWER."));
     assert_eq!(viewer.forge(&path, &[("revision", "1")]).await.status, 403);
