@@ -535,7 +535,7 @@ pub(crate) struct Me {
 }
 
 /// What a command would do, or what stops it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Explanation {
     pub(crate) allowed: bool,
     pub(crate) events: Vec<ExplainedEvent>,

@@ -441,7 +441,21 @@ async fn where_builds_come_from_is_changed() {
     let path = format!("/releases/{key}/targets");
     let form = form_to(&member.page(&path).await, &path);
     assert_eq!(form.fields["/ANDROID_PLAY_STORE"], "MANUAL");
-    let reply = member.submit(&form.with("/ANDROID_PLAY_STORE", "PIPELINE")).await;
+    // What it would do is shown first, and is not done.
+    let look = form.clone().with("do", "look");
+    let reply = member.submit(&look).await;
+    assert!(reply.text.contains("Nothing would change"), "{}", reply.text);
+    let reply = member.submit(&look.with("/ANDROID_PLAY_STORE", "PIPELINE")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    sound(&reply, "a look");
+    assert!(reply.text.contains("Builds of Android come by"), "{}", reply.text);
+    assert_eq!(world.read(&made, "").await["targets"][0]["builds"], "MANUAL");
+    let form = form_to(&reply.text, &path);
+    assert_eq!(
+        form.fields["/ANDROID_PLAY_STORE"], "PIPELINE",
+        "what is filled in stays"
+    );
+    let reply = member.submit(&form.with("do", "send")).await;
     assert_eq!(place(&reply), format!("/releases/{key}?done=builds-changed"));
     assert_eq!(world.read(&made, "").await["targets"][0]["builds"], "PIPELINE");
     let viewer = Browser::signed_in(&world.api, "VIEWER").await;
