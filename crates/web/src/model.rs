@@ -205,7 +205,8 @@ impl Target {
         Some(if self.exposure == 0 {
             format!("{name} {word}")
         } else {
-            format!("{name} {word} {}", percent(self.exposure))
+            // A share is read as one word.
+            format!("{name} {word} {}", percent(self.exposure).replace(' ', "\u{a0}"))
         })
     }
 }
@@ -600,15 +601,15 @@ mod tests {
         };
         assert_eq!(
             said("DISTRIBUTION", ("LIVE", 5_000), ("LIVE", 10_000)).as_deref(),
-            Some("In stores: iOS live 100 %, Android live 50 %")
+            Some("In stores: iOS live 100\u{a0}%, Android live 50\u{a0}%")
         );
         assert_eq!(
             said("DISTRIBUTION", ("HALTED", 2_000), ("IN_REVIEW", 0)).as_deref(),
-            Some("In stores: iOS in review, Android halted 20 %")
+            Some("In stores: iOS in review, Android halted 20\u{a0}%")
         );
         assert_eq!(
             said("DISTRIBUTION", ("PAUSED", 50), ("PENDING", 0)).as_deref(),
-            Some("In stores: Android paused 0.50 %")
+            Some("In stores: Android paused 0.50\u{a0}%")
         );
         assert_eq!(said("DISTRIBUTION", ("PENDING", 0), ("PENDING", 0)), None);
         assert_eq!(said("COMPLETED", ("LIVE", 10_000), ("LIVE", 10_000)), None);

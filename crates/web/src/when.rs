@@ -86,7 +86,7 @@ impl fmt::Display for When {
                 let day = self.at.format(form);
                 write!(
                     f,
-                    "<time datetime=\"{iso}\"><span class=\"ago\">{far}</span> <span class=\"day\">{day}</span></time>"
+                    "<time datetime=\"{iso}\"><span class=\"ago\">{far}</span> <span class=\"day\">({day})</span></time>"
                 )
             }
             How::Relative => write!(
@@ -164,7 +164,7 @@ mod tests {
         let shown = |later: TimeDelta| When::short(at, at + later).to_string();
         assert_eq!(
             shown(TimeDelta::hours(2)),
-            "<time datetime=\"2026-03-04T05:06:07Z\"><span class=\"ago\">2 h ago</span> <span class=\"day\">4 Mar, 05:06 UTC</span></time>"
+            "<time datetime=\"2026-03-04T05:06:07Z\"><span class=\"ago\">2 h ago</span> <span class=\"day\">(4 Mar, 05:06 UTC)</span></time>"
         );
         assert!(shown(TimeDelta::days(365)).contains("4 Mar 2026, 05:06 UTC"));
     }
