@@ -165,7 +165,7 @@ fn every_state_and_event_says_its_format() {
             format: 6
         })
     ));
-    newer.payload["format"] = json!(3);
+    newer.payload["format"] = json!(5);
     assert!(matches!(read_event(&newer), Err(StoreError::Corrupt { .. })));
     let mut garbled = row;
     garbled.state["format"] = json!(STATE_FORMAT + 1);

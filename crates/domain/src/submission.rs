@@ -68,7 +68,16 @@ pub enum Event {
     /// A person asked to submit.
     SubmitAsked,
     /// A person asked to release.
-    ReleaseAsked,
+    ReleaseAsked {
+        /// Why, where they said so; nobody was asked before events had it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person asked to withdraw it; the events after this one say what comes of it.
+    WithdrawalAsked {
+        /// Why.
+        reason: String,
+    },
     /// It stands elsewhere now.
     StatusChanged {
         /// Here.
@@ -90,9 +99,15 @@ pub enum Command {
     /// Hand it to review.
     Submit,
     /// Release the approved version.
-    Release,
+    Release {
+        /// Why, if they say so.
+        reason: Option<String>,
+    },
     /// Withdraw it from review.
-    Cancel,
+    Cancel {
+        /// Why.
+        reason: String,
+    },
     /// Try a failed task again.
     Retry {
         /// Which.
@@ -155,7 +170,7 @@ impl Submission {
         // The release puts our news in order by it.
         self.updated_at = in_order(self.updated_at, at);
         match event {
-            Event::Born { .. } => {}
+            Event::Born { .. } | Event::WithdrawalAsked { .. } => {}
             Event::Task { event } => {
                 self.board.evolve(event, at);
                 if let TaskEvent::StepDone {
@@ -170,7 +185,7 @@ impl Submission {
                 }
             }
             Event::SubmitAsked => self.submit_asked = true,
-            Event::ReleaseAsked => self.release_asked = true,
+            Event::ReleaseAsked { .. } => self.release_asked = true,
             Event::StatusChanged { status, review } => {
                 self.status = *status;
                 if review.is_some() {
@@ -192,8 +207,8 @@ impl Submission {
             return illegal("submission_closed", format!("the submission is {}", self.status));
         }
         match command {
-            Command::Submit | Command::Release => child::refuse_if_held(&self.held)?,
-            Command::Cancel | Command::Retry { .. } => {}
+            Command::Submit | Command::Release { .. } => child::refuse_if_held(&self.held)?,
+            Command::Cancel { .. } | Command::Retry { .. } => {}
         }
         match command {
             Command::Submit if self.submit_asked || self.start.settings.submit == SubmitMode::Auto => {
@@ -203,15 +218,22 @@ impl Submission {
                 )
             }
             Command::Submit => Ok(vec![Event::SubmitAsked]),
-            Command::Release if self.status == ReviewWord::Approved => Ok(vec![Event::ReleaseAsked]),
-            Command::Release => illegal(
+            Command::Release { reason } if self.status == ReviewWord::Approved => {
+                Ok(vec![Event::ReleaseAsked {
+                    reason: reason.clone(),
+                }])
+            }
+            Command::Release { .. } => illegal(
                 "not_approved",
                 format!(
                     "the submission is {}; only an approved one is released",
                     self.status
                 ),
             ),
-            Command::Cancel => {
+            Command::Cancel { reason } => {
+                let asked = Event::WithdrawalAsked {
+                    reason: reason.clone(),
+                };
                 let key = TaskKey::once(TaskKind::WithdrawSubmission);
                 if self.board.find(&key).is_some() {
                     return illegal(
@@ -223,7 +245,8 @@ impl Submission {
                 let submitted =
                     submit.is_some_and(|task| task.state != TaskState::Pending || task.is_armed_anew());
                 if !submitted {
-                    let mut events: Vec<Event> = self.open_tasks();
+                    let mut events = vec![asked];
+                    events.extend(self.open_tasks());
                     events.push(Event::StatusChanged {
                         status: ReviewWord::Cancelled,
                         review: None,
@@ -238,9 +261,9 @@ impl Submission {
                 };
                 let planned = TaskEvent::Planned { tasks: vec![task] };
                 let looked_for = submit.into_iter().flat_map(|task| self.look_for_hand_in(task));
-                Ok(std::iter::once(planned)
-                    .chain(looked_for)
-                    .map(|event| Event::Task { event })
+                let tasks = std::iter::once(planned).chain(looked_for);
+                Ok(std::iter::once(asked)
+                    .chain(tasks.map(|event| Event::Task { event }))
                     .collect())
             }
             Command::Retry { task } => {
@@ -527,14 +550,18 @@ impl Submission {
             Event::Task { event } => board::react(self, event),
             Event::Born { .. }
             | Event::SubmitAsked
-            | Event::ReleaseAsked
+            | Event::ReleaseAsked { .. }
+            | Event::WithdrawalAsked { .. }
             | Event::StatusChanged { .. }
             | Event::HoldsChanged { .. } => Vec::new(),
         };
         let failed = matches!(event, Event::Task { event } if child::is_failure_news(event));
         let news = matches!(
             event,
-            Event::StatusChanged { .. } | Event::Born { .. } | Event::SubmitAsked | Event::ReleaseAsked
+            Event::StatusChanged { .. }
+                | Event::Born { .. }
+                | Event::SubmitAsked
+                | Event::ReleaseAsked { .. }
         );
         if news || failed {
             reactions.push(Reaction::Enqueue(self.tell_parent()));

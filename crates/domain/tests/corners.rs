@@ -233,7 +233,9 @@ fn withdrawn_while_handed_in() -> (World, Effect) {
         .find(|effect| of(TaskKind::SubmitForReview)(effect))
         .cloned()
         .unwrap();
-    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    let cancel = AnyCommand::Submission(submission::Command::Cancel {
+        reason: "a bug".to_owned(),
+    });
     assert!(child(&mut world, submit.owner(), &cancel));
     (world, submit)
 }

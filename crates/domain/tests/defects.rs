@@ -667,13 +667,8 @@ fn cycles_are_named_for_the_version_and_noted_since_the_one_before() {
 fn edit(target_date: Timestamp) -> Command {
     Command::Edit {
         edit: Edit {
-            title: None,
-            description: None,
-            priority: None,
-            pilot: None,
-            kickoff_at: None,
-            kickoff_reminder_at: None,
             target_date: Some(target_date),
+            ..Edit::default()
         },
     }
 }

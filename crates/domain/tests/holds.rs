@@ -159,7 +159,10 @@ fn a_held_submission_is_not_handed_in_and_may_be_withdrawn() {
     let submission = shop.find(AggregateKind::Submission).unwrap();
     shop.pause_release();
     shop.deliver();
-    for command in [submission::Command::Submit, submission::Command::Release] {
+    for command in [
+        submission::Command::Submit,
+        submission::Command::Release { reason: None },
+    ] {
         let refused = shop
             .ask(submission, &AnyCommand::Submission(command))
             .unwrap_err();
@@ -184,7 +187,9 @@ fn a_held_submission_is_not_handed_in_and_may_be_withdrawn() {
             .state,
         TaskState::AwaitingCallback { .. }
     ));
-    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    let cancel = AnyCommand::Submission(submission::Command::Cancel {
+        reason: "a bug".to_owned(),
+    });
     shop.ask(submission, &cancel).unwrap();
     let (_, withdrawal) = shop.task_row(TaskKind::WithdrawSubmission).unwrap();
     assert_eq!(shop.permit(&withdrawal), Permit::Write);
@@ -211,7 +216,9 @@ fn withdrawn_after_an_unknown_hand_in(tried_again: bool) -> (Shop, AggregateId, 
         shop.ask(key.owner, &AnyCommand::Submission(retry)).unwrap();
         assert!(!submitting(&shop), "nothing is sent under the hold");
     }
-    let cancel = AnyCommand::Submission(submission::Command::Cancel);
+    let cancel = AnyCommand::Submission(submission::Command::Cancel {
+        reason: "a bug".to_owned(),
+    });
     shop.ask(key.owner, &cancel).unwrap();
     let (row, key) = shop
         .task_row(TaskKind::SubmitForReview)
@@ -621,8 +628,12 @@ fn play(shop: &mut Shop, step: &Move) {
             let id = children[index % children.len()];
             let command = match (&shop.world.aggregates[&id], command) {
                 (Aggregate::Submission(_), 0..3) => AnyCommand::Submission(submission::Command::Submit),
-                (Aggregate::Submission(_), 3..5) => AnyCommand::Submission(submission::Command::Release),
-                (Aggregate::Submission(_), 5) => AnyCommand::Submission(submission::Command::Cancel),
+                (Aggregate::Submission(_), 3..5) => {
+                    AnyCommand::Submission(submission::Command::Release { reason: None })
+                }
+                (Aggregate::Submission(_), 5) => AnyCommand::Submission(submission::Command::Cancel {
+                    reason: "a bug".to_owned(),
+                }),
                 (Aggregate::Rollout(_), 0..3) => raise(None),
                 (Aggregate::Rollout(_), 3) => pause(),
                 (Aggregate::Rollout(_), 4) => go_on(),
@@ -693,7 +704,7 @@ fn help(shop: &mut Shop) -> bool {
             Aggregate::Release(_) => continue,
             Aggregate::Submission(_) => vec![
                 AnyCommand::Submission(submission::Command::Submit),
-                AnyCommand::Submission(submission::Command::Release),
+                AnyCommand::Submission(submission::Command::Release { reason: None }),
             ],
             Aggregate::Rollout(_) => vec![go_on(), raise(None), complete()],
         };

@@ -140,7 +140,7 @@ fn an_approved_version_waits_for_the_person_who_releases_it_to_users() {
     let (waits, said, attention) = stop(&shop);
     assert_eq!((waits, attention), (LaneStop::AwaitingUsers, Attention::Waiting));
     assert!(said.contains("release it to its users"), "{said}");
-    let release = AnyCommand::Submission(submission::Command::Release);
+    let release = AnyCommand::Submission(submission::Command::Release { reason: None });
     shop.ask(key.owner, &release).unwrap();
     shop.deliver();
     going(&shop);

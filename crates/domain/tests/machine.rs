@@ -160,15 +160,19 @@ fn a_quorum_counts_each_person_once_and_a_rejection_takes_it_back() {
         override_reason: None,
     };
     assert!(!world.command(trigger()));
-    let decide = |decision| Command::Decide {
+    let decide = |decision, comment: Option<&str>| Command::Decide {
         stage: GatedStage::PreRelease,
         decision,
-        comment: None,
+        comment: comment.map(ToOwned::to_owned),
     };
-    assert!(world.command(decide(Decision::Approved)));
-    assert!(world.command(decide(Decision::Rejected)));
+    assert!(world.command(decide(Decision::Approved, None)));
+    for unsaid in [None, Some(" ")] {
+        let refused = !world.command(decide(Decision::Rejected, unsaid));
+        assert!(refused, "a rejection says why: {unsaid:?}");
+    }
+    assert!(world.command(decide(Decision::Rejected, Some("a crash at the start"))));
     assert!(!world.command(trigger()));
-    assert!(world.command(decide(Decision::Approved)));
+    assert!(world.command(decide(Decision::Approved, None)));
     assert!(world.command(trigger()));
     assert_eq!(world.release().phase(), Phase::PreRelease);
 }

@@ -18,7 +18,7 @@ use delivr_domain::effect::{Effect, Reference};
 use delivr_domain::key::{EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::GatedStage;
 use delivr_domain::release::command::Command;
-use delivr_domain::release::event::{Edit, Event};
+use delivr_domain::release::event::{Clearable, Edit, Event};
 use delivr_domain::release::hold::{Hold, holds};
 use delivr_domain::release::state::{Draft, Phase};
 use delivr_domain::report::{Cause, Class, Outcome, Performed, Report, RunProduct};
@@ -335,6 +335,47 @@ fn a_reminder_that_passed_by_does_not_swallow_the_next_one() {
     assert!(world.command(remind_at(5)));
     pass(&mut world, 4 * 3_600);
     assert_eq!(reminders(&world, true).len(), 2);
+}
+
+#[test]
+fn a_reminder_that_was_taken_away_reminds_nobody() {
+    let mut world = World::of(Draft {
+        kickoff_at: start() + Span::hours(10),
+        kickoff_reminder_at: Some(start() + Span::hours(5)),
+        target_date: Some(start() + Span::hours(90)),
+        pilot: Some("robin".to_owned()),
+        slots: Vec::new(),
+        ..draft(plan(&[ANDROID]))
+    });
+    let clear = |what: &[Clearable]| Command::Edit {
+        edit: Edit {
+            cleared: what.iter().copied().collect(),
+            ..Edit::default()
+        },
+    };
+    assert!(world.command(clear(&[
+        Clearable::KickoffReminder,
+        Clearable::Pilot,
+        Clearable::TargetDate
+    ])));
+    let cleared = world.release().draft.clone();
+    assert_eq!(
+        (cleared.kickoff_reminder_at, cleared.pilot, cleared.target_date),
+        (None, None, None)
+    );
+    pass(&mut world, 6 * 3_600);
+    assert_eq!(reminders(&world, true), Vec::<String>::new());
+    assert_eq!(reminders(&world, false), Vec::<String>::new());
+    // What is not there is no event, and what is over does not change.
+    let before = world.release().version;
+    assert!(world.command(clear(&[Clearable::Pilot])));
+    assert_eq!(world.release().version, before);
+    let mut begun = World::of(Draft {
+        kickoff_reminder_at: Some(start() - Span::hours(1)),
+        ..draft(plan(&[ANDROID]))
+    });
+    pass(&mut begun, 60);
+    assert!(!begun.command(clear(&[Clearable::KickoffReminder])));
 }
 
 #[test]

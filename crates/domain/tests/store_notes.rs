@@ -209,7 +209,9 @@ fn notes_change_until_the_submission_begins_and_again_once_it_has_ended() {
         .expect("a submission");
     world.input(
         child,
-        Input::Command(&Any::Submission(submission::Command::Cancel)),
+        Input::Command(&Any::Submission(submission::Command::Cancel {
+            reason: "a bug".to_owned(),
+        })),
         None,
     );
     let ship = TaskKey::once(TaskKind::SubmitToStore).target(ANDROID);

@@ -93,6 +93,10 @@ impl Frame {
     pub(crate) fn when(&self, at: impl Instant) -> When {
         When::new(at.instant(), self.now)
     }
+    /// The same for where there is little room.
+    pub(crate) fn both(&self, at: impl Instant) -> When {
+        When::short(at.instant(), self.now)
+    }
     /// How far away an instant is.
     pub(crate) fn ago(&self, at: impl Instant) -> When {
         When::relative(at.instant(), self.now)

@@ -1,7 +1,7 @@
 //! What the API answers, as far as pages show it. What a page does not know of an answer it does not show.
 
 use crate::api::Reply;
-use crate::shown::{percent, web_address};
+use crate::shown::{brief, percent, web_address, words};
 use chrono::{DateTime, Utc};
 use delivr_domain::key::TargetKey;
 use serde::{Deserialize, Deserializer};
@@ -142,6 +142,14 @@ pub(crate) struct Release {
 }
 
 impl Release {
+    /// How its targets stand in their stores, while it ships: its status says no more than that not everybody has it.
+    pub(crate) fn in_stores(&self) -> Option<String> {
+        if self.phase != "DISTRIBUTION" {
+            return None;
+        }
+        let stores: Vec<String> = self.targets.iter().filter_map(Target::in_store).collect();
+        (!stores.is_empty()).then(|| format!("In stores: {}", stores.join(", ")))
+    }
     /// Whether a store tells its users about it.
     pub(crate) fn has_store(&self) -> bool {
         let known = |it: &Target| it.target.parse().is_ok_and(TargetKey::is_store);
@@ -177,6 +185,30 @@ pub(crate) struct Target {
     /// PIPELINE or MANUAL.
     #[serde(default)]
     pub(crate) builds: String,
+    /// PENDING until it is submitted, then the submission's or rollout's word.
+    #[serde(default)]
+    pub(crate) status: String,
+    /// Users who get it, in basis points.
+    #[serde(default)]
+    pub(crate) exposure: u16,
+}
+
+impl Target {
+    /// How it stands in its store, in a few words; nothing before it has come there.
+    fn in_store(&self) -> Option<String> {
+        let known: TargetKey = self.target.parse().ok()?;
+        if !known.is_store() || matches!(self.status.as_str(), "" | "PENDING") {
+            return None;
+        }
+        let name = brief(&self.target);
+        let word = words(&self.status).to_lowercase();
+        Some(if self.exposure == 0 {
+            format!("{name} {word}")
+        } else {
+            // A share is read as one word.
+            format!("{name} {word} {}", percent(self.exposure).replace(' ', "\u{a0}"))
+        })
+    }
 }
 
 /// Why a release does not advance.
@@ -504,7 +536,7 @@ pub(crate) struct Me {
 }
 
 /// What a command would do, or what stops it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Explanation {
     pub(crate) allowed: bool,
     pub(crate) events: Vec<ExplainedEvent>,
@@ -552,6 +584,35 @@ mod tests {
         for url in ["javascript:alert(1)", "data:text/html,x", "s3://builds/7.aab"] {
             assert_eq!(build(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn a_release_that_ships_says_how_far_it_is_in_each_store() {
+        let at = "2026-03-04T05:06:07Z";
+        let said = |phase: &str, android: (&str, u16), ios: (&str, u16)| {
+            let target = |name: &str, (status, exposure): (&str, u16)| serde_json::json!({"target": name, "version": "1.2.0", "status": status, "exposure": exposure});
+            let release = serde_json::json!({
+                "key": "REL-1", "version": "1.2.0", "status": "READY_PRODUCTION", "phase": phase, "type": "MINOR",
+                "title": "x", "priority": "LOW", "serviceSlug": "shop", "baseBranch": "main", "kickoffAt": at,
+                "createdAt": at, "updatedAt": at, "holds": [], "orchestration": {"underWay": 0},
+                "targets": [target("IOS_APP_STORE", ios), target("ANDROID_PLAY_STORE", android)],
+            });
+            serde_json::from_value::<Release>(release).unwrap().in_stores()
+        };
+        assert_eq!(
+            said("DISTRIBUTION", ("LIVE", 5_000), ("LIVE", 10_000)).as_deref(),
+            Some("In stores: iOS live 100\u{a0}%, Android live 50\u{a0}%")
+        );
+        assert_eq!(
+            said("DISTRIBUTION", ("HALTED", 2_000), ("IN_REVIEW", 0)).as_deref(),
+            Some("In stores: iOS in review, Android halted 20\u{a0}%")
+        );
+        assert_eq!(
+            said("DISTRIBUTION", ("PAUSED", 50), ("PENDING", 0)).as_deref(),
+            Some("In stores: Android paused 0.50\u{a0}%")
+        );
+        assert_eq!(said("DISTRIBUTION", ("PENDING", 0), ("PENDING", 0)), None);
+        assert_eq!(said("COMPLETED", ("LIVE", 10_000), ("LIVE", 10_000)), None);
     }
 
     #[test]

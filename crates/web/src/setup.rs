@@ -281,7 +281,41 @@ pub(crate) struct Member {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Usage {
-    pub(crate) used_by: Vec<String>,
+    pub(crate) users: Vec<User>,
+}
+
+/// Something that uses what is set up.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct User {
+    /// RELEASE, PIPELINE or SERVICE.
+    kind: String,
+    id: String,
+    pub(crate) name: String,
+}
+
+impl User {
+    /// A release, by its key.
+    pub(crate) fn release(key: String) -> Self {
+        Self {
+            kind: "RELEASE".to_owned(),
+            id: key.clone(),
+            name: key,
+        }
+    }
+    /// What it is, in words.
+    pub(crate) fn what(&self) -> String {
+        format!("the {}", self.kind.to_lowercase())
+    }
+    /// Its page; none for a kind that is not known here.
+    pub(crate) fn path(&self) -> Option<String> {
+        let folder = match self.kind.as_str() {
+            "RELEASE" => "releases",
+            "PIPELINE" => "pipelines",
+            "SERVICE" => "services",
+            _ => return None,
+        };
+        Some(format!("/{folder}/{}", self.id))
+    }
 }
 
 /// What the doctor found.

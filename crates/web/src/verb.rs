@@ -197,11 +197,11 @@ pub(crate) const VERBS: &[Verb] = &[
         "The prepared version is handed to the store's review.",
         "The version is on its way to review.",
     )),
-    verb(("release-to-users", "Release to users"), Of::Submission, Reason::No, (
+    verb(("release-to-users", "Release to users"), Of::Submission, Reason::May, (
         "The approved version is released to users.",
         "The version is on its way to users.",
     )),
-    verb(("withdraw", "Withdraw"), Of::Submission, Reason::No, (
+    verb(("withdraw", "Withdraw"), Of::Submission, Reason::Must, (
         "The submission is withdrawn from the store.",
         "The submission is being withdrawn.",
     )).dangerous(),
@@ -346,8 +346,8 @@ impl Verb {
                 ]))
             }
             "submit" | "resubmit" => at("submissions", self.word, json!({})),
-            "release-to-users" => at("submissions", "release", json!({})),
-            "withdraw" => at("submissions", "cancel", json!({})),
+            "release-to-users" => at("submissions", "release", reasoned()),
+            "withdraw" => at("submissions", "cancel", reasoned()),
             "retry-submission" => at("submissions", "retry", json!({})),
             "advance" => {
                 // Written as a percentage; the API counts in hundredths of one. What is no number is no share, as

@@ -1,7 +1,7 @@
 //! Times as people read them: the day and hour with their zone, and how far away that is.
 
 use askama::filters::HtmlSafe;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use std::fmt;
 
 /// An instant, however many references a template puts in front of it.
@@ -33,6 +33,8 @@ pub(crate) struct When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
     Both,
+    /// Both, for where there is little room: how far away it is stands first, and this year's days have no year.
+    Short,
     Relative,
 }
 
@@ -42,6 +44,14 @@ impl When {
             at,
             now,
             how: How::Both,
+        }
+    }
+    /// The same for where there is little room.
+    pub(crate) const fn short(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            now,
+            how: How::Short,
         }
     }
     /// Without the day and hour, which stay in the element's title.
@@ -67,6 +77,18 @@ impl fmt::Display for When {
                 f,
                 "<time datetime=\"{iso}\">{text} <span class=\"ago\">({far})</span></time>"
             ),
+            How::Short => {
+                let form = if self.at.year() == self.now.year() {
+                    "%-d %b, %H:%M UTC"
+                } else {
+                    "%-d %b %Y, %H:%M UTC"
+                };
+                let day = self.at.format(form);
+                write!(
+                    f,
+                    "<time datetime=\"{iso}\"><span class=\"ago\">{far}</span> <span class=\"day\">({day})</span></time>"
+                )
+            }
             How::Relative => write!(
                 f,
                 "<time datetime=\"{iso}\" title=\"{text}\"><span class=\"ago\">{far}</span></time>"
@@ -134,6 +156,17 @@ mod tests {
             shown,
             "<time datetime=\"2026-03-04T05:06:07Z\">4 Mar 2026, 05:06 UTC <span class=\"ago\">(2 h ago)</span></time>"
         );
+    }
+
+    #[test]
+    fn with_little_room_an_instant_shows_its_zone_and_distance_too() {
+        let at: DateTime<Utc> = "2026-03-04T05:06:07Z".parse().unwrap();
+        let shown = |later: TimeDelta| When::short(at, at + later).to_string();
+        assert_eq!(
+            shown(TimeDelta::hours(2)),
+            "<time datetime=\"2026-03-04T05:06:07Z\"><span class=\"ago\">2 h ago</span> <span class=\"day\">(4 Mar, 05:06 UTC)</span></time>"
+        );
+        assert!(shown(TimeDelta::days(365)).contains("4 Mar 2026, 05:06 UTC"));
     }
 
     #[test]

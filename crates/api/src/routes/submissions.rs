@@ -1,11 +1,11 @@
 //! Submissions: one try to get one build of one target through a store's review.
 
 use crate::answer::{Answer, Answered};
-use crate::body::Maybe;
+use crate::body::{Body, Maybe};
 use crate::check::syntax;
 use crate::context::Context;
 use crate::problem::Problem;
-use crate::routes::releases::actions::NothingBody;
+use crate::routes::releases::actions::{NothingBody, ReasonBody, reason};
 use crate::routes::releases::load::{Success, act_on};
 use crate::routes::releases::tasks::{EffectView, effects};
 use actix_web::{get, post};
@@ -186,18 +186,30 @@ pub(crate) async fn submit(cx: Context, _body: Maybe<NothingBody>) -> Answered {
     act(&cx, SubmissionCommand::Submit).await
 }
 
-/// Releases the approved version to users.
-#[utoipa::path(tag = "Distribution", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The submission", body = SubmissionView)))]
-#[post("/submissions/{submissionId}/release")]
-pub(crate) async fn release_now(cx: Context, _body: Maybe<NothingBody>) -> Answered {
-    act(&cx, SubmissionCommand::Release).await
+/// Why an approved version is released.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReleaseToUsersBody {
+    /// Why; it may be left out.
+    reason: Option<String>,
 }
 
-/// Withdraws it.
-#[utoipa::path(tag = "Distribution", request_body = inline(Option<NothingBody>), responses((status = 200, description = "The submission", body = SubmissionView)))]
+/// Releases the approved version to users.
+#[utoipa::path(tag = "Distribution", request_body = inline(Option<ReleaseToUsersBody>), responses((status = 200, description = "The submission", body = SubmissionView)))]
+#[post("/submissions/{submissionId}/release")]
+pub(crate) async fn release_now(cx: Context, body: Maybe<ReleaseToUsersBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let reason = body.0.reason.map(reason).transpose()?;
+    act(&cx, SubmissionCommand::Release { reason }).await
+}
+
+/// Withdraws it from the store.
+#[utoipa::path(tag = "Distribution", request_body = ReasonBody, responses((status = 200, description = "The submission", body = SubmissionView)))]
 #[post("/submissions/{submissionId}/cancel")]
-pub(crate) async fn cancel(cx: Context, _body: Maybe<NothingBody>) -> Answered {
-    act(&cx, SubmissionCommand::Cancel).await
+pub(crate) async fn cancel(cx: Context, body: Body<ReasonBody>) -> Answered {
+    cx.at_least(Role::Member)?;
+    let reason = body.0.read()?;
+    act(&cx, SubmissionCommand::Cancel { reason }).await
 }
 
 /// What came of asking for a new try.

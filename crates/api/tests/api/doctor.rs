@@ -77,13 +77,16 @@ async fn what_uses_an_integration_is_told() {
     let api = Api::start().await;
     let ci = api.jenkins("ci").await;
     let usage = format!("/integrations/ci-cd/{ci}/usage");
-    assert_eq!(api.get(&usage).await.is(200), json!({"usedBy": []}));
+    assert_eq!(api.get(&usage).await.is(200), json!({"usedBy": [], "users": []}));
     let pipeline =
         json!({"name": "p", "integrationId": ci, "platform": "WEB", "purpose": "DEPLOY", "job": "j"});
-    api.post("/integrations/pipelines", &pipeline).await.is(201);
+    let made = api.post("/integrations/pipelines", &pipeline).await.is(201);
     assert_eq!(
         api.get(&usage).await.is(200),
-        json!({"usedBy": ["the pipeline p"]})
+        json!({
+            "usedBy": ["the pipeline p"],
+            "users": [{"kind": "PIPELINE", "id": made["id"], "name": "p"}],
+        })
     );
     api.of("OTHER", "GET", &usage)
         .send()

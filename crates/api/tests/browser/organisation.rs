@@ -35,6 +35,8 @@ pub(crate) struct Organisation {
     /// Done.
     pub(crate) done: String,
     task: String,
+    /// A build of the one between cycles.
+    build: String,
     token: String,
     /// A link to a status page: its id, and its address.
     link: (String, String),
@@ -367,6 +369,7 @@ impl Organisation {
             .first()
             .map(|task| text(task, "/id"))
             .unwrap();
+        let built = house.get(&format!("/releases/{testing}?include=builds")).await;
         let token = text(&house.get("/tokens?limit=1").await, "/items/0/id");
         let service = first(house, "/services").await;
         let profile = first(house, "/profiles").await;
@@ -386,6 +389,7 @@ impl Organisation {
         house.flow();
         house.app.store.beat("worker").await.unwrap();
         Self {
+            build: text(&built, "/builds/0/id"),
             link: (text(&link, "/id"), text(&link, "/url")),
             view: text(&view, "/id"),
             shipping,
@@ -446,6 +450,10 @@ impl Organisation {
                 format!("/releases/{}/cycles/1/verdict", self.testing),
             ),
             ("release-build", format!("/releases/{}/builds/new", self.testing)),
+            (
+                "release-file",
+                format!("/releases/{}/builds/{}/file", self.testing, self.build),
+            ),
             ("task", format!("/releases/{}/tasks/{}", self.shipping, self.task)),
             (
                 "task-failed",

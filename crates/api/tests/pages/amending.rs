@@ -113,7 +113,6 @@ async fn what_is_said_of_a_planned_release_and_its_dates_are_edited() {
         ("/kickoffAt", "someday", 400, "must look like"),
         ("/kickoffAt", "2020-01-01T10:00", 422, "lies in the past"),
         ("/targetDate", "2020-01-01T10:00", 422, "lies in the past"),
-        ("/targetDate", "", 400, "not taken away"),
     ] {
         let reply = member.submit(&form.clone().with(name, value)).await;
         assert_eq!(reply.status, status, "{name} {value}: {}", reply.text);
@@ -122,6 +121,24 @@ async fn what_is_said_of_a_planned_release_and_its_dates_are_edited() {
         assert!(reply.text.contains(&format!("href=\"#f{id}\"")), "{}", reply.text);
         assert_eq!(form_to(&reply.text, &edit).fields[name], value);
     }
+    // What it can do without is taken away: nobody, and no date.
+    let form = form_to(&member.page(&edit).await, &edit);
+    let emptied = form.with("/pilot", "").with("/targetDate", "");
+    let look = member.submit(&emptied.clone().with("do", "look")).await;
+    assert!(
+        look.text.contains("Took away pilot, target date"),
+        "{}",
+        look.text
+    );
+    let reply = member.submit(&emptied.with("do", "send")).await;
+    assert_eq!(reply.status, 303, "{}", reply.text);
+    let now = world.read(&made, "").await;
+    assert_eq!(
+        (&now["pilot"], &now["targetDate"], &now["description"]),
+        (&json!(null), &json!(null), &json!("two\nlines"))
+    );
+    let page = member.page(&format!("/releases/{key}")).await;
+    assert!(page.contains("Took away pilot, target date"), "{page}");
     // Who may not is told; other organisations see nothing.
     let viewer = Browser::signed_in(&world.api, "VIEWER").await;
     let page = viewer.page(&edit).await;
@@ -293,9 +310,23 @@ async fn a_newer_profile_is_taken_up_after_its_difference_is_shown() {
     let page = member.page(&path).await;
     assert!(page.contains("Nothing would change"), "{page}");
     let id = profile["id"].as_str().unwrap();
+    let place_of = |version: u32| format!("/profiles/{id}?revision={version}\">Weekly, version {version}");
+    let at_release = format!("/releases/{key}");
+    let page = member.page(&at_release).await;
+    assert!(
+        page.contains(&place_of(1)) && !page.contains("has moved on"),
+        "{page}"
+    );
     let revised = json!({"settings": {"deadlines": {"pipelineMinutes": 33, "automationMinutes": 120,
         "storeMinutes": 600, "pollSeconds": 60}}, "serviceId": world.service});
     world.api.put(&format!("/profiles/{id}"), &revised).await.is(200);
+    let page = member.page(&at_release).await;
+    let diff = format!("/profiles/{id}/diff?from=1&amp;to=2");
+    assert!(
+        page.contains(&place_of(1)) && page.contains("moved on to version 2") && page.contains(&diff),
+        "{page}"
+    );
+    assert_eq!(member.get(&diff.replace("&amp;", "&")).await.status, 200);
     let reply = member.get(&path).await;
     sound(&reply, "the difference");
     assert!(
@@ -313,6 +344,11 @@ async fn a_newer_profile_is_taken_up_after_its_difference_is_shown() {
     let reply = member.submit(&form_to(&late.text, &path)).await;
     assert_eq!(place(&reply), format!("/releases/{key}?done=replanned"));
     assert_eq!(world.read(&made, "").await["profileRevision"], 2);
+    let page = member.page(&at_release).await;
+    assert!(
+        page.contains(&place_of(2)) && !page.contains("has moved on"),
+        "{page}"
+    );
     let viewer = Browser::signed_in(&world.api, "VIEWER").await;
     assert!(viewer.page(&path).await.contains("; yours is VIEWER."));
     assert_eq!(viewer.forge(&path, &[("revision", "1")]).await.status, 403);
@@ -405,7 +441,21 @@ async fn where_builds_come_from_is_changed() {
     let path = format!("/releases/{key}/targets");
     let form = form_to(&member.page(&path).await, &path);
     assert_eq!(form.fields["/ANDROID_PLAY_STORE"], "MANUAL");
-    let reply = member.submit(&form.with("/ANDROID_PLAY_STORE", "PIPELINE")).await;
+    // What it would do is shown first, and is not done.
+    let look = form.clone().with("do", "look");
+    let reply = member.submit(&look).await;
+    assert!(reply.text.contains("Nothing would change"), "{}", reply.text);
+    let reply = member.submit(&look.with("/ANDROID_PLAY_STORE", "PIPELINE")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    sound(&reply, "a look");
+    assert!(reply.text.contains("Builds of Android come by"), "{}", reply.text);
+    assert_eq!(world.read(&made, "").await["targets"][0]["builds"], "MANUAL");
+    let form = form_to(&reply.text, &path);
+    assert_eq!(
+        form.fields["/ANDROID_PLAY_STORE"], "PIPELINE",
+        "what is filled in stays"
+    );
+    let reply = member.submit(&form.with("do", "send")).await;
     assert_eq!(place(&reply), format!("/releases/{key}?done=builds-changed"));
     assert_eq!(world.read(&made, "").await["targets"][0]["builds"], "PIPELINE");
     let viewer = Browser::signed_in(&world.api, "VIEWER").await;

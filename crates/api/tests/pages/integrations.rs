@@ -118,10 +118,16 @@ async fn a_vendor_is_connected_tried_changed_and_removed() {
     let pipeline = api.post("/integrations/pipelines", &pipeline).await.is(201);
     let remove = format!("{path}/remove");
     let page = browser.page(&remove).await;
+    let user = format!(
+        "the pipeline <a href=\"/pipelines/{}\">nightly</a>",
+        pipeline["id"].as_str().unwrap()
+    );
     assert!(
-        page.contains("the pipeline nightly") && !page.contains("<button class=\"danger\""),
+        page.contains(&user) && !page.contains("<button class=\"danger\""),
         "{page}"
     );
+    let used = browser.page(&path).await;
+    assert!(used.contains(&user), "{used}");
     let reply = browser.forge(&remove, &[]).await;
     assert_eq!(reply.status, 409, "{}", reply.text);
     assert!(reply.text.contains("the pipeline nightly"), "{}", reply.text);

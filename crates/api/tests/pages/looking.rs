@@ -128,6 +128,20 @@ async fn the_board_is_narrowed_and_grouped() {
     );
     let grouped = browser.page("/board?group=service").await;
     assert_eq!(grouped.matches("<p class=\"group\">").count(), 1, "{grouped}");
+    // The address says so too, and the form shows it; what no release has yet is not offered.
+    let piloted = browser.page("/board?group=pilot").await;
+    assert!(
+        piloted.contains("<option value=\"pilot\" selected>") && piloted.contains("<p class=\"group\">"),
+        "{piloted}"
+    );
+    for nothing in ["sprint", "train"] {
+        assert!(
+            !whole.contains(&format!("<option value=\"{nothing}\"")),
+            "{whole}"
+        );
+        let page = browser.page(&format!("/board?group={nothing}")).await;
+        assert!(!page.contains("<p class=\"group\">"), "{page}");
+    }
     let service = whole
         .split_once("<option value=\"\">Any</option><option value=\"")
         .unwrap()

@@ -75,7 +75,8 @@ async fn a_service_is_made_changed_archived_and_removed() {
     let owner = Browser::signed_in(&world.api, "OWNER").await;
     let page = owner.page(&format!("/services/{}/remove", world.service)).await;
     assert!(
-        page.contains("the release REL-1") && !page.contains("<button class=\"danger\""),
+        page.contains("the release <a href=\"/releases/REL-1\">REL-1</a>")
+            && !page.contains("<button class=\"danger\""),
         "{page}"
     );
     let remove = format!("{path}/remove");

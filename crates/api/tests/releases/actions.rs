@@ -61,6 +61,36 @@ async fn edits_change_what_they_name_and_mind_versions() {
     }
     let now = world.read(&made, "").await;
     assert_eq!(now["revision"], changed["revision"], "refusals change nothing");
+    // Nothing clears what stays; null clears what a release can do without.
+    let date = world.at(9_000);
+    let dated = json!({"targetDate": date, "kickoffReminderAt": world.at(10)});
+    let dated = world.api.patch(&path, &dated).await.is(200);
+    assert!(dated["targetDate"].is_string() && dated["kickoffReminderAt"].is_string());
+    let clear = json!({"targetDate": null, "kickoffReminderAt": null, "owner": null});
+    let cleared = world.api.patch(&path, &clear).await.is(200);
+    for name in ["targetDate", "kickoffReminderAt", "pilot"] {
+        assert_eq!(cleared[name], json!(null), "{name}");
+    }
+    assert_eq!(
+        (&cleared["title"], &cleared["description"]),
+        (&json!("New"), &made["description"])
+    );
+    let feed = world
+        .api
+        .get(&format!("{path}/activities?limit=200"))
+        .await
+        .is(200);
+    let said = "took away pilot, kickoff reminder, target date";
+    let items = feed["items"].as_array().unwrap();
+    assert!(items.iter().any(|it| it["summary"] == said), "{feed}");
+    let again = world.api.patch(&path, &clear).await.is(200);
+    assert_eq!(again["revision"], cleared["revision"]);
+    world
+        .api
+        .patch(&path, &json!({"title": null, "pilot": null, "owner": null}))
+        .await
+        .wrong_at("/owner");
+    let changed = cleared;
     // An edit that changes nothing is no event.
     let same = world.api.patch(&path, &json!({"title": "New"})).await.is(200);
     assert_eq!(same["revision"], changed["revision"]);

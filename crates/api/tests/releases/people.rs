@@ -34,6 +34,11 @@ async fn two_tokens_of_one_person_are_one_approver_and_a_service_token_is_none()
         .post(&path, &forged)
         .await
         .refused(400, "malformed_request");
+    // Whoever rejects says why.
+    let rejection = json!({"stage": "REGRESSION", "decision": "REJECTED"});
+    let refused = world.api.post(&path, &rejection).await;
+    let refused = refused.refused(422, "unsuitable_value");
+    assert_eq!(refused["errors"][0]["pointer"], "/comment", "{refused}");
     assert_eq!(gate(&world, &made).await["approvalsMissing"], 2);
 
     let first = world.api.post(&path, &decision).await.is(201);

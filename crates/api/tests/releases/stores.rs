@@ -107,7 +107,9 @@ async fn submissions_do_what_their_state_allows() {
     api.post(&format!("{path}/retry"), &json!({"task": "x"}))
         .await
         .wrong_at("/task");
+    let reason = json!({"reason": "a crash at the start"});
     api.of("VIEWER", "POST", &format!("{path}/cancel"))
+        .json(&reason)
         .send()
         .await
         .refused(403, "role_too_low");
@@ -116,18 +118,31 @@ async fn submissions_do_what_their_state_allows() {
         .await
         .refused(404, "not_found");
     api.of("OTHER", "POST", &format!("{path}/cancel"))
+        .json(&reason)
         .send()
         .await
         .refused(404, "not_found");
     let stale = api
         .of("MEMBER", "POST", &format!("{path}/cancel"))
         .header("if-match", "\"1\"")
+        .json(&reason)
         .send()
         .await;
     stale.refused(412, "stale_version");
-    let cancelled = api.post(&format!("{path}/cancel"), &json!({})).await.is(200);
+    for none in [json!({}), json!({"reason": " "})] {
+        api.post(&format!("{path}/cancel"), &none)
+            .await
+            .wrong_at("/reason");
+    }
+    let cancelled = api.post(&format!("{path}/cancel"), &reason).await.is(200);
     assert_eq!(cancelled["status"], "CANCELLED");
-    api.post(&format!("{path}/cancel"), &json!({}))
+    let feed = api.get("/activities?of=SUBMISSION").await.is(200);
+    let said = feed["items"].as_array().unwrap().iter().any(|it| {
+        it["kind"] == "WITHDRAWAL_ASKED"
+            && it["summary"] == "asked to withdraw the submission: a crash at the start"
+    });
+    assert!(said, "{feed}");
+    api.post(&format!("{path}/cancel"), &reason)
         .await
         .refused(409, "submission_closed");
     // The release has no failed task to try anew.

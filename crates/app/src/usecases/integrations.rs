@@ -240,24 +240,81 @@ pub fn ends_at(it: &Integration, health: &Health) -> Option<Timestamp> {
     expiry.at
 }
 
+/// What kind of thing uses an integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserKind {
+    /// A release that is not over.
+    Release,
+    /// A pipeline.
+    Pipeline,
+    /// A service whose repository it is.
+    Service,
+}
+
+impl UserKind {
+    /// The word of the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Release => "RELEASE",
+            Self::Pipeline => "PIPELINE",
+            Self::Service => "SERVICE",
+        }
+    }
+}
+
+/// Something that uses an integration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// What it is.
+    pub kind: UserKind,
+    /// By which it is read: a release's key, any other one's id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+}
+
+impl std::fmt::Display for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            UserKind::Release => "release",
+            UserKind::Pipeline => "pipeline",
+            UserKind::Service => "service",
+        };
+        write!(f, "the {kind} {}", self.name)
+    }
+}
+
 /// What uses an integration, in words for people: live releases, pipelines, services.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn users(app: &App, tenant: TenantId, id: IntegrationId) -> Result<Vec<String>, StoreError> {
+pub async fn users(app: &App, tenant: TenantId, id: IntegrationId) -> Result<Vec<User>, StoreError> {
     let mut users = Vec::new();
     for key in app.store.releases_using(tenant, id).await? {
-        users.push(format!("the release {key}"));
+        users.push(User {
+            kind: UserKind::Release,
+            id: key.clone(),
+            name: key,
+        });
     }
     for pipeline in app.store.pipelines(tenant).await? {
         if pipeline.integration == id || pipeline.scm == Some(id) || pipeline.store == Some(id) {
-            users.push(format!("the pipeline {}", pipeline.name));
+            users.push(User {
+                kind: UserKind::Pipeline,
+                id: pipeline.id.to_string(),
+                name: pipeline.name,
+            });
         }
     }
     for service in app.store.services(tenant).await? {
         let scm = service.detail.get(SCM_OF_SERVICE).and_then(Value::as_str);
         if scm.and_then(|text| text.parse().ok()) == Some(id) {
-            users.push(format!("the service {}", service.slug));
+            users.push(User {
+                kind: UserKind::Service,
+                id: service.id.to_string(),
+                name: service.slug,
+            });
         }
     }
     Ok(users)

@@ -539,6 +539,13 @@ fn decide(
             ),
         );
     }
+    let said = comment.as_deref().is_some_and(|it| !it.trim().is_empty());
+    if decision == Decision::Rejected && !said {
+        return Err(Rejection::Unsuitable {
+            pointer: "/comment",
+            sentence: "a rejection says why".to_owned(),
+        });
+    }
     let approval = Approval {
         stage,
         by: cx.actor.to_owned(),

@@ -10,7 +10,7 @@ use crate::key::{EffectKey, TargetKey};
 use crate::plan::{BuildMode, GatedStage, Plan};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A fact about a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,7 +244,21 @@ impl Event {
     }
 }
 
-/// An edit: what is set replaces, what is absent stays.
+/// What a release has and can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Clearable {
+    /// What is said of it.
+    Description,
+    /// Who brings it home.
+    Pilot,
+    /// The reminder of its kickoff.
+    KickoffReminder,
+    /// When it shall be out.
+    TargetDate,
+}
+
+/// An edit: what is set replaces, what is cleared goes, what is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Edit {
@@ -262,10 +276,13 @@ pub struct Edit {
     pub kickoff_reminder_at: Option<Timestamp>,
     /// New target date.
     pub target_date: Option<Timestamp>,
+    /// What is taken away. Nothing of it is set too.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub cleared: BTreeSet<Clearable>,
 }
 
 impl Edit {
-    /// Writes what is set into the draft.
+    /// Writes what is set into the draft, and takes away what is cleared.
     pub fn apply(&self, draft: &mut Draft) {
         if let Some(title) = &self.title {
             draft.title.clone_from(title);
@@ -287,6 +304,14 @@ impl Edit {
         }
         if self.target_date.is_some() {
             draft.target_date = self.target_date;
+        }
+        for cleared in &self.cleared {
+            match cleared {
+                Clearable::Description => draft.description = None,
+                Clearable::Pilot => draft.pilot = None,
+                Clearable::KickoffReminder => draft.kickoff_reminder_at = None,
+                Clearable::TargetDate => draft.target_date = None,
+            }
         }
     }
 }

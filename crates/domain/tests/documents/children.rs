@@ -226,8 +226,10 @@ fn commands(state: &Aggregate) -> Vec<Command> {
     match state {
         Aggregate::Submission(_) => [
             submission::Command::Submit,
-            submission::Command::Release,
-            submission::Command::Cancel,
+            submission::Command::Release { reason: None },
+            submission::Command::Cancel {
+                reason: "a bug".to_owned(),
+            },
             submission::Command::Retry { task },
         ]
         .into_iter()

@@ -16,7 +16,7 @@ use delivr_domain::key::{AggregateId, AggregateKind, EffectKey, Generation, Targ
 use delivr_domain::plan::{
     BuildMode, ChatPlan, GatedStage, MissedSlot, Plan, ShaOrigin, StoreSettings, SubmitMode,
 };
-use delivr_domain::release::event::Edit;
+use delivr_domain::release::event::{Clearable, Edit};
 use delivr_domain::release::hold::{Hold, Scope};
 use delivr_domain::release::lane::LaneStop;
 use delivr_domain::release::state::{
@@ -629,6 +629,21 @@ pub(crate) fn of_release() -> Vec<Case> {
                     kickoff_at: Some(start()),
                     kickoff_reminder_at: Some(start() - Span::hours(1)),
                     target_date: Some(start() + Span::days(7)),
+                    cleared: BTreeSet::new(),
+                }),
+            },
+        ),
+        (
+            "edited away",
+            E::Edited {
+                edit: Box::new(Edit {
+                    cleared: BTreeSet::from([
+                        Clearable::Description,
+                        Clearable::Pilot,
+                        Clearable::KickoffReminder,
+                        Clearable::TargetDate,
+                    ]),
+                    ..Edit::default()
                 }),
             },
         ),
@@ -804,7 +819,19 @@ pub(crate) fn of_submission() -> Vec<Case> {
             },
         ),
         ("submit asked", E::SubmitAsked),
-        ("release asked", E::ReleaseAsked),
+        ("release asked", E::ReleaseAsked { reason: None }),
+        (
+            "release asked with a reason",
+            E::ReleaseAsked {
+                reason: Some(text("the notes are translated")),
+            },
+        ),
+        (
+            "withdrawal asked",
+            E::WithdrawalAsked {
+                reason: text("a crash at the start"),
+            },
+        ),
         (
             "status changed",
             E::StatusChanged {

@@ -4,7 +4,7 @@ use crate::form::Form;
 use crate::frame::{Frame, page};
 use crate::model::{List, Release, Service};
 use crate::pages::list::{Choice, choices};
-use crate::shown::OPEN;
+use crate::shown::{OPEN, person};
 use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -33,7 +33,7 @@ struct Board {
     /// What narrows it, for the list behind a column.
     more: String,
     text: String,
-    grouped: bool,
+    grouping: Grouping,
     services: Vec<Choice>,
 }
 
@@ -92,23 +92,53 @@ pub(super) async fn under_way(visit: &Visit, most: usize, narrowed: &Narrowed) -
 }
 
 impl Column {
-    /// Its cards under the service they belong to.
-    fn by_service(&self) -> BTreeMap<&str, Vec<&Release>> {
-        let mut groups = BTreeMap::<&str, Vec<&Release>>::new();
+    /// Its cards under their headings, in order of these; without one where status is all they are grouped by.
+    fn groups(&self, grouping: &Grouping) -> Vec<(String, Vec<&Release>)> {
+        let mut groups = BTreeMap::<(bool, String), Vec<&Release>>::new();
         for release in &self.releases {
-            groups
-                .entry(release.service_slug.as_str())
-                .or_default()
-                .push(release);
+            groups.entry(grouping.group(release)).or_default().push(release);
         }
+        let heading = |key: String| match grouping {
+            Grouping::Pilot if key.is_empty() => "No pilot".to_owned(),
+            Grouping::Pilot => person(&key),
+            Grouping::Status | Grouping::Service => key,
+        };
         groups
+            .into_iter()
+            .map(|((_, key), releases)| (heading(key), releases))
+            .collect()
     }
-    /// Its cards under their headings; without one where they are not grouped.
-    pub(crate) fn groups(&self, grouped: bool) -> Vec<(&str, Vec<&Release>)> {
-        if grouped {
-            self.by_service().into_iter().collect()
-        } else {
-            vec![("", self.releases.iter().collect())]
+}
+
+/// What cards are grouped by within their columns. The columns are the statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// By nothing else.
+    Status,
+    Service,
+    Pilot,
+}
+
+impl Grouping {
+    /// What an address asks for; what it does not know is the board as it is.
+    fn read(word: Option<&str>) -> Self {
+        match word {
+            Some("service") => Self::Service,
+            Some("pilot") => Self::Pilot,
+            Some(_) | None => Self::Status,
+        }
+    }
+    fn is(self, word: &str) -> bool {
+        self == Self::read(Some(word))
+    }
+    /// The group of a release, in the order groups stand in: what nobody pilots comes last.
+    fn group(self, release: &Release) -> (bool, String) {
+        match (self, release.pilot.as_deref()) {
+            (Self::Status, _) => (false, String::new()),
+            (Self::Service, _) => (false, release.service_slug.clone()),
+            // Addresses are the same in whatever case.
+            (Self::Pilot, Some(pilot)) => (false, pilot.to_lowercase()),
+            (Self::Pilot, None) => (true, String::new()),
         }
     }
 }
@@ -130,7 +160,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
         filtered: !narrowed.query.is_empty(),
         more: narrowed.list,
         text: query.get("q").unwrap_or_default().to_owned(),
-        grouped: query.get("group") == Some("service"),
+        grouping: Grouping::read(query.get("group")),
         services: choices(
             services.items.iter().map(|it| (it.id.as_str(), it.name.clone())),
             query.get("service"),
@@ -143,6 +173,54 @@ pub(super) async fn show(visit: Visit) -> Paged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cards_stand_under_their_pilot_and_those_of_nobody_come_last() {
+        let at = "2026-03-04T05:06:07Z";
+        let release = |key: &str, pilot: Option<&str>| {
+            let json = serde_json::json!({
+                "key": key, "version": "1.2.0", "status": "PLANNING", "phase": "NOT_STARTED", "type": "MINOR",
+                "title": "x", "priority": "LOW", "pilot": pilot, "serviceSlug": "shop", "baseBranch": "main",
+                "kickoffAt": at, "createdAt": at, "updatedAt": at, "holds": [], "targets": [],
+                "orchestration": {"underWay": 0},
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let column = Column {
+            status: "PLANNING",
+            releases: vec![
+                release("REL-1", None),
+                release("REL-2", Some("Zoe@x.example")),
+                release("REL-3", Some("ada.l@x.example")),
+                release("REL-4", Some("zoe@X.example")),
+            ],
+            more: false,
+        };
+        let groups = |by: &str| -> Vec<(String, Vec<String>)> {
+            let found = column.groups(&Grouping::read(Some(by)));
+            let keys = |of: Vec<&Release>| of.into_iter().map(|it| it.key.clone()).collect();
+            found.into_iter().map(|(name, of)| (name, keys(of))).collect()
+        };
+        let named = |name: &str, keys: &[&str]| {
+            (
+                name.to_owned(),
+                keys.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(
+            groups("pilot"),
+            [
+                named("Ada L", &["REL-3"]),
+                named("Zoe", &["REL-2", "REL-4"]),
+                named("No pilot", &["REL-1"])
+            ]
+        );
+        let all = ["REL-1", "REL-2", "REL-3", "REL-4"];
+        assert_eq!(groups("service"), [named("shop", &all)]);
+        for other in ["status", "train", ""] {
+            assert_eq!(groups(other), [named("", &all)], "{other}");
+        }
+    }
 
     #[test]
     fn what_narrows_the_board_reaches_the_api_and_nothing_else_does() {

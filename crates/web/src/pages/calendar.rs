@@ -3,12 +3,13 @@
 use super::timeline::Part;
 use crate::frame::{Frame, page};
 use crate::model::Hold;
+use crate::shown::words;
 use crate::visit::{Paged, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use url::form_urlencoded::Serializer;
 
 /// Weeks on the page.
@@ -123,16 +124,45 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
-fn tone(release: &Entry) -> &'static str {
-    let waits = |hold: &Hold| matches!(hold.hold.as_str(), "AWAITING_APPROVAL" | "AWAITING_CYCLE");
-    let stopped = !release.holds.iter().all(waits);
+/// Whether a hold is a decision that comes with every release, and no trouble.
+fn waits(hold: &Hold) -> bool {
+    matches!(
+        hold.hold.as_str(),
+        "AWAITING_APPROVAL"
+            | "AWAITING_CYCLE"
+            | "AWAITING_SUBMIT"
+            | "AWAITING_RELEASE_TO_USERS"
+            | "AWAITING_ADVANCE"
+    )
+}
+
+/// How a release stands: the tone of its bar, and in words.
+fn standing(release: &Entry) -> (&'static str, String) {
+    let stops: BTreeSet<String> = release
+        .holds
+        .iter()
+        .filter(|hold| !waits(hold))
+        .map(|hold| stop(&hold.hold))
+        .collect();
     match release.status.as_str() {
-        "DEPLOYED" => "good",
-        "ROLLED_BACK" => "bad",
-        _ if stopped => "bad",
-        "PLANNING" => "plain",
-        _ if release.holds.is_empty() => "busy",
-        _ => "warn",
+        "DEPLOYED" => ("good", "deployed".to_owned()),
+        "ROLLED_BACK" => ("bad", "rolled back".to_owned()),
+        "CANCELLED" => ("plain", "given up".to_owned()),
+        _ if !stops.is_empty() => {
+            let stops: Vec<String> = stops.into_iter().collect();
+            ("bad", format!("stopped: {}", stops.join(", ")))
+        }
+        "PLANNING" => ("plain", "planned".to_owned()),
+        _ if release.holds.is_empty() => ("busy", "on its way".to_owned()),
+        _ => ("warn", "waits for a person".to_owned()),
+    }
+}
+
+/// What stops a release, as a part of a sentence.
+fn stop(hold: &str) -> String {
+    match hold {
+        "USER_PAUSED" => "paused".to_owned(),
+        other => words(other).to_lowercase(),
     }
 }
 
@@ -141,7 +171,7 @@ fn day(at: DateTime<Utc>) -> String {
 }
 
 /// The drawing in words: for whom it is not drawn, and where there is no room for its scale.
-fn said(release: &Entry, end: DateTime<Utc>, tone: &str) -> String {
+fn said(release: &Entry, end: DateTime<Utc>, standing: &str) -> String {
     let mut said = format!("{} to {}", day(release.kickoff_at), day(end));
     if let Some(at) = release.target_date {
         said.push_str(&format!(", due {}", day(at)));
@@ -150,14 +180,7 @@ fn said(release: &Entry, end: DateTime<Utc>, tone: &str) -> String {
     if !slots.is_empty() {
         said.push_str(&format!(", slots {}", slots.join(", ")));
     }
-    said.push_str(match tone {
-        "bad" => ", stopped",
-        "warn" => ", waits for a person",
-        "good" => ", deployed",
-        "plain" => ", planned",
-        _ => ", on its way",
-    });
-    said
+    format!("{said}, {standing}")
 }
 
 /// A release as a bar: from its kickoff to its end, or to where it is planned to go, or to today where that has passed.
@@ -174,7 +197,7 @@ fn row(release: Entry, scale: &Scale, now: DateTime<Utc>) -> Option<Row> {
         return None;
     }
     let (x, until) = (scale.x(release.kickoff_at), scale.x(end));
-    let tone = tone(&release);
+    let (tone, standing) = standing(&release);
     // A day is still one that can be seen, also at the right edge.
     let x = Part(x.0.min(9_880));
     Some(Row {
@@ -187,7 +210,7 @@ fn row(release: Entry, scale: &Scale, now: DateTime<Utc>) -> Option<Row> {
             .iter()
             .filter_map(|slot| scale.of(slot.at))
             .collect(),
-        said: said(&release, end, tone),
+        said: said(&release, end, &standing),
         release,
     })
 }
@@ -327,12 +350,54 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_not_stopped() {
-        let hold = |word: &str| {
-            let hold = json!({"hold": word, "detail": "", "liftedBy": "", "taskId": null, "stage": null});
-            tone(&entry(&json!({"holds": [hold]})))
+    fn only_what_nothing_stops_is_on_its_way() {
+        let shown = |status: &str, holds: &[&str]| {
+            let hold = |word: &&str| json!({"hold": word, "detail": "", "liftedBy": "", "taskId": null, "stage": null});
+            let holds: Vec<_> = holds.iter().map(hold).collect();
+            standing(&entry(&json!({"status": status, "holds": holds})))
         };
-        assert_eq!(hold("AWAITING_APPROVAL"), "warn");
-        assert_eq!(hold("TASK_FAILED"), "bad");
+        for (status, holds, tone, said) in [
+            ("READY_PRODUCTION", &[][..], "busy", "on its way"),
+            ("IN_REVIEW", &["AWAITING_APPROVAL"], "warn", "waits for a person"),
+            (
+                "READY_PRODUCTION",
+                &["AWAITING_ADVANCE"],
+                "warn",
+                "waits for a person",
+            ),
+            (
+                "READY_PRODUCTION",
+                &["AWAITING_SUBMIT", "AWAITING_RELEASE_TO_USERS"],
+                "warn",
+                "waits for a person",
+            ),
+            ("IN_STAGING", &["TASK_FAILED"], "bad", "stopped: task failed"),
+            ("PLANNING", &["USER_PAUSED"], "bad", "stopped: paused"),
+            (
+                "READY_PRODUCTION",
+                &["ROLLOUT_PAUSED"],
+                "bad",
+                "stopped: rollout paused",
+            ),
+            (
+                "READY_PRODUCTION",
+                &[
+                    "ROLLOUT_HALTED",
+                    "AWAITING_ADVANCE",
+                    "ROLLOUT_HALTED",
+                    "USER_PAUSED",
+                ],
+                "bad",
+                "stopped: paused, rollout halted",
+            ),
+            ("ROLLED_BACK", &["ROLLOUT_HALTED"], "bad", "rolled back"),
+            ("CANCELLED", &[], "plain", "given up"),
+        ] {
+            assert_eq!(
+                shown(status, holds),
+                (tone, said.to_owned()),
+                "{status} {holds:?}"
+            );
+        }
     }
 }

@@ -12,6 +12,7 @@ mod cycles;
 mod dashboard;
 mod links;
 mod list;
+mod made_by;
 mod moves;
 mod profile;
 mod queues;

@@ -5,6 +5,7 @@ use super::controls::{
     submission_controls, task_controls,
 };
 use super::cycles::{CycleRow, cycle_rows};
+use super::made_by::{MadeBy, made_by};
 use super::timeline::{Timeline, timeline};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
@@ -119,6 +120,7 @@ struct Page {
     member: bool,
     /// It is at its end.
     over: bool,
+    made_by: Option<MadeBy>,
 }
 
 const STAGES: &[&str] = &["KICKOFF", "REGRESSION", "PRE_RELEASE", "DISTRIBUTION"];
@@ -376,6 +378,7 @@ fn composed(
         member: role >= Role::Member,
         release,
         frame,
+        made_by: None,
     }
 }
 
@@ -383,14 +386,22 @@ fn composed(
 pub(super) async fn show(visit: Visit) -> Paged {
     let key = visit.segment("key")?;
     let parts = "tasks,cycles,builds,slots,approvals,blockers";
+    let release = async {
+        let release: Release = visit.look(format!("/releases/{key}?include={parts}")).await?;
+        let made_by = made_by(&visit, &release).await;
+        Ok((release, made_by))
+    };
     let shown = future::try_join3(
-        visit.look::<Release>(format!("/releases/{key}?include={parts}")),
+        release,
         visit.look::<Distribution>(format!("/releases/{key}/distribution")),
         visit.look::<List<Activity>>(format!("/activities?release={key}&limit=120")),
     );
-    let (frame, (release, stores, feed)) = visit.with_frame("releases", shown).await?;
+    let (frame, ((release, made_by), stores, feed)) = visit.with_frame("releases", shown).await?;
     let who = (visit.who.role, visit.who.person.is_some());
-    let template = composed(frame, who, release, stores, feed.items);
+    let template = Page {
+        made_by,
+        ..composed(frame, who, release, stores, feed.items)
+    };
     Ok(page(StatusCode::OK, &template))
 }
 

@@ -473,15 +473,18 @@ impl People {
         };
         let cycle = release.judged_cycle().map(|it| it.number);
         match first.code.as_str() {
-            "approval_missing" => Some(Command::Decide {
-                stage,
-                decision: if self.shared.trouble(100) {
-                    Decision::Rejected
-                } else {
-                    Decision::Approved
-                },
-                comment: None,
-            }),
+            "approval_missing" => {
+                let rejected = self.shared.trouble(100);
+                Some(Command::Decide {
+                    stage,
+                    decision: if rejected {
+                        Decision::Rejected
+                    } else {
+                        Decision::Approved
+                    },
+                    comment: rejected.then(|| "not this one".to_owned()),
+                })
+            }
             "no_cycle" | "untested_commits" => Some(Command::StartCycle),
             "verdict_failed" | "verdict_unknown" => Some(Command::RecordVerdict {
                 cycle: cycle?,
@@ -529,7 +532,7 @@ impl People {
         }
         let waits = it.start.settings.timing != ReleaseTiming::AfterApproval && !it.release_asked;
         if it.status == ReviewWord::Approved && waits {
-            say(submission::Command::Release);
+            say(submission::Command::Release { reason: None });
         }
         // What the store has under the version is another build: of a release that a backup knows nothing of, say.
         let taken = |task: &Task| {
@@ -545,7 +548,9 @@ impl People {
         }
         let mut say = |command| acts.push(Act::Ask(it.aggregate_id(), Any::Submission(command)));
         if self.shared.trouble(40) {
-            say(submission::Command::Cancel);
+            say(submission::Command::Cancel {
+                reason: "a bug".to_owned(),
+            });
         }
         acts
     }

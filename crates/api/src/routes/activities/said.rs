@@ -3,7 +3,7 @@
 use delivr_domain::aggregate::Event;
 use delivr_domain::board::{AfterLookUp, StepResult, TaskEvent};
 use delivr_domain::key::TaskKind;
-use delivr_domain::release::event::{Edit, Event as ReleaseEvent};
+use delivr_domain::release::event::{Clearable, Edit, Event as ReleaseEvent};
 use delivr_domain::release::hold::Hold;
 use delivr_domain::release::remind;
 use delivr_domain::release::store_notes::Language;
@@ -24,7 +24,13 @@ pub(crate) fn summary(event: &Event) -> String {
             }
             SubmissionEvent::Task { event } => task(event),
             SubmissionEvent::SubmitAsked => "asked to submit".to_owned(),
-            SubmissionEvent::ReleaseAsked => "asked to release the approved version".to_owned(),
+            SubmissionEvent::ReleaseAsked { reason } => with(
+                "asked to release the approved version".to_owned(),
+                reason.as_deref(),
+            ),
+            SubmissionEvent::WithdrawalAsked { reason } => {
+                format!("asked to withdraw the submission: {reason}")
+            }
             SubmissionEvent::StatusChanged { status, review } => match review {
                 Some(review) => format!(
                     "the submission is {status} (the store says {})",
@@ -163,7 +169,7 @@ fn release(event: &ReleaseEvent) -> String {
         ReleaseEvent::ReminderSkipped { reminder } => {
             format!("too late to remind people of {}", reminded_of(reminder))
         }
-        ReleaseEvent::Edited { edit } => format!("edited {}", fields(edit).join(", ")),
+        ReleaseEvent::Edited { edit } => edited(edit),
         ReleaseEvent::BuildModeChanged { target, mode } => format!("builds of {target} come by {mode}"),
         ReleaseEvent::StoreNotesChanged { target, texts } => {
             let said = |(language, text): (&Language, &Option<String>)| match text {
@@ -226,6 +232,24 @@ fn hold_line(word: &str, hold: &Hold) -> String {
         Hold::Quarantine { reason } => format!("quarantined: {reason}"),
     };
     format!("{word}: {why}")
+}
+
+/// What of a release was changed, and what was taken away.
+fn edited(edit: &Edit) -> String {
+    let cleared = edit.cleared.iter().map(|it| match it {
+        Clearable::Description => "description",
+        Clearable::Pilot => "pilot",
+        Clearable::KickoffReminder => "kickoff reminder",
+        Clearable::TargetDate => "target date",
+    });
+    let parts = [
+        ("edited", fields(edit)),
+        ("took away", cleared.collect::<Vec<&str>>()),
+    ];
+    let said = parts.iter().filter(|(_, of)| !of.is_empty());
+    said.map(|(done, of)| format!("{done} {}", of.join(", ")))
+        .collect::<Vec<String>>()
+        .join("; ")
 }
 
 fn fields(edit: &Edit) -> Vec<&'static str> {
@@ -309,6 +333,20 @@ fn reminded_of(reminder: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_taken_away_is_not_said_to_be_edited() {
+        let clear = Edit {
+            cleared: [Clearable::Pilot, Clearable::TargetDate].into(),
+            ..Edit::default()
+        };
+        assert_eq!(edited(&clear), "took away pilot, target date");
+        let both = Edit {
+            title: Some("x".to_owned()),
+            ..clear
+        };
+        assert_eq!(edited(&both), "edited title; took away pilot, target date");
+    }
 
     #[test]
     fn where_the_store_has_a_target_is_said_as_people_say_it() {

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
-use view::{IntegrationList, IntegrationView, ProviderList, Signs, UsageView, provider_view, view};
+use view::{IntegrationList, IntegrationView, ProviderList, Signs, UsageView, UserView, provider_view, view};
 
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -252,8 +252,11 @@ pub(crate) async fn read(cx: Context) -> Answered {
 #[get("/integrations/{category}/{integrationId}/usage")]
 pub(crate) async fn usage(cx: Context) -> Answered {
     let found = find(&cx).await?;
-    let used_by = integrations::users(&cx.app, cx.tenant(), found.id).await?;
-    Ok(Answer::ok(&UsageView { used_by }))
+    let users = integrations::users(&cx.app, cx.tenant(), found.id).await?;
+    Ok(Answer::ok(&UsageView {
+        used_by: users.iter().map(ToString::to_string).collect(),
+        users: users.into_iter().map(UserView::from).collect(),
+    }))
 }
 
 /// Changes an integration. New configuration or credentials must be verified anew.
@@ -304,7 +307,10 @@ pub(crate) async fn remove(cx: Context) -> Answered {
     cx.unchanged(found.version)?;
     let users = integrations::users(&cx.app, cx.tenant(), found.id).await?;
     if !users.is_empty() {
-        let users = users.into_iter().map(|user| FieldError::new("", user)).collect();
+        let users = users
+            .into_iter()
+            .map(|user| FieldError::new("", user.to_string()))
+            .collect();
         return Err(Problem::conflict("integration_in_use", "it is in use; see `errors`").with_errors(users));
     }
     let removal = SetUp::DeleteIntegration(cx.tenant(), found.id, cx.if_match);

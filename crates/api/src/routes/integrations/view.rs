@@ -1,7 +1,7 @@
 //! Integrations and providers as the API shows them: never a secret.
 
 use crate::context::Context;
-use delivr_app::usecases::integrations;
+use delivr_app::usecases::integrations::{self, User};
 use delivr_domain::ids::IntegrationId;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::health::{Ending, Health};
@@ -185,6 +185,29 @@ pub(crate) struct IntegrationList {
 pub(crate) struct UsageView {
     /// Each user in words, e.g. `the pipeline ios`; empty when it can be deleted.
     pub(super) used_by: Vec<String>,
+    /// The same, each with what it is read by.
+    pub(super) users: Vec<UserView>,
+}
+
+/// Something that uses an integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserView {
+    /// RELEASE, PIPELINE or SERVICE.
+    kind: &'static str,
+    /// By which it is read: a release's key, any other one's id.
+    id: String,
+    name: String,
+}
+
+impl From<User> for UserView {
+    fn from(it: User) -> Self {
+        Self {
+            kind: it.kind.word(),
+            id: it.id,
+            name: it.name,
+        }
+    }
 }
 
 /// What is known of a tenant's integrations beside what was configured.

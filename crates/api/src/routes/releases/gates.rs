@@ -136,12 +136,13 @@ pub(crate) struct ApprovalBody {
     stage: String,
     /// APPROVED (default) or REJECTED.
     decision: Option<String>,
+    /// Why; a rejection must have one.
     comment: Option<String>,
 }
 
 /// Decides at a gate, as the person behind the token, about the commit that stands there now. A later decision of the
 /// same person replaces the earlier one, whichever token it comes with. A service token decides nothing (403,
-/// `service_token_cannot_decide`).
+/// `service_token_cannot_decide`), and a rejection without a comment is refused (422).
 #[utoipa::path(tag = "Gates", request_body = ApprovalBody, responses((status = 201, description = "The decision", body = ApprovalView)))]
 #[post("/releases/{releaseId}/approvals")]
 pub(crate) async fn decide(cx: Context, body: Body<ApprovalBody>) -> Answered {

@@ -4,7 +4,7 @@ use super::create::check_texts;
 use super::load::{Success, act, act_on, find, last_sweep};
 use super::view::{Include, ReleaseView, Wanted, release};
 use crate::answer::{Answer, Answered};
-use crate::body::Body;
+use crate::body::{Body, given};
 use crate::check::{Checks, micros, syntax};
 use crate::context::Context;
 use crate::problem::Problem;
@@ -15,7 +15,7 @@ use delivr_app::usecases::access::Role;
 use delivr_app::usecases::releases;
 use delivr_domain::aggregate::Command;
 use delivr_domain::plan::{BuildMode, GatedStage};
-use delivr_domain::release::event::Edit;
+use delivr_domain::release::event::{Clearable, Edit};
 use delivr_domain::release::gate::{self, Blocker};
 use delivr_domain::release::{Command as ReleaseCommand, Release, Stage};
 use serde::Deserialize;
@@ -115,54 +115,77 @@ pub(crate) async fn read(cx: Context, asked: Query<ReadQuery>) -> Answered {
     Ok(Answer::ok(&release(&found, include, sweep, &blockers)).version(row.version))
 }
 
-/// What may be edited; what is left out stays.
+/// What may be edited; what is left out stays, `null` clears what a release can do without.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditBody {
     title: Option<String>,
-    description: Option<String>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
     /// LOW, MEDIUM, HIGH or CRITICAL.
     priority: Option<String>,
-    pilot: Option<String>,
+    /// Who brings it home; `null` is nobody.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pilot: Option<Option<String>>,
     /// The same by seed 002's name.
-    owner: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Option<String>>,
     /// Before the kickoff only.
     kickoff_at: Option<DateTime<Utc>>,
-    /// Before the kickoff only.
-    kickoff_reminder_at: Option<DateTime<Utc>>,
-    target_date: Option<DateTime<Utc>>,
+    /// Before the kickoff only; `null` takes it away, and nobody is reminded.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    kickoff_reminder_at: Option<Option<DateTime<Utc>>>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    target_date: Option<Option<DateTime<Utc>>>,
 }
 
 /// Edits what may still change: title, description, priority, pilot and target date always, the kickoff's dates before
-/// it. The status of an orchestrated release follows from its work and is not edited.
+/// it. `null` clears the description, the pilot, the reminder and the target date. The status of an orchestrated release follows from its work and is not edited.
 #[utoipa::path(tag = "Releases", request_body = EditBody, responses((status = 200, description = "The release", body = ReleaseView)))]
 #[patch("/releases/{releaseId}")]
 pub(crate) async fn change(cx: Context, body: Body<EditBody>) -> Answered {
     cx.at_least(Role::Member)?;
     let Body(body) = body;
     let mut checks = Checks::new();
-    let pilot = body.pilot.as_deref().or(body.owner.as_deref());
+    let named = body.pilot.is_some() && body.owner.is_some();
+    let pilot = body.pilot.or(body.owner);
     check_texts(
         &mut checks,
         body.title.as_deref(),
-        body.description.as_deref(),
+        body.description.as_ref().and_then(Option::as_deref),
         body.priority.as_deref(),
-        pilot,
+        pilot.as_ref().and_then(Option::as_deref),
     );
-    checks.holds(
-        "/owner",
-        body.pilot.is_none() || body.owner.is_none(),
-        "name either pilot or owner",
-    );
+    checks.holds("/owner", !named, "name either pilot or owner");
     checks.done()?;
+    let cleared = [
+        (Clearable::Description, matches!(body.description, Some(None))),
+        (Clearable::Pilot, matches!(pilot, Some(None))),
+        (
+            Clearable::KickoffReminder,
+            matches!(body.kickoff_reminder_at, Some(None)),
+        ),
+        (Clearable::TargetDate, matches!(body.target_date, Some(None))),
+    ];
     let edit = Edit {
         title: body.title,
-        description: body.description,
+        description: body.description.flatten(),
         priority: body.priority,
-        pilot: body.pilot.or(body.owner),
+        pilot: pilot.flatten(),
         kickoff_at: body.kickoff_at.map(micros),
-        kickoff_reminder_at: body.kickoff_reminder_at.map(micros),
-        target_date: body.target_date.map(micros),
+        kickoff_reminder_at: body.kickoff_reminder_at.flatten().map(micros),
+        target_date: body.target_date.flatten().map(micros),
+        cleared: cleared
+            .into_iter()
+            .filter_map(|(what, cleared)| cleared.then_some(what))
+            .collect(),
     };
     act(&cx, ReleaseCommand::Edit { edit }).await
 }

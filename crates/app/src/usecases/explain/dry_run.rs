@@ -322,7 +322,7 @@ impl Rehearsal {
                             "release {} to users of {}",
                             it.start.version.version, it.start.target
                         ),
-                        Command::Submission(SubmissionCommand::Release),
+                        Command::Submission(SubmissionCommand::Release { reason: None }),
                     ),
                     ReviewWord::Preparing
                     | ReviewWord::Approved

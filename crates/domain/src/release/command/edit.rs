@@ -3,7 +3,7 @@
 use super::{PAST_TOLERANCE_SECONDS, Rejection, cancel_open, illegal};
 use crate::board::{TaskEvent, TaskState};
 use crate::key::{Channel, TargetKey};
-use crate::release::event::{Edit, Event};
+use crate::release::event::{Clearable, Edit, Event};
 use crate::release::state::{CycleState, Release, Stage};
 use crate::release::{catalogue, remind};
 use crate::report::ChildState;
@@ -16,7 +16,10 @@ pub(super) fn edit_release(release: &Release, edit: &Edit, now: Timestamp) -> Re
         return Ok(Vec::new());
     }
     let started = release.stage != Stage::NotStarted;
-    if started && (edit.kickoff_at.is_some() || edit.kickoff_reminder_at.is_some()) {
+    let dates = edit.kickoff_at.is_some()
+        || edit.kickoff_reminder_at.is_some()
+        || edit.cleared.contains(&Clearable::KickoffReminder);
+    if started && dates {
         return illegal(
             "already_started",
             "the kickoff is over; its dates can no longer change",

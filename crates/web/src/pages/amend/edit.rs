@@ -9,7 +9,6 @@ use crate::visit::{Paged, Visit};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 /// How often a change is tried when the release moves at that very moment.
 const TRIES: usize = 3;
@@ -23,7 +22,7 @@ fn sheet(release: &Release, zone: &str) -> Sheet {
             .with(release.description.clone().unwrap_or_default()),
         Field::choice("/priority", "Priority", priorities.to_vec()).with(release.priority.clone()),
         Field::line("/pilot", "Pilot")
-            .about("Who brings it home, by e-mail address.")
+            .about("Who brings it home, by e-mail address. Leave it empty for nobody.")
             .with(release.pilot.clone().unwrap_or_default()),
     ];
     let mut dates = Vec::new();
@@ -35,11 +34,14 @@ fn sheet(release: &Release, zone: &str) -> Sheet {
         );
         dates.push(
             Field::new("/kickoffReminderAt", "Reminder of the kickoff", Kind::Moment)
+                .about("Leave it empty, and nobody is reminded.")
                 .with(moment(release.kickoff_reminder_at, zone)),
         );
     }
     dates.push(
-        Field::new("/targetDate", "It shall be out by", Kind::Moment).with(moment(release.target_date, zone)),
+        Field::new("/targetDate", "It shall be out by", Kind::Moment)
+            .about("Leave it empty for no date.")
+            .with(moment(release.target_date, zone)),
     );
     let mut dates = Section::new("When", dates);
     if release.phase != "NOT_STARTED" {
@@ -63,32 +65,25 @@ pub(super) async fn ask(visit: Visit) -> Paged {
     asking(&visit, &release, sheet, zone).show(StatusCode::OK)
 }
 
-/// What the request changes: the fields that the visitor has changed, and no others.
-fn wanted(
-    sheet: &mut Sheet,
-    pointers: &[String],
-    present: &BTreeMap<String, String>,
-    zone: &str,
-) -> Map<String, Value> {
+/// What the request changes: the fields that the visitor has changed, and no others. What was emptied is cleared.
+fn wanted(sheet: &mut Sheet, pointers: &[String], zone: &str) -> Map<String, Value> {
     let mine = values(sheet);
     let mut body = Map::new();
     for pointer in pointers {
         let text = mine.get(pointer).cloned().unwrap_or_default();
-        let had = present.get(pointer).is_some_and(|it| !it.is_empty());
         let value = match pointer.as_str() {
-            "/pilot" | "/kickoffReminderAt" | "/targetDate" if text.is_empty() && had => {
-                sheet.blame(pointer, "it can be changed, but not taken away");
-                continue;
+            "/description" | "/pilot" | "/kickoffReminderAt" | "/targetDate" if text.is_empty() => {
+                Value::Null
             }
             "/kickoffAt" | "/kickoffReminderAt" | "/targetDate" => {
                 match instant(sheet, pointer, &text, zone) {
-                    Some(at) => at,
+                    Some(at) => at.into(),
                     None => continue,
                 }
             }
-            _ => text,
+            _ => text.into(),
         };
-        body.insert(pointer.trim_start_matches('/').to_owned(), value.into());
+        body.insert(pointer.trim_start_matches('/').to_owned(), value);
     }
     body
 }
@@ -110,7 +105,7 @@ pub(super) async fn change(visit: Visit, body: web::Bytes) -> Paged {
         if !sheet.mistakes.is_empty() {
             return asking(&visit, &release, sheet, zone).show(StatusCode::CONFLICT);
         }
-        let wanted = wanted(&mut sheet, &pointers, &present, zone);
+        let wanted = wanted(&mut sheet, &pointers, zone);
         if !sheet.mistakes.is_empty() {
             return asking(&visit, &release, sheet, zone).show(StatusCode::BAD_REQUEST);
         }

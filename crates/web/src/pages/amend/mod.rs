@@ -84,8 +84,6 @@ struct Page {
     /// Where the form goes.
     action: String,
     button: &'static str,
-    /// Whether it can show what it would do.
-    looks: bool,
     /// The zone whose clocks the times are read by; none where there are no times.
     zone: Option<&'static str>,
     /// Fields that nobody sees.
@@ -110,7 +108,6 @@ impl Page {
             lead: String::new(),
             action: format!("/releases/{}/{part}", release.key),
             button: "Save",
-            looks: true,
             zone: None,
             hidden: Vec::new(),
             sheet,

@@ -3,7 +3,7 @@
 use super::{Page, changed, remembered, subject, to_change, values};
 use crate::api::Call;
 use crate::fields::{Choice, Field, Section, Sheet};
-use crate::model::{Problem, Release};
+use crate::model::{Explanation, Problem, Release};
 use crate::shown::words;
 use crate::visit::{Paged, Visit};
 use actix_web::http::{Method, StatusCode};
@@ -30,7 +30,6 @@ fn asking(visit: &Visit, release: &Release, sheet: Sheet) -> Page {
                  is asked. What ships where, and by which version, stays as \
                  it was planned: those names exist at vendors."
         .to_owned();
-    page.looks = false;
     page.hidden = vec![remembered(&values(&self::sheet(release)))];
     page
 }
@@ -55,9 +54,12 @@ pub(super) async fn change(visit: Visit, body: web::Bytes) -> Paged {
     }
     let mine = values(&sheet);
     let path = format!("/releases/{}", release.key);
+    let looks = form.get("do") == Some("look");
+    let mut preview = Explanation::default();
     for pointer in pointers {
         let builds = json!({"builds": mine.get(&pointer)});
         let call = Call::with(Method::PATCH, format!("{path}/targets{pointer}"), builds);
+        let call = if looks { call.explained() } else { call };
         let reply = visit.api.call(&visit.who, call).await;
         if !reply.status.is_success() {
             let mut problem = Problem::of(&reply);
@@ -66,6 +68,22 @@ pub(super) async fn change(visit: Visit, body: web::Bytes) -> Paged {
             }
             return asking(&visit, &release, sheet).refused(&visit, &problem, reply.status);
         }
+        if looks {
+            // Targets do not depend on each other: what each would do comes together.
+            let said: Explanation = reply.read().map_err(|reply| visit.refuse(reply))?;
+            if let Some(problem) = said.problem {
+                let problem = Problem::from_value(problem);
+                return asking(&visit, &release, sheet).refused(&visit, &problem, StatusCode::OK);
+            }
+            preview.events.extend(said.events);
+            preview.effects.extend(said.effects);
+            preview.dropped.extend(said.dropped);
+        }
+    }
+    if looks {
+        let mut page = asking(&visit, &release, sheet);
+        page.preview = Some(preview);
+        return page.show(StatusCode::OK);
     }
     Ok(crate::frame::go(&format!("{path}?done=builds-changed")))
 }

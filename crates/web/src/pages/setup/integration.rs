@@ -8,7 +8,7 @@ use crate::fields::{Field, Section, Sheet, of_config};
 use crate::frame::{Frame, go, page};
 use crate::model::Problem;
 use crate::pages::controls::Control;
-use crate::setup::{CATEGORIES, Check, Doctor, Integration, Provider, Usage, category_name};
+use crate::setup::{CATEGORIES, Check, Doctor, Integration, Provider, Usage, User, category_name};
 use crate::visit::{Paged, Stop, Visit, no};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
@@ -44,7 +44,7 @@ struct Page {
     checks: Vec<Check>,
     settings: Vec<Row>,
     secrets: Vec<Row>,
-    used_by: Vec<String>,
+    used_by: Vec<User>,
     controls: Vec<Control>,
     /// Why the visitor cannot try it.
     barred: Option<String>,
@@ -104,7 +104,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
             })
             .collect(),
         provider_name: provider.display_name,
-        used_by: usage.used_by,
+        used_by: usage.users,
         controls: vec![
             control(&visit, Role::Admin, "Edit", format!("{path}/edit")),
             control(&visit, Role::Admin, "Replace secrets", format!("{path}/secrets")),
@@ -275,7 +275,7 @@ async fn removal(visit: &Visit) -> Result<Removal, Stop> {
         version: it.version,
         effect: "Its sealed credentials are deleted with it. What it made at the vendor stays there; webhooks that the \
                  vendor still sends are refused.",
-        used_by: usage.used_by,
+        used_by: usage.users,
         needed: Role::Admin,
     })
 }

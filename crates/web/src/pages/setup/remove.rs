@@ -3,6 +3,7 @@
 use super::{barred, seen};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
+use crate::setup::User;
 use crate::visit::{Paged, Visit};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
@@ -25,7 +26,7 @@ pub(super) struct Removal {
     /// What goes with it, and what does not.
     pub(super) effect: &'static str,
     /// What keeps it from being removed.
-    pub(super) used_by: Vec<String>,
+    pub(super) used_by: Vec<User>,
     pub(super) needed: Role,
 }
 

@@ -8,7 +8,7 @@ use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::frame::{Frame, go, page};
 use crate::model::{List, Problem, Release};
 use crate::pages::controls::Control;
-use crate::setup::{Integration, Profile, Service};
+use crate::setup::{Integration, Profile, Service, User};
 use crate::shown::words;
 use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::{Method, StatusCode};
@@ -257,7 +257,7 @@ async fn removal(visit: &Visit) -> Result<Removal, Stop> {
         used_by: releases
             .items
             .into_iter()
-            .map(|it| format!("the release {}", it.key))
+            .map(|it| User::release(it.key))
             .collect(),
         needed: Role::Admin,
     })
