@@ -24,7 +24,7 @@ const EVENT_FORMAT: u8 = 4;
 /// The format aggregates are stored in. Raise it whenever a member of a state is added or changes its meaning: while two
 /// versions work side by side, the older one leaves alone what the newer one has written, since writing it back would
 /// lose what it does not know. A newer version reads every older format.
-pub const STATE_FORMAT: u64 = 5;
+pub const STATE_FORMAT: u64 = 6;
 
 /// Where a state says its format. A state without one is of the first.
 const FORMAT_MEMBER: &str = "format";
