@@ -111,6 +111,8 @@ pub(crate) struct ExplainedEffect {
     integration_id: Option<String>,
     /// Key of the integration's provider.
     provider: Option<String>,
+    /// The very texts that users of a store will read, by language or `default`, where it takes some along.
+    notes: Option<BTreeMap<String, String>>,
 }
 
 fn effect(effect: &Effect, providers: &BTreeMap<IntegrationId, String>) -> ExplainedEffect {
@@ -119,7 +121,11 @@ fn effect(effect: &Effect, providers: &BTreeMap<IntegrationId, String>) -> Expla
         effect: effect.word(),
         does: explain::sentence(effect),
         task: key.map(|it| it.task.to_string()),
-        target: key.and_then(|it| it.task.target).map(TargetKey::word),
+        target: key
+            .and_then(|it| it.task.target)
+            .or_else(|| explain::begun(effect))
+            .map(TargetKey::word),
+        notes: explain::notes(effect).cloned(),
         integration_id: effect.integration().map(|id| id.to_string()),
         provider: effect.integration().and_then(|id| providers.get(&id)).cloned(),
     }

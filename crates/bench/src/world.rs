@@ -229,6 +229,7 @@ impl World {
                     (Purpose::RegressionBuild, pipeline("regression")),
                 ]),
                 builds: BuildMode::Pipeline,
+                notes: BTreeMap::new(),
             };
             (*target, plan)
         });

@@ -6,6 +6,7 @@ use crate::effect::{ReleaseTiming, Topic};
 use crate::ids::{IntegrationId, PipelineId, ProfileId};
 use crate::key::{TargetKey, TaskKind, words};
 use crate::names::{NameTemplate, RefName};
+use crate::release::store_notes::Texts;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,6 +171,10 @@ pub struct TargetPlan {
     pub pipelines: BTreeMap<Purpose, PlannedPipeline>,
     /// Whether builds come from pipelines or from people.
     pub builds: BuildMode,
+    /// What users read in the store where nobody writes notes for the release, by language. Plans that were made before
+    /// there were such texts have none.
+    #[serde(default)]
+    pub notes: Texts,
 }
 
 /// Waits and their ends.

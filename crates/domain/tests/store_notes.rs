@@ -16,9 +16,10 @@ use delivr_domain::aggregate::{Aggregate, Command as Any, Input};
 use delivr_domain::board::TaskState;
 use delivr_domain::effect::Effect;
 use delivr_domain::key::{AggregateKind, TargetKey, TaskKey, TaskKind};
-use delivr_domain::plan::GatedStage;
+use delivr_domain::plan::{GatedStage, Plan};
 use delivr_domain::release::command::{Command, Force, Rejection, decide_command};
 use delivr_domain::release::gate::Context;
+use delivr_domain::release::store_notes::{nobody_wrote, readings};
 use delivr_domain::release::{Event, Stage};
 use delivr_domain::report::{Report, SubmissionStart};
 use delivr_domain::submission;
@@ -112,6 +113,76 @@ fn each_target_takes_its_own_texts_along_and_the_collected_ones_otherwise() {
         texts(&[("default", "- a change"), ("ja", "贈り物")])
     );
     world.check();
+}
+
+/// The plan with default texts of a profile for a target.
+fn with_defaults(target: TargetKey, defaults: &[(&str, &str)]) -> World {
+    let mut planned = plan(&[ANDROID, IOS]);
+    let parsed = defaults
+        .iter()
+        .map(|(language, text)| (language.parse().unwrap(), (*text).to_owned()));
+    planned.targets.get_mut(&target).unwrap().notes = parsed.collect();
+    World::new(planned)
+}
+
+fn read(world: &World, target: TargetKey) -> Vec<(String, &'static str, String)> {
+    let all = readings(world.release(), target).into_iter();
+    all.map(|(language, it)| (language.to_string(), it.source.word(), it.text))
+        .collect()
+}
+
+#[test]
+fn a_default_of_the_profile_stands_behind_what_people_wrote_and_before_the_changelog() {
+    let defaults = [("default", "Bug fixes."), ("de-DE", "Fehler behoben.")];
+    let mut world = with_defaults(ANDROID, &defaults);
+    assert!(!nobody_wrote(world.release(), ANDROID) && nobody_wrote(world.release(), IOS));
+    assert!(world.command(notes(ANDROID, &[("de-DE", Some("Geschenke."))])));
+    let row = |language: &str, source, text: &str| (language.to_owned(), source, text.to_owned());
+    assert_eq!(
+        read(&world, ANDROID),
+        [
+            row("de-DE", "WRITTEN", "Geschenke."),
+            row("default", "PROFILE", "Bug fixes.")
+        ]
+    );
+    assert_eq!(read(&world, IOS), [], "nothing is collected yet");
+    until(&mut world, |it| {
+        born(it, ANDROID).is_some() && born(it, IOS).is_some()
+    });
+    // What is shown is what is sent.
+    assert_eq!(
+        born(&world, ANDROID).unwrap().version.notes,
+        texts(&[("de-DE", "Geschenke."), ("default", "Bug fixes.")])
+    );
+    assert_eq!(read(&world, IOS), [row("default", "CHANGELOG", "- a change")]);
+    assert!(nobody_wrote(world.release(), IOS));
+    world.check();
+}
+
+#[test]
+fn a_default_text_written_for_the_release_is_for_every_language() {
+    let defaults = [("default", "Bug fixes."), ("de-DE", "Fehler behoben.")];
+    let mut world = with_defaults(IOS, &defaults);
+    assert!(world.command(notes(IOS, &[("default", Some("Gifts."))])));
+    until(&mut world, |it| born(it, IOS).is_some());
+    assert_eq!(
+        born(&world, IOS).unwrap().version.notes,
+        texts(&[("default", "Gifts.")])
+    );
+    // Those of one store are none of another's.
+    assert_eq!(
+        born(&world, ANDROID).unwrap().version.notes,
+        texts(&[("default", "- a change")])
+    );
+}
+
+#[test]
+fn a_plan_from_before_there_were_defaults_is_read() {
+    let planned = plan(&[ANDROID]);
+    let mut stored = serde_json::to_value(&planned).unwrap();
+    let target = stored["targets"][ANDROID.word()].as_object_mut().unwrap();
+    assert!(target.remove("notes").is_some());
+    assert_eq!(serde_json::from_value::<Plan>(stored).unwrap(), planned);
 }
 
 #[test]

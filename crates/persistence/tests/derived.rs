@@ -63,6 +63,7 @@ fn store_target(integration: delivr_domain::ids::IntegrationId) -> TargetPlan {
         },
         pipelines: BTreeMap::new(),
         builds: BuildMode::Manual,
+        notes: BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use delivr_domain::key::TargetKey;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A list with the place of its next page.
 #[derive(Debug, Clone, Deserialize)]
@@ -555,6 +556,10 @@ pub(crate) struct ExplainedEvent {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ExplainedEffect {
     pub(crate) does: String,
+    pub(crate) target: Option<String>,
+    /// Texts for users of a store that it takes along, by language.
+    #[serde(default)]
+    pub(crate) notes: Option<BTreeMap<String, String>>,
     pub(crate) provider: Option<String>,
 }
 

@@ -355,6 +355,7 @@ impl Check {
             ("INTEGRATION", Some(id), Some(category)) => Some(format!("/integrations/{category}/{id}")),
             ("SERVICE", Some(id), _) => Some(format!("/services/{id}")),
             ("PIPELINE", Some(id), _) => Some(format!("/pipelines/{id}")),
+            ("PROFILE", Some(id), _) => Some(format!("/profiles/{id}")),
             _ => None,
         }
     }

@@ -19,11 +19,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CheckView {
-    /// What it is about: INSTALLATION, INTEGRATION, SERVICE or PIPELINE.
+    /// What it is about: INSTALLATION, INTEGRATION, SERVICE, PIPELINE or PROFILE.
     about: &'static str,
     /// Category of the integration.
     category: Option<String>,
-    /// Id of the integration, service or pipeline.
+    /// Id of the integration, service, pipeline or profile.
     id: Option<String>,
     /// Its name.
     name: String,
@@ -55,6 +55,7 @@ fn check(it: Finding) -> CheckView {
         About::Integration(port, id) => ("INTEGRATION", Some(port.to_string()), Some(id.to_string())),
         About::Service(id) => ("SERVICE", None, Some(id.to_string())),
         About::Pipeline(id) => ("PIPELINE", None, Some(id.to_string())),
+        About::Profile(id) => ("PROFILE", None, Some(id.to_string())),
     };
     CheckView {
         about,

@@ -107,6 +107,12 @@ async fn settings(cx: &Context, service: Option<ServiceId>, given: &Value) -> Re
     if !faults.is_empty() {
         return Err(Problem::malformed(at(faults)));
     }
+    let mut refused = settings.refused_notes();
+    if let Some(first) = refused.first().cloned() {
+        refused.truncate(20);
+        let pointer = format!("/settings{}", first.pointer);
+        return Err(Problem::unsuitable("notes_unsuitable", pointer, first.detail).with_errors(at(refused)));
+    }
     let mut collisions = profile::collisions(&cx.app, cx.tenant(), service, &settings).await?;
     if let Some(first) = collisions.first().cloned() {
         collisions.truncate(20);

@@ -1,6 +1,6 @@
 //! What the stores tell users, written on a page: one form for each text.
 
-use crate::browser::{Browser, Form, forms};
+use crate::browser::{Browser, Form, form_to, forms};
 use crate::headers::sound;
 use crate::world::World;
 use delivr_sandbox::{Running, Sandbox};
@@ -235,4 +235,92 @@ async fn a_page_opens_and_is_written_where_the_store_cannot_be_asked() {
         .with("language", "fr-FR")
         .with("text", "Texte.");
     assert_eq!(member.submit(&further).await.status, 303);
+}
+
+#[tokio::test]
+async fn default_notes_are_written_in_the_profile_and_read_on_every_page_of_the_release() {
+    let world = World::new().await;
+    let owner = Browser::signed_in(&world.api, "OWNER").await;
+    let form = form_to(&owner.page("/profiles/new").await, "/profiles/new")
+        .with("/name", "Weekly")
+        .with("/serviceId", &world.service)
+        .with("/settings/storeNotes/default", "Bug fixes & more.");
+    for (language, text, status, says) in [
+        ("de-DE", "", 400, "must be filled in, since a language is named"),
+        ("", "Text", 400, "must be filled in, since a text is written"),
+        ("german", "Text", 400, "is not a language tag"),
+        ("Default", "Text", 400, "has a text above already"),
+        ("de-DE", &"x".repeat(501), 422, "501 characters"),
+    ] {
+        let sent = form
+            .clone()
+            .with("/further/language", language)
+            .with("/further/text", text);
+        let reply = owner.submit(&sent).await;
+        assert_eq!(reply.status, status, "{says}: {}", reply.text);
+        assert!(
+            reply.text.contains(says) && reply.text.contains("href=\"#f-further-"),
+            "{says}: {}",
+            reply.text
+        );
+        sound(&reply, says);
+    }
+    let sent = form
+        .with("/further/language", "de-de")
+        .with("/further/text", "Fehler behoben.\r\nUnd mehr.");
+    let reply = owner.submit(&sent).await;
+    assert_eq!(reply.status, 303, "{}", reply.text);
+    let path = reply.headers["location"].split('?').next().unwrap().to_owned();
+    let page = owner.page(&path).await;
+    assert!(
+        page.contains("Bug fixes &#38; more.") && page.contains("Text in de-DE"),
+        "{page}"
+    );
+    // The dry run tells it.
+    let made = world.made(&world.later("1.0.0")).await;
+    let key = made["key"].as_str().unwrap();
+    let member = Browser::signed_in(&world.api, "MEMBER").await;
+    let plan = form_to(&member.page("/releases/new").await, "/releases/new").with("do", "plan");
+    let reply = member.submit(&plan).await;
+    sound(&reply, "the dry run");
+    assert!(
+        reply.text.contains("<q>Bug fixes &#38; more.</q>") && !reply.text.contains("read the changelog"),
+        "{}",
+        reply.text
+    );
+    // So do the release and its notes.
+    for place in [
+        format!("/releases/{key}"),
+        format!("/releases/{key}/store-notes"),
+        format!("/releases/{key}/store-notes?take=ANDROID_PLAY_STORE"),
+    ] {
+        let reply = member.get(&place).await;
+        sound(&reply, &place);
+        for said in [
+            "<q>Bug fixes &#38; more.</q>",
+            "(default of profile Weekly)",
+            "in every other language",
+        ] {
+            assert!(reply.text.contains(said), "{said}: {}", reply.text);
+        }
+        assert!(
+            !reply.text.contains("Nobody wrote notes") && !reply.text.contains("Take those of"),
+            "{}",
+            reply.text
+        );
+    }
+    // Changed, the difference shows the texts; emptied, one is gone.
+    let edit = format!("{path}/edit");
+    let form = form_to(&owner.page(&edit).await, &edit)
+        .with("/settings/storeNotes/default", "Better than ever.")
+        .with("/settings/storeNotes/de-DE", "");
+    let reply = owner.submit(&form).await;
+    assert_eq!(reply.status, 303, "{}", reply.text);
+    let page = owner.page(&format!("{path}/diff?from=1&to=2")).await;
+    for said in ["<ins>Better than ever.</ins>", "<ins>not set</ins>"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    // Another organisation sees none of it.
+    let other = Browser::signed_in(&world.api, "OTHER").await;
+    assert_eq!(other.get(&path).await.status, 404);
 }

@@ -88,7 +88,7 @@ async fn what_is_likely_a_mistake_is_told_beside_the_plan() {
     let form = form_to(&member.page(NEW).await, NEW).with("do", "plan");
     let reply = member.submit(&form).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    assert!(!reply.text.contains("Likely a mistake"), "{}", reply.text);
+    assert!(!reply.text.contains("nobody with a way in"), "{}", reply.text);
     let wrong = form
         .with("/pilot", "nobody@nowhere.example")
         .with("/baseBranch", "nope/nope");
@@ -96,11 +96,13 @@ async fn what_is_likely_a_mistake_is_told_beside_the_plan() {
     assert_eq!(reply.status, 200, "{}", reply.text);
     sound(&reply, "warnings");
     for said in [
-        "Likely a mistake",
+        "Look at this first",
         "`nobody@nowhere.example`",
         "no branch `nope/nope`",
         "href=\"#f-pilot\"",
         "href=\"#f-baseBranch\"",
+        "Nobody wrote notes for Android and iOS: users would read the changelog",
+        "href=\"#f-profileId\"",
     ] {
         assert!(unescaped(&reply.text).contains(said), "{said}: {}", reply.text);
     }

@@ -354,6 +354,7 @@ async fn a_release_that_does_not_exist_yet_is_rehearsed_and_not_made() {
 async fn what_a_creation_lets_pass_and_people_should_know_is_a_warning() {
     let world = World::new().await;
     let mut body = world.later("1.0.0");
+    body["settings"] = json!({"storeNotes": {"default": "Bug fixes."}});
     body["pilot"] = json!("nobody@nowhere.example");
     body["baseBranch"] = json!("nope/nope");
     let pointers = |plan: &Value| -> Vec<String> {

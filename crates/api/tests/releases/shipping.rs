@@ -204,12 +204,35 @@ async fn a_release_reaches_its_users_through_both_stores() {
         "{refused}"
     );
     shop.vendor("jira", "set_status", &json!({"ticket": "all", "status": "Done"}));
+    // Who starts it sees the very texts that go along.
+    let collected = built["notes"].as_str().unwrap().trim();
+    let explained =
+        |path: String| async move { api.post(&format!("{path}?explain"), &json!({})).await.is(200) };
+    let sent = |said: &Value| -> Value {
+        let effects = said["effects"].as_array().unwrap().iter();
+        let with = effects.filter(|it| it["notes"].is_object());
+        with.map(|it| {
+            (
+                it["target"].as_str().unwrap_or("-").to_owned(),
+                it["notes"].clone(),
+            )
+        })
+        .collect()
+    };
+    let said = explained(format!("{}/trigger-distribution", World::path(&made))).await;
+    assert_eq!(
+        sent(&said),
+        json!({
+            "IOS_APP_STORE": {"de-DE": "Startet schneller.", "default": collected},
+            "ANDROID_PLAY_STORE": {"default": "Faster.", "ja-JP": "速い"},
+        }),
+        "{said}"
+    );
     world.act(&made, "trigger-distribution", &json!({})).await.is(200);
 
     // App Store: submitted by a person, rejected by the reviewers, tried anew.
     let lane = shop.lane(&made, "IOS_APP_STORE", prepared).await;
     let first = format!("/submissions/{}", last(&lane)["id"].as_str().unwrap());
-    let collected = built["notes"].as_str().unwrap().trim();
     assert_eq!(
         last(&lane)["notes"],
         json!({"de-DE": "Startet schneller.", "default": collected}),
@@ -285,6 +308,14 @@ async fn a_release_reaches_its_users_through_both_stores() {
     // Google Play: a staged rollout, halted and resumed on the way.
     let lane = shop.lane(&made, "ANDROID_PLAY_STORE", prepared).await;
     let submission = format!("/submissions/{}", last(&lane)["id"].as_str().unwrap());
+    let said = explained(format!("{submission}/submit")).await;
+    let effects = said["effects"].as_array().unwrap();
+    let texts: Vec<&Value> = effects
+        .iter()
+        .map(|it| &it["notes"])
+        .filter(|it| it.is_object())
+        .collect();
+    assert_eq!(texts, [&json!({"default": "Faster.", "ja-JP": "速い"})], "{said}");
     api.post(&format!("{submission}/submit"), &json!({}))
         .await
         .is(200);
@@ -387,7 +418,23 @@ async fn a_release_reaches_its_users_through_both_stores() {
         "serviceId": world.service, "kickoffAt": world.at(600),
         "targets": [{"target": "ANDROID_PLAY_STORE", "storeIntegrationId": play, "builds": "MANUAL"}],
     });
-    assert_eq!(world.made(&next).await["version"], "1.2.0");
+    let train = world.made(&next).await;
+    assert_eq!(train["version"], "1.2.0");
+    // What users read about the version that they have can be taken over.
+    let read = api
+        .get(&format!("{}/store-notes", World::path(&train)))
+        .await
+        .is(200);
+    assert_eq!(
+        read["items"][0]["previous"],
+        json!({"releaseKey": made["key"], "version": "1.1.0", "notes": {"default": "Faster.", "ja-JP": "速い"}})
+    );
+    let read = api.get(&notes).await.is(200);
+    assert_eq!(
+        read["items"][0]["previous"],
+        Value::Null,
+        "its own are none before it"
+    );
     let mut hotfix = next;
     hotfix["type"] = json!("HOTFIX");
     let hotfix = world.made(&hotfix).await;

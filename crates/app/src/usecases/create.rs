@@ -7,7 +7,7 @@ mod warn;
 
 pub use guarded::{guarded_change, guarded_setting};
 pub use replan::{Replan, replanned};
-pub use warn::{LIMIT, Warning, branch_warning, pilot_warning};
+pub use warn::{LIMIT, Warning, branch_warning, notes_warning, pilot_warning};
 
 use super::plan::{self, Capabilities, Parts, Refusal};
 use super::profile;

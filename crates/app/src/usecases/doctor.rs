@@ -7,14 +7,16 @@ mod installation;
 
 use super::integrations::{self, VerifyError};
 use super::pipelines;
+use super::profile::Settings;
 use super::services::SCM_OF_SERVICE;
 use crate::App;
-use delivr_domain::ids::{IntegrationId, PipelineId, ServiceId, TenantId};
+use delivr_domain::ids::{IntegrationId, PipelineId, ProfileId, ServiceId, TenantId};
+use delivr_domain::key::TargetKey;
 use delivr_domain::plan::Purpose;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::health::{Ending, Health, JobState};
 use delivr_domain::ports::provider::Port;
-use delivr_domain::ports::store::{Integration, Pipeline, Service, VerificationStatus};
+use delivr_domain::ports::store::{Integration, Pipeline, Profile, Service, VerificationStatus};
 use delivr_domain::time::Timestamp;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
@@ -60,6 +62,8 @@ pub enum About {
     Service(ServiceId),
     /// A pipeline.
     Pipeline(PipelineId),
+    /// A release profile.
+    Profile(ProfileId),
 }
 
 /// One check.
@@ -336,8 +340,39 @@ async fn together(
             .iter()
             .map(|it| of_pipeline(it, health.get(&it.integration))),
     );
+    if integrations.iter().any(|it| it.port == Port::Stores) {
+        let profiles = app.store.profiles(tenant).await?;
+        all.extend(profiles.iter().map(of_profile));
+    }
     all.extend(installation::findings(app).await?);
     Ok(all)
+}
+
+/// Whether users of the stores have something to read where nobody writes notes of a release.
+fn of_profile(it: &Profile) -> Finding {
+    let settings: Settings = serde_json::from_value(it.settings.clone()).unwrap_or_default();
+    let silent = TargetKey::ALL
+        .iter()
+        .filter(|target| target.is_store() && settings.notes(**target).is_empty());
+    let silent: Vec<&str> = silent.map(|target| target.word()).collect();
+    Finding {
+        about: About::Profile(it.id),
+        name: it.name.clone(),
+        what: "has default store notes".to_owned(),
+        why: "Users of a store read them where nobody wrote notes of a release.",
+        outcome: if silent.is_empty() {
+            Outcome::Ok
+        } else {
+            Outcome::Degraded
+        },
+        advice: (!silent.is_empty()).then(|| {
+            format!(
+                "users of {} would read the changelog where nobody writes notes; write default ones in the profile",
+                silent.join(" and ")
+            )
+        }),
+        tried_at: None,
+    }
 }
 
 /// What the last reading of a pipeline's job found, if that was of the pipeline as it is.

@@ -11,6 +11,9 @@ use delivr_domain::effect::{
     CicdWrite, Effect, FactKind, Operation, Reading, RolloutChange, ScmWrite, StoreWrite, TestingWrite,
     TrackerWrite, Watched,
 };
+use delivr_domain::key::TargetKey;
+use delivr_domain::report::{Report, SubmissionStart};
+use std::collections::BTreeMap;
 
 /// What the effect does.
 #[must_use]
@@ -28,12 +31,51 @@ pub fn sentence(effect: &Effect) -> String {
             FactKind::TicketsApproved => format!("read the state of {}", subject.join(", ")),
         },
         Effect::CancelRun { run, .. } => format!("ask the CI system to stop run {} of `{}`", run.id, run.job),
-        Effect::Tell { to, .. } => format!(
-            "report to the {} it belongs to",
-            to.kind.word().to_ascii_lowercase()
-        ),
+        Effect::Tell { to, report, .. } => match starting(report) {
+            Some(start) => format!("begin the submission to {}", start.target),
+            None => format!(
+                "report to the {} it belongs to",
+                to.kind.word().to_ascii_lowercase()
+            ),
+        },
         Effect::Message { topic, note, .. } => format!("post to {topic}: {}", note.title),
     }
+}
+
+/// The texts for users of a store that the effect takes along, by language; none where it takes none.
+#[must_use]
+pub fn notes(effect: &Effect) -> Option<&BTreeMap<String, String>> {
+    let version = match effect {
+        Effect::Perform {
+            operation: Operation::Store(StoreWrite::SetNotes { version } | StoreWrite::Submit { version, .. }),
+            ..
+        } => version,
+        Effect::Tell { report, .. } => &starting(report)?.version,
+        Effect::Perform { .. }
+        | Effect::Resolve { .. }
+        | Effect::Watch { .. }
+        | Effect::Probe { .. }
+        | Effect::CancelRun { .. }
+        | Effect::Message { .. } => return None,
+    };
+    Some(&version.notes).filter(|it| !it.is_empty())
+}
+
+/// The target of a submission that the effect brings to life.
+#[must_use]
+pub fn begun(effect: &Effect) -> Option<TargetKey> {
+    if let Effect::Tell { report, .. } = effect {
+        return starting(report).map(|it| it.target);
+    }
+    None
+}
+
+/// The submission that a report brings to life.
+fn starting(report: &Report) -> Option<&SubmissionStart> {
+    if let Report::StartSubmission { start } = report {
+        return Some(start);
+    }
+    None
 }
 
 fn read(reading: &Reading) -> String {

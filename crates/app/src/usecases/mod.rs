@@ -17,4 +17,5 @@ pub mod profile;
 pub mod releases;
 pub mod services;
 pub mod store_languages;
+pub mod store_notes;
 pub mod testing;

@@ -207,6 +207,7 @@ fn target(settings: &Settings, chosen: &ChosenTarget) -> TargetPlan {
         settings: StoreSettings::from(&settings.store(chosen.target)),
         pipelines: BTreeMap::new(),
         builds,
+        notes: settings.notes(chosen.target),
     }
 }
 

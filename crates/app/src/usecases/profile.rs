@@ -3,6 +3,8 @@
 //! Settings are plain wishes. What a provider cannot do, and which integration serves them, is decided when a release is
 //! planned (`super::plan`).
 
+mod notes;
+
 use super::services::SCM_OF_SERVICE;
 use crate::App;
 use delivr_domain::effect::{ReleaseTiming, Topic};
@@ -12,6 +14,7 @@ use delivr_domain::names::{NameTemplate, RefName};
 use delivr_domain::plan::{BuildMode, Deadlines, GatedStage, ShaOrigin, StoreSettings, SubmitMode};
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::store::Service;
+use delivr_domain::release::store_notes::Texts;
 use delivr_domain::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -47,6 +50,9 @@ pub struct Settings {
     pub stores: BTreeMap<TargetKey, StoreOptions>,
     /// Where a target's builds come from; a target that is left out has them made by pipelines.
     pub builds: BTreeMap<TargetKey, BuildMode>,
+    /// What users read in every store where nobody writes notes for a release, by language (`de-DE`) or `default`.
+    #[serde(deserialize_with = "notes::once")]
+    pub store_notes: Texts,
 }
 
 impl Default for Settings {
@@ -65,6 +71,7 @@ impl Default for Settings {
             deadlines: DeadlineSettings::default(),
             stores: BTreeMap::new(),
             builds: BTreeMap::new(),
+            store_notes: Texts::new(),
         }
     }
 }
@@ -188,6 +195,9 @@ pub struct StoreOptions {
     pub phased: bool,
     /// Seconds between two looks at the store.
     pub poll_seconds: u32,
+    /// Default notes of this store alone, by language: they stand in the place of those for every store.
+    #[serde(deserialize_with = "notes::once")]
+    pub notes: Texts,
 }
 
 impl Default for StoreOptions {
@@ -200,6 +210,7 @@ impl Default for StoreOptions {
             step_minutes: settings.step_minutes,
             phased: settings.phased,
             poll_seconds: settings.poll_seconds,
+            notes: Texts::new(),
         }
     }
 }

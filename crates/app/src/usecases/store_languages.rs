@@ -149,7 +149,7 @@ impl Known {
         }
     }
 
-    /// Languages of these texts that nobody would read, and with which a submission is refused. None while the store has
+    /// Languages of these texts, a person's and the profile's, that nobody would read, and with which a submission is refused. None while the store has
     /// not told its languages.
     #[must_use]
     pub fn unread(&self, texts: &Texts) -> Vec<String> {

@@ -308,6 +308,7 @@ pub fn plan() -> Plan {
         settings: StoreSettings::default(),
         pipelines: BTreeMap::from([(Purpose::PreRegressionBuild, pipeline)]),
         builds: BuildMode::Pipeline,
+        notes: BTreeMap::new(),
     };
     Plan {
         profile: None,

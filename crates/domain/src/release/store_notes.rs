@@ -4,12 +4,19 @@
 //! They travel with the submission and change until it begins. Which languages the app has in its store is the adapter's to
 //! find out (`Storefront::languages`): a text for another one is kept, since the language may yet be added, named to who
 //! looks, and refused by name before a submission makes anything. None is dropped silently.
+//!
+//! Where nobody wrote a text for the release, the default one of the profile goes out that the release was planned with;
+//! and only where there is none either, what was collected from the commits.
+
+mod lines;
+#[cfg(test)]
+mod tests;
 
 use super::command::{Rejection, illegal};
 use super::event::Event;
 use super::state::Release;
 use crate::board::TaskState;
-use crate::key::{Channel, TargetKey, UnknownWord};
+use crate::key::{Channel, TargetKey, UnknownWord, words};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,20 +157,7 @@ pub(super) fn change(
     for (language, text) in texts {
         let text = text.as_deref().and_then(tidy);
         if let Some(text) = &text {
-            let long = text.chars().count();
-            if long > most {
-                wrong.push(format!(
-                    "the notes of {target} for {language} have {long} characters, and its store takes {most}"
-                ));
-            }
-            if text
-                .chars()
-                .any(|it| it.is_control() && !matches!(it, '\n' | '\t'))
-            {
-                wrong.push(format!(
-                    "the notes for {language} hold characters that are no text"
-                ));
-            }
+            wrong.extend(faults(target, most, language, text));
         }
         let before = match &text {
             Some(text) => now.insert(language.clone(), text.clone()),
@@ -192,6 +186,57 @@ pub(super) fn change(
     })
 }
 
+/// Why a store that takes so many characters would refuse the text, as sentences.
+fn faults(target: TargetKey, most: usize, language: &Language, text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let long = text.chars().count();
+    if long > most {
+        wrong.push(format!(
+            "the notes of {target} for {language} have {long} characters, and its store takes {most}"
+        ));
+    }
+    if text
+        .chars()
+        .any(|it| it.is_control() && !matches!(it, '\n' | '\t'))
+    {
+        wrong.push(format!(
+            "the notes for {language} hold characters that are no text"
+        ));
+    }
+    wrong
+}
+
+/// Why the target's store would refuse a default text for the language, as sentences; none when it would not.
+#[must_use]
+pub fn refused(target: TargetKey, language: &Language, text: &str) -> Vec<String> {
+    match (longest(target.channel()), tidy(text)) {
+        (Some(most), Some(text)) => faults(target, most, language, &text),
+        (Some(_) | None, Some(_) | None) => Vec::new(),
+    }
+}
+
+/// The default texts as a plan keeps them: without empty ones, and with one for every language without its own. Where none
+/// is written for all of those, they get the English text, else the first one: users rather read another language than
+/// the words of commits.
+#[must_use]
+pub fn planned(texts: &Texts) -> Texts {
+    let mut texts: Texts = texts
+        .iter()
+        .filter_map(|(language, text)| Some((language.clone(), tidy(text)?)))
+        .collect();
+    let everybody = Language(Language::DEFAULT.to_owned());
+    if !texts.contains_key(&everybody) {
+        let english = texts.keys().find(|it| it.as_str() == "en-US");
+        let english = english.or_else(|| texts.keys().find(|it| it.as_str().starts_with("en-")));
+        if let Some(chosen) = english.or_else(|| texts.keys().next()).cloned()
+            && let Some(text) = texts.remove(&chosen)
+        {
+            texts.insert(everybody, text);
+        }
+    }
+    texts
+}
+
 /// The text as it is kept: with the line ends of here and without blanks around it; none when nothing is left.
 fn tidy(text: &str) -> Option<String> {
     let text = text.replace("\r\n", "\n");
@@ -213,73 +258,81 @@ pub(super) fn fold(release: &mut Release, target: TargetKey, texts: &BTreeMap<La
     }
 }
 
-/// The default text where nobody has written one: the release's notes, cut to what the store takes.
+words! {
+    /// Where a text comes from that users read.
+    Source ("source of notes") {
+        /// A person wrote it for this release.
+        Written = "WRITTEN",
+        /// It is a default text of the profile that the release was planned with.
+        Profile = "PROFILE",
+        /// Nobody wrote one: it was collected from the commits.
+        Changelog = "CHANGELOG",
+    }
+}
+
+/// A text that users read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Where it comes from.
+    pub source: Source,
+    /// The very text that is sent.
+    pub text: String,
+}
+
+/// The default text where nobody has written one: the release's notes, in whole lines as far as the store takes them.
 #[must_use]
 pub fn collected(release: &Release, target: TargetKey) -> Option<String> {
     let most = longest(target.channel())?;
-    let text = release.notes.as_ref()?;
-    tidy(&text.chars().take(most).collect::<String>())
+    lines::whole_lines(release.notes.as_ref()?, most)
+}
+
+/// What users read, by language, if the target's submission begins now. A default text that a person wrote for this
+/// release is for every language without its own, so that no default of the profile stands beside it.
+#[must_use]
+pub fn readings(release: &Release, target: TargetKey) -> BTreeMap<Language, Reading> {
+    let everybody = Language(Language::DEFAULT.to_owned());
+    let reading = |source: Source| {
+        move |(language, text): (&Language, &String)| {
+            let text = text.clone();
+            (language.clone(), Reading { source, text })
+        }
+    };
+    let written = release.store_notes.get(&target).into_iter().flatten();
+    let mut all: BTreeMap<Language, Reading> = written.map(reading(Source::Written)).collect();
+    if longest(target.channel()).is_none() || all.contains_key(&everybody) {
+        return all;
+    }
+    let plan = release.plan().targets.get(&target);
+    for (language, default) in plan
+        .into_iter()
+        .flat_map(|it| &it.notes)
+        .map(reading(Source::Profile))
+    {
+        all.entry(language).or_insert(default);
+    }
+    if !all.contains_key(&everybody)
+        && let Some(text) = collected(release, target)
+    {
+        let source = Source::Changelog;
+        all.insert(everybody, Reading { source, text });
+    }
+    all
+}
+
+/// Whether users would read the words of commits, or nothing, if nobody writes a text before the target's submission
+/// begins: there is none for every language without its own, neither of a person nor of the profile.
+#[must_use]
+pub fn nobody_wrote(release: &Release, target: TargetKey) -> bool {
+    let everybody = |(language, it): (&Language, &Reading)| {
+        language.as_str() == Language::DEFAULT && it.source != Source::Changelog
+    };
+    longest(target.channel()).is_some() && !readings(release, target).iter().any(everybody)
 }
 
 /// The texts a submission that begins now takes along, by language.
 pub(super) fn of_submission(release: &Release, target: TargetKey) -> BTreeMap<String, String> {
-    let mut texts: BTreeMap<String, String> = release
-        .store_notes
-        .get(&target)
-        .into_iter()
-        .flatten()
-        .map(|(language, text)| (language.to_string(), text.clone()))
-        .collect();
-    if !texts.contains_key(Language::DEFAULT)
-        && let Some(text) = collected(release, target)
-    {
-        texts.insert(Language::DEFAULT.to_owned(), text);
-    }
+    let texts = readings(release, target).into_iter();
     texts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_language_has_one_name() {
-        for (text, tag) in [
-            ("de-DE", "de-DE"),
-            ("DE_de", "de-DE"),
-            ("zh-hans", "zh-Hans"),
-            ("ZH-HANT-tw", "zh-Hant-TW"),
-            ("es-419", "es-419"),
-            ("fil", "fil"),
-            ("ja", "ja"),
-            ("Default", "default"),
-        ] {
-            assert_eq!(text.parse::<Language>().unwrap().as_str(), tag, "{text}");
-        }
-        for text in [
-            "",
-            "d",
-            "german",
-            "de-",
-            "de--DE",
-            "de-DE/..",
-            "d3-DE",
-            "de-überall",
-            "de DE",
-            "en-aaaaaaaaa",
-        ] {
-            assert!(text.parse::<Language>().is_err(), "{text}");
-        }
-        assert!(
-            format!("de{}", "-abcdefgh".repeat(5))
-                .parse::<Language>()
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn line_ends_and_blanks_make_no_other_text() {
-        assert_eq!(tidy(" a\r\nb \n").as_deref(), Some("a\nb"));
-        assert_eq!(tidy(" \r\n "), None);
-    }
+        .map(|(language, reading)| (language.to_string(), reading.text))
+        .collect()
 }

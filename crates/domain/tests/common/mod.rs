@@ -69,6 +69,7 @@ pub fn plan(targets: &[TargetKey]) -> Plan {
                 settings,
                 pipelines,
                 builds: BuildMode::Pipeline,
+                notes: BTreeMap::new(),
             },
         )
     };

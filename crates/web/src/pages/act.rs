@@ -1,10 +1,11 @@
 //! Doing something: what it would do is shown first, then it is done.
 
 use super::controls::lifted;
+use super::users_read::{self, AllSpoken, ReadRow, Spoken};
 use crate::api::Call;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
-use crate::model::{Explanation, Hold, Problem, Release};
+use crate::model::{ExplainedEffect, Explanation, Hold, Problem, Release};
 use crate::shown::{percent, words};
 use crate::verb::{More, Of, Reason, Verb};
 use crate::visit::{Paged, Stop, Visit, is_segment, no};
@@ -33,6 +34,10 @@ struct Page<'a> {
     sent: Option<Sent>,
     /// What it would do, in short.
     seen: String,
+    /// What users read in each store, where something sends texts for them.
+    spoken: Vec<Spoken>,
+    /// Users would read the changelog.
+    changelog: bool,
 }
 
 /// What was filled in so far.
@@ -74,6 +79,14 @@ impl Page<'_> {
     }
     fn asks_more(&self) -> bool {
         self.verb.more != More::Nothing
+    }
+    /// The very texts that something sends, with where they come from.
+    fn texts(&self, effect: &ExplainedEffect) -> Vec<ReadRow> {
+        let known = spoken_of(&self.spoken, effect);
+        let texts = effect.notes.as_ref();
+        texts
+            .map(|texts| users_read::sent(texts, known))
+            .unwrap_or_default()
     }
     fn has_reason(&self) -> bool {
         self.verb.reason != Reason::No
@@ -144,6 +157,21 @@ fn standing(verb: &Verb, holds: Vec<Hold>) -> Vec<(Hold, String)> {
     .collect()
 }
 
+/// What users read in the store that an effect is for.
+fn spoken_of<'a>(spoken: &'a [Spoken], effect: &ExplainedEffect) -> Option<&'a Spoken> {
+    let target = effect.target.as_deref()?;
+    spoken.iter().find(|it| it.target == target)
+}
+
+/// Whether an effect sends the changelog to users.
+fn tells_changelog(spoken: &[Spoken], effect: &ExplainedEffect) -> bool {
+    let (Some(texts), Some(known)) = (&effect.notes, spoken_of(spoken, effect)) else {
+        return false;
+    };
+    let mut all = known.readings.iter().filter(|it| it.is_changelog());
+    all.any(|it| texts.get(&it.language) == Some(&it.text))
+}
+
 /// What was sent and is not done.
 struct Sent {
     status: StatusCode,
@@ -187,7 +215,7 @@ impl Looked {
     fn print(&self) -> String {
         let mut parts: Vec<&[u8]> = Vec::new();
         if let Some(said) = &self.said {
-            let groups: [(&str, Vec<&str>); 3] = [
+            let groups: [(&str, Vec<&str>); 4] = [
                 (
                     "events",
                     said.events.iter().map(|it| it.summary.as_str()).collect(),
@@ -196,6 +224,7 @@ impl Looked {
                     "effects",
                     said.effects.iter().map(|it| it.does.as_str()).collect(),
                 ),
+                ("notes", texts(&said.effects)),
                 (
                     "dropped",
                     said.dropped.iter().map(|it| it.does.as_str()).collect(),
@@ -215,6 +244,13 @@ impl Looked {
         let of = |said: &Explanation| said.problem.as_ref()?.get("status")?.as_u64();
         self.said.as_ref().and_then(of) == Some(403)
     }
+}
+
+/// What users would read, with its languages.
+fn texts(effects: &[ExplainedEffect]) -> Vec<&str> {
+    let all = effects.iter().filter_map(|it| it.notes.as_ref()).flatten();
+    all.flat_map(|(language, text)| [language.as_str(), text.as_str()])
+        .collect()
 }
 
 /// How often something is looked at anew that changes while it is looked at.
@@ -288,6 +324,17 @@ async fn shown(visit: &Visit, verb: &'static Verb, looked: Looked, of: String, s
         // The preview is of more worth than what stands beside it.
         Err(_) => Vec::new(),
     };
+    let effects = looked.said.iter().flat_map(|it| &it.effects);
+    let spoken = match effects.clone().any(|it| it.notes.is_some()) {
+        // What is sent is of more worth than where it comes from.
+        true => visit
+            .look::<AllSpoken>(format!("/releases/{key}/store-notes?ask=false"))
+            .await
+            .map(|it| it.items)
+            .unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let changelog = effects.clone().any(|it| tells_changelog(&spoken, it));
     let status = sent.as_ref().map_or(StatusCode::OK, |it| it.status);
     let template = Page {
         holds,
@@ -297,6 +344,8 @@ async fn shown(visit: &Visit, verb: &'static Verb, looked: Looked, of: String, s
         about: about(verb, &of),
         of,
         seen: looked.print(),
+        changelog,
+        spoken,
         fields: Fields::read(&looked.form),
         preview: looked.said,
         problem: looked.problem,

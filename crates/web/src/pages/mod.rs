@@ -25,6 +25,7 @@ mod status;
 mod store_notes;
 mod task;
 mod timeline;
+mod users_read;
 mod views;
 
 use crate::assets;

@@ -7,6 +7,7 @@ use super::controls::{
 use super::cycles::{CycleRow, cycle_rows};
 use super::made_by::{MadeBy, made_by};
 use super::timeline::{Timeline, timeline};
+use super::users_read::{self, AllSpoken, Read};
 use crate::api::Call;
 use crate::frame::{Frame, go, page};
 use crate::model::{Activity, Distribution, Lane, List, Release, Rollout, Submission, Task, Ticket};
@@ -121,6 +122,10 @@ struct Page {
     /// It is at its end.
     over: bool,
     made_by: Option<MadeBy>,
+    /// What users will read in each store, while that can change.
+    reads: Vec<Read>,
+    /// The version is soon handed to its stores: it is time to write notes.
+    notes_near: bool,
 }
 
 const STAGES: &[&str] = &["KICKOFF", "REGRESSION", "PRE_RELEASE", "DISTRIBUTION"];
@@ -376,10 +381,25 @@ fn composed(
         holds,
         feed,
         member: role >= Role::Member,
+        reads: Vec::new(),
+        notes_near: matches!(
+            release.phase.as_str(),
+            "AWAITING_PRE_RELEASE" | "PRE_RELEASE" | "AWAITING_DISTRIBUTION" | "DISTRIBUTION"
+        ),
         release,
         frame,
         made_by: None,
     }
+}
+
+/// What users will read; nothing where the release ships to no store, or is over.
+async fn reads(visit: &Visit, release: &Release) -> Result<Vec<Read>, Stop> {
+    if !release.has_store() || super::controls::is_over(&release.phase) {
+        return Ok(Vec::new());
+    }
+    let path = format!("/releases/{}/store-notes?ask=false", release.key);
+    let found: AllSpoken = visit.look(path).await?;
+    Ok(found.items.iter().map(users_read::read).collect())
 }
 
 /// The page.
@@ -398,8 +418,10 @@ pub(super) async fn show(visit: Visit) -> Paged {
     );
     let (frame, ((release, made_by), stores, feed)) = visit.with_frame("releases", shown).await?;
     let who = (visit.who.role, visit.who.person.is_some());
+    let reads = reads(&visit, &release).await?;
     let template = Page {
         made_by,
+        reads,
         ..composed(frame, who, release, stores, feed.items)
     };
     Ok(page(StatusCode::OK, &template))
@@ -507,6 +529,45 @@ mod tests {
         assert!(
             page.contains("Guideline &#60;2.1&#62;") && page.contains("the quota is used up"),
             "{page}"
+        );
+    }
+
+    #[test]
+    fn who_comes_near_the_stores_without_notes_is_warned_and_sees_what_users_will_read() {
+        let at = "2026-03-04T05:06:07Z";
+        let page = |phase: &str| {
+            let release = json!({
+                "key": "REL-7", "version": "1.2.0", "status": "PLANNING", "phase": phase,
+                "type": "MINOR", "title": "Spring", "priority": "MEDIUM", "serviceSlug": "shop", "baseBranch": "main",
+                "kickoffAt": at, "createdAt": at, "updatedAt": at, "holds": [], "orchestration": {"underWay": 0},
+                "targets": [{"target": "ANDROID_PLAY_STORE", "version": "1.2.0"}],
+            });
+            let spoken = json!({
+                "target": "ANDROID_PLAY_STORE", "profile": null,
+                "warning": "nobody wrote notes: users would read the changelog",
+                "readings": [{"language": "default", "source": "CHANGELOG", "text": "- <b>one</b>\n- two"}],
+            });
+            let frame = Frame::bare(Theme::System, at.parse().unwrap());
+            let stores = serde_json::from_value(json!({"status": "PENDING", "targets": []})).unwrap();
+            let release = serde_json::from_value(release).unwrap();
+            let mut page = composed(frame, (Role::Member, true), release, stores, Vec::new());
+            page.reads = vec![users_read::read(&serde_json::from_value(spoken).unwrap())];
+            page.render().unwrap()
+        };
+        let near = page("AWAITING_PRE_RELEASE");
+        assert!(
+            near.contains("Nobody wrote notes: users would read the changelog")
+                && near.contains("<a href=\"/releases/REL-7/store-notes#ANDROID_PLAY_STORE\">Write them</a>"),
+            "{near}"
+        );
+        assert!(
+            near.contains("(the changelog, since nobody wrote notes)") && near.contains("- &#60;b&#62;one"),
+            "{near}"
+        );
+        let early = page("REGRESSION");
+        assert!(
+            !early.contains("Write them") && early.contains("- two"),
+            "{early}"
         );
     }
 

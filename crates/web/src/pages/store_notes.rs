@@ -1,6 +1,9 @@
 //! What the stores tell users about a release: one form for each text, so that two people who write in two languages do
-//! not write over each other.
+//! not write over each other; and one for all texts of the version before, where somebody takes those.
 
+mod taking;
+
+use super::users_read::{self, ReadRow, Reading, Spoken};
 use crate::api::Call;
 use crate::form::Form;
 use crate::frame::{Frame, go, page};
@@ -16,6 +19,7 @@ use delivr_domain::release::store_notes::Language;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use taking::{Taking, taken, taking};
 
 /// The languages that the app has in a store, as the API tells them.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,8 +61,29 @@ struct Notes {
     longest: usize,
     closed: Option<String>,
     notes: BTreeMap<String, String>,
-    collected: Option<String>,
+    profile: Option<String>,
+    readings: Vec<Reading>,
+    warning: Option<String>,
+    previous: Option<Previous>,
     languages: Option<Languages>,
+}
+
+/// What users read about the version before.
+#[derive(Debug, Clone, Deserialize)]
+struct Previous {
+    version: String,
+    notes: BTreeMap<String, String>,
+}
+
+impl Notes {
+    fn spoken(&self) -> Spoken {
+        Spoken {
+            target: self.target.clone(),
+            profile: self.profile.clone(),
+            readings: self.readings.clone(),
+            warning: self.warning.clone(),
+        }
+    }
 }
 
 /// Those of every store target.
@@ -101,7 +126,15 @@ struct Store {
     name: String,
     longest: usize,
     closed: Option<String>,
-    collected: Option<String>,
+    /// What users read, or will read.
+    reads: Vec<ReadRow>,
+    warning: Option<String>,
+    /// Languages of the profile's texts that the app does not have there.
+    unread_defaults: String,
+    /// The version before, whose texts can be taken.
+    previous: Option<String>,
+    /// They are being taken.
+    taking: Option<Taking>,
     /// They may be changed, and by this visitor.
     open: bool,
     /// Languages of the app, as far as the store could be asked.
@@ -127,6 +160,8 @@ struct Refused {
     text: String,
     /// It came from the form for a further language.
     new: bool,
+    /// Texts that came from the form that takes those of the version before.
+    taken: Option<BTreeMap<String, String>>,
     why: String,
 }
 
@@ -137,13 +172,14 @@ impl Refused {
             language: form.get("language").unwrap_or_default().to_owned(),
             text: form.get("text").unwrap_or_default().to_owned(),
             new: form.ticked("new"),
+            taken: form.get("taken").map(|languages| taken(form, languages)),
             why,
         }
     }
 }
 
 fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
-    let refused = refused.filter(|it| it.target == notes.target);
+    let refused = refused.filter(|it| it.target == notes.target && it.taken.is_none());
     let unread = notes.languages.iter().flat_map(|it| &it.unread);
     let unread: Vec<&String> = unread.collect();
     let row = |language: &str, title: String, at: usize| {
@@ -182,13 +218,23 @@ fn rows(notes: &Notes, open: bool, refused: Option<&Refused>) -> Vec<Row> {
 
 async fn read(visit: &Visit, refused: Option<&Refused>) -> Result<Page, Stop> {
     let key = visit.segment("key")?;
+    let query = visit.query();
+    let asked = query.get("take");
     let release: Release = visit.look(format!("/releases/{key}?include=")).await?;
     let found: Items = visit.look(format!("/releases/{key}/store-notes")).await?;
     let member = visit.who.role >= Role::Member;
     let stores = found.items.into_iter().map(|it| {
         let open = member && it.closed.is_none();
+        let unread = it.languages.iter().flat_map(|languages| &languages.unread);
+        let unread: Vec<&str> = unread
+            .filter(|language| !it.notes.contains_key(*language))
+            .map(String::as_str)
+            .collect();
+        let unread_defaults = unread.join(", ");
         Store {
             name: words(&it.target),
+            taking: taking(&it, open, asked == Some(it.target.as_str()), refused),
+            reads: users_read::read(&it.spoken()).rows,
             rows: rows(&it, open, refused),
             choices: it
                 .languages
@@ -199,7 +245,9 @@ async fn read(visit: &Visit, refused: Option<&Refused>) -> Result<Page, Stop> {
             target: it.target,
             longest: it.longest,
             closed: it.closed,
-            collected: it.collected,
+            warning: it.warning,
+            unread_defaults,
+            previous: it.previous.map(|it| it.version).filter(|_| open),
             open,
         }
     });
@@ -216,8 +264,11 @@ pub(super) async fn show(visit: Visit) -> Paged {
     Ok(page(StatusCode::OK, &read(&visit, None).await?))
 }
 
-/// What a form asks for: the text set, or taken away.
+/// What a form asks for: the text set, or taken away; or all those of the version before.
 fn wanted(form: &Form) -> Value {
+    if let Some(languages) = form.get("taken") {
+        return json!({"notes": taken(form, languages)});
+    }
     let language = form.get("language").unwrap_or_default();
     let text = form.get("text").filter(|_| !form.ticked("remove"));
     json!({"notes": {language: text}})

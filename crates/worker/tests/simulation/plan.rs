@@ -174,6 +174,7 @@ fn target(of: TenantId, key: TargetKey, version: Version, dice: &mut Dice) -> Ta
         } else {
             BuildMode::Pipeline
         },
+        notes: BTreeMap::new(),
     }
 }
 

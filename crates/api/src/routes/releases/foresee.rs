@@ -29,6 +29,9 @@ pub(crate) struct ForeseenTarget {
     store_integration_id: Option<String>,
     /// PIPELINE or MANUAL.
     builds: &'static str,
+    /// What users of a store would read where nobody writes notes of the release: the profile's defaults, by language or
+    /// `default`; empty where they would read the changelog.
+    store_notes: BTreeMap<String, String>,
 }
 
 /// What a release would be and do.
@@ -102,6 +105,7 @@ pub(crate) async fn foresee(cx: Context, asked: Query<ForeseeQuery>, body: Body<
     let draft = create::draft(&cx.app, cx.tenant(), wanted).await?;
     let mut warnings = Vec::new();
     warnings.extend(create::pilot_warning(&cx.app, cx.tenant(), &draft).await?);
+    warnings.extend(create::notes_warning(&draft));
     if asked.0.check {
         warnings.extend(create::branch_warning(&cx.app, cx.tenant(), &draft).await);
     }
@@ -125,6 +129,11 @@ pub(crate) async fn foresee(cx: Context, asked: Query<ForeseeQuery>, body: Body<
         version: plan.version.to_string(),
         store_integration_id: plan.store.map(|id| id.to_string()),
         builds: plan.builds.word(),
+        store_notes: plan
+            .notes
+            .iter()
+            .map(|(language, text)| (language.to_string(), text.clone()))
+            .collect(),
     });
     Ok(Answer::ok(&ForeseenView {
         title: draft.title.clone(),

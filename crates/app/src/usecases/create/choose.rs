@@ -57,7 +57,8 @@ pub(super) async fn settings(
     }
     let settings: Settings = serde_json::from_value(document)
         .map_err(|error| Refusal::new("settings_unreadable", "/settings", error.to_string()))?;
-    if let Some(fault) = settings.faults().into_iter().next() {
+    let faults = settings.faults().into_iter().chain(settings.refused_notes());
+    if let Some(fault) = faults.into_iter().next() {
         return Err(Refusal::new(
             "settings_unsuitable",
             format!("/settings{}", fault.pointer),

@@ -8,6 +8,7 @@ use delivr_domain::names::RefName;
 use delivr_domain::ports::error::StoreError;
 use delivr_domain::ports::provider::Connection;
 use delivr_domain::release::state::Draft;
+use delivr_domain::release::store_notes::Language;
 use std::time::Duration;
 
 /// How long a person waits for source control.
@@ -48,6 +49,25 @@ pub async fn pilot_warning(
             "nobody with a way in is called `{pilot}`: nobody would find the release among theirs"
         ),
     }))
+}
+
+/// Stores whose users would read the changelog, since neither the profile nor anybody else says anything about the
+/// version. Notes can still be written once the release is there.
+#[must_use]
+pub fn notes_warning(draft: &Draft) -> Option<Warning> {
+    let silent = draft.plan.targets.iter().filter(|(target, plan)| {
+        let spoken = plan.notes.keys().any(|it| it.as_str() == Language::DEFAULT);
+        target.is_store() && !spoken
+    });
+    let names: Vec<&str> = silent.map(|(target, _)| target.word()).collect();
+    (!names.is_empty()).then(|| Warning {
+        pointer: "/profileId",
+        sentence: format!(
+            "nobody wrote notes for {}: users would read the changelog; write default notes in the profile, or notes of this \
+             release once it is there",
+            names.join(" and ")
+        ),
+    })
 }
 
 /// Whether the branch that the release begins from is not in the repository, or nobody can say: source control is asked,

@@ -85,7 +85,7 @@ fn changeable_until(pointer: &str) -> Stage {
             Stage::AwaitingRegression
         }
         ["scm", "release_tag" | "publishes_releases" | "previous_tag", ..] => Stage::AwaitingPreRelease,
-        ["targets", _, "store" | "settings", ..] => Stage::AwaitingDistribution,
+        ["targets", _, "store" | "settings" | "notes", ..] => Stage::AwaitingDistribution,
         ["scm", "merge_back", ..]
         | ["tracker", "gate_on_approval" | "close_tickets", ..]
         | ["testing", "pass_threshold", ..] => Stage::AwaitingDistribution,

@@ -86,7 +86,10 @@ fn part(name: &str) -> String {
 fn label(pointer: &str) -> String {
     let parts = pointer.split('/').skip(1).map(|it| {
         let name = it.replace("~1", "/").replace("~0", "~");
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if name.contains('-') {
+            // A language, such as `de-DE`.
+            name
+        } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             words(&name)
         } else {
             part(&name)

@@ -1,6 +1,7 @@
 //! The dry run of a new release for people: by stage and lane, messages below the step they follow, times where there
 //! are any.
 
+use crate::pages::users_read::{self, ReadRow};
 use crate::shown::{told, words};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -27,10 +28,21 @@ pub(super) struct Foreseen {
 
 /// One target of it.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ForeseenTarget {
     pub(super) target: String,
     pub(super) version: String,
     pub(super) builds: String,
+    /// Default texts for users of the store, by language.
+    #[serde(default)]
+    store_notes: BTreeMap<String, String>,
+}
+
+impl ForeseenTarget {
+    /// What users read where nobody writes notes of the release.
+    pub(super) fn reads(&self) -> Vec<ReadRow> {
+        users_read::sent(&self.store_notes, None)
+    }
 }
 
 /// One step, as the API tells it.
@@ -63,6 +75,13 @@ pub(super) struct Warning {
 }
 
 impl Warning {
+    /// What it is, for people. Names that somebody filled in stay as they are.
+    pub(super) fn said(&self) -> String {
+        match self.pointer.as_str() {
+            "/profileId" => told(&self.detail),
+            _ => self.detail.clone(),
+        }
+    }
     /// The field that it is about, on the page.
     pub(super) fn field(&self) -> String {
         format!("f{}", self.pointer.replace('/', "-"))

@@ -11,6 +11,7 @@ mod links;
 mod operations;
 mod pipelines;
 mod profile_form;
+mod profile_notes;
 mod profiles;
 mod remove;
 mod services;

@@ -1,5 +1,6 @@
 //! The form of a profile's settings, in words that say what each does to a release.
 
+use super::profile_notes;
 use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::shown::words;
 use delivr_app::usecases::profile::{Settings, StoreOptions};
@@ -7,6 +8,9 @@ use delivr_domain::effect::Topic;
 use delivr_domain::key::TargetKey;
 use delivr_domain::plan::{BuildMode, GatedStage, ShaOrigin, SubmitMode};
 use serde_json::{Value, json};
+
+/// Label of when an approved version reaches users. Where it is a set instant, the form has no such field.
+pub(super) const TIMING: &str = "When it reaches users";
 
 fn offered(all: impl IntoIterator<Item = &'static str>) -> Vec<Choice> {
     all.into_iter()
@@ -168,7 +172,7 @@ fn target(target: TargetKey, settings: &Value) -> Section {
                 Choice::new("AFTER_APPROVAL", "As soon as the store approves it"),
                 Choice::new("MANUAL", "When a person releases it"),
             ];
-            fields.push(Field::choice(at("timing"), "When it reaches users", timings));
+            fields.push(Field::choice(at("timing"), TIMING, timings));
         }
         fields.push(
             Field::new(at("steps"), "Rollout steps", Kind::Numbers)
@@ -191,6 +195,7 @@ fn target(target: TargetKey, settings: &Value) -> Section {
             )
             .must(),
         );
+        fields.extend(profile_notes::own(target, settings));
     }
     Section::new(words(target.word()), fields)
 }
@@ -219,7 +224,14 @@ pub(super) fn spelt_out(settings: &Value) -> Value {
 /// The sections of the settings, showing them.
 pub(super) fn sheet(first: Section, stored: &Value) -> Sheet {
     let body = json!({"settings": spelt_out(stored.get("settings").unwrap_or(&Value::Null))});
-    let mut sections = vec![first, names(), gates(), work(), waits()];
+    let mut sections = vec![
+        first,
+        names(),
+        gates(),
+        work(),
+        profile_notes::everywhere(&body),
+        waits(),
+    ];
     for key in TargetKey::ALL {
         sections.push(target(*key, &body));
     }
@@ -271,9 +283,10 @@ mod tests {
             json!({"settings": {}}),
             json!({"settings": {
                 "scm": {"branchTemplate": "r/{version}", "mergeBack": true}, "quorum": {"PRE_RELEASE": 2}, "autoStart": [],
-                "stores": {"IOS_APP_STORE": {"phased": true, "timing": {"at": "2026-12-01T00:00:00Z"}},
+                "stores": {"IOS_APP_STORE": {"phased": true, "notes": {"ja": "修正"}, "timing": {"at": "2026-12-01T00:00:00Z"}},
                            "ANDROID_PLAY_STORE": {"steps": [100, 5000, 10000], "stepMinutes": 60}},
                 "builds": {"ANDROID_PLAY_STORE": "MANUAL"}, "automation": false, "chat": {"topics": ["critical"]},
+                "storeNotes": {"default": "Bug fixes.", "de-DE": "Fehler behoben.\nUnd mehr."},
             }}),
         ] {
             let mut sheet = sheet(Section::new("", Vec::new()), &stored);

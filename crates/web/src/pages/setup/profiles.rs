@@ -1,8 +1,8 @@
 //! Release profiles: their versions, what changed between two, and a new one.
 
-use super::{FormPage, barred, control, profile_form, seen, services};
+use super::{FormPage, barred, control, profile_form, profile_notes, seen, services};
 use crate::api::Call;
-use crate::fields::{Choice, Field, Section, Sheet};
+use crate::fields::{Choice, Field, Kind, Section, Sheet};
 use crate::frame::{Frame, go, page};
 use crate::model::{List, Problem};
 use crate::pages::controls::Control;
@@ -125,6 +125,7 @@ fn value_in_words(field: &Field) -> String {
         ("flag", "true") => "yes".to_owned(),
         ("flag", _) => "no".to_owned(),
         (_, "") => "not set".to_owned(),
+        _ if field.kind == Kind::Long => field.value.clone(),
         (_, value) => value.lines().map(label).collect::<Vec<_>>().join(", "),
     }
 }
@@ -204,7 +205,12 @@ fn changes(before: &[Part], after: &[Part]) -> Vec<Change> {
     let places: BTreeSet<(&String, &String)> = after.iter().map(|(part, label, _)| (part, label)).collect();
     let value = |all: &[(String, String, String)], part: &str, label: &str| {
         let found = all.iter().find(|(p, l, _)| p == part && l == label);
-        found.map_or_else(|| "at a set instant".to_owned(), |(_, _, value)| value.clone())
+        match found {
+            Some((_, _, value)) => value.clone(),
+            // A set instant has no field, and a language without a text has none either.
+            None if label == profile_form::TIMING => "at a set instant".to_owned(),
+            None => "not set".to_owned(),
+        }
     };
     let gone = before
         .iter()
@@ -276,7 +282,15 @@ async fn sheet(visit: &Visit, stored: &Value, made: bool) -> Result<Sheet, Stop>
         );
     }
     first.push(Field::choice("/serviceId", "For", services));
-    Ok(profile_form::sheet(Section::new("Profile", first), stored))
+    let mut sheet = profile_form::sheet(Section::new("Profile", first), stored);
+    let texts = sheet
+        .sections
+        .iter_mut()
+        .find(|it| it.title == profile_notes::TITLE);
+    if let Some(texts) = texts {
+        texts.fields.extend(profile_notes::further());
+    }
+    Ok(sheet)
 }
 
 fn asking(visit: &Visit, sheet: Sheet, of: Option<&Profile>) -> FormPage {
@@ -320,12 +334,16 @@ async fn ask(visit: Visit) -> Paged {
 async fn make(visit: Visit, body: web::Bytes) -> Paged {
     let form = visit.form(&body)?;
     let mut sheet = sheet(&visit, &json!({"settings": {}}), false).await?;
-    let Some(wanted) = sheet.take(&form) else {
+    let Some(mut wanted) = sheet.take(&form) else {
         return asking(&visit, sheet, None).show(StatusCode::BAD_REQUEST);
     };
+    let further = profile_notes::take_further(&mut sheet, &form, &mut wanted);
+    if !sheet.mistakes.is_empty() {
+        return asking(&visit, sheet, None).show(StatusCode::BAD_REQUEST);
+    }
     let reply = visit.api.call(&visit.who, Call::post("/profiles", wanted)).await;
     if !reply.status.is_success() {
-        sheet.refuse(&Problem::of(&reply));
+        sheet.refuse(&profile_notes::placed(Problem::of(&reply), further.as_ref()));
         return asking(&visit, sheet, None).show(reply.status);
     }
     let made: Profile = reply.read().map_err(|reply| visit.refuse(reply))?;
@@ -350,12 +368,16 @@ async fn change(visit: Visit, body: web::Bytes) -> Paged {
     let Some(mut wanted) = sheet.take(&form) else {
         return asking(&visit, sheet, Some(&it)).show(StatusCode::BAD_REQUEST);
     };
+    let further = profile_notes::take_further(&mut sheet, &form, &mut wanted);
+    if !sheet.mistakes.is_empty() {
+        return asking(&visit, sheet, Some(&it)).show(StatusCode::BAD_REQUEST);
+    }
     profile_form::keep_instants(&mut wanted, &stored(&it));
     let path = format!("/profiles/{}", it.id);
     let call = Call::with(Method::PUT, path.clone(), wanted).of_version(Some(it.revision.into()));
     let reply = visit.api.call(&visit.who, call).await;
     if !reply.status.is_success() {
-        sheet.refuse(&Problem::of(&reply));
+        sheet.refuse(&profile_notes::placed(Problem::of(&reply), further.as_ref()));
         return asking(&visit, sheet, Some(&it)).show(reply.status);
     }
     Ok(go(&format!("{path}/diff?done=revised")))
