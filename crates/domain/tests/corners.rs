@@ -138,7 +138,8 @@ fn automation_goes_on_without_a_test_run() {
     let task = TaskKey::once(TaskKind::CreateTestSuite).target(ANDROID);
     assert!(world.command(Command::SkipTask {
         task,
-        reason: "no test management here".to_owned()
+        reason: "no test management here".to_owned(),
+        force: Force::No
     }));
     assert!(run_until(
         &mut world,
@@ -661,6 +662,7 @@ fn what_was_tried_again_under_a_hold_is_looked_for_before_it_is_skipped() {
     assert!(world.command(Command::SkipTask {
         task: key.task,
         reason: "by hand this time".to_owned(),
+        force: Force::No
     }));
     assert!(world.live.contains_key(&row), "looked for, though held");
     let owner = &world.aggregates[&key.owner];

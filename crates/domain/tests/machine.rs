@@ -731,6 +731,7 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                 world.command(Command::SkipTask {
                     task,
                     reason: "not needed".to_owned(),
+                    force: Force::No,
                 });
             }
         }
@@ -740,6 +741,7 @@ fn play(world: &mut World, step: &Move, archived: &mut bool) {
                     task,
                     reason: "done by hand".to_owned(),
                     reference: named.then(|| Reference::id("by-hand")),
+                    force: Force::No,
                 });
             }
         }

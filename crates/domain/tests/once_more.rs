@@ -17,7 +17,7 @@ use delivr_domain::board::{Permit, TaskState};
 use delivr_domain::effect::{Effect, Reference};
 use delivr_domain::key::{EffectId, EffectKey, TargetKey, TaskKey, TaskKind};
 use delivr_domain::plan::GatedStage;
-use delivr_domain::release::command::Command;
+use delivr_domain::release::command::{Command, Force};
 use delivr_domain::release::event::{Clearable, Edit, Event};
 use delivr_domain::release::hold::{Hold, holds};
 use delivr_domain::release::state::{Draft, Phase};
@@ -271,7 +271,8 @@ fn no_reason_stands_for_the_number_of_the_build_that_is_submitted() {
     let build = TaskKey::once(TaskKind::CreateAabBuild).target(ANDROID);
     assert!(world.command(Command::SkipTask {
         task: build,
-        reason: "it is there already".to_owned()
+        reason: "it is there already".to_owned(),
+        force: Force::No
     }));
     assert_eq!(world.release().phase(), Phase::AwaitingDistribution);
     assert!(

@@ -127,6 +127,7 @@ fn complete(world: &mut World, kind: TaskKind, named: Option<&str>) {
         task: task_of(world, kind).key,
         reason: "done by hand".to_owned(),
         reference: named.map(Reference::id),
+        force: Force::No,
     };
     assert!(world.command(command));
 }
@@ -365,11 +366,51 @@ fn where_the_vendor_cannot_tell_the_persons_word_is_taken_at_once() {
         if skipped {
             let task = task_of(&world, TICKET).key;
             let reason = "it is there".to_owned();
-            assert!(world.command(Command::SkipTask { task, reason }));
+            assert!(world.command(Command::SkipTask {
+                task,
+                reason,
+                force: Force::No
+            }));
         } else {
             complete(&mut world, TICKET, Some("SHOP-1"));
         }
         assert!(task_of(&world, TICKET).state.settled(), "looking would not end");
+    }
+}
+
+#[test]
+fn a_forced_word_counts_at_once_and_what_was_sent_is_looked_for_later() {
+    for (skipped, named, left) in [
+        (true, None, vec!["SHOP-1"]),
+        (false, None, vec!["SHOP-1"]),
+        (false, Some("SHOP-1"), vec![]),
+        (false, Some("SHOP-2"), vec!["SHOP-1"]),
+    ] {
+        let mut world = at(TICKET, "PERFORM");
+        fail(&mut world, TICKET, Outcome::Unknown);
+        let task = task_of(&world, TICKET).key;
+        let reason = "the vendor is down".to_owned();
+        let force = Force::AcceptDuplicate;
+        assert!(world.command(if skipped {
+            Command::SkipTask { task, reason, force }
+        } else {
+            let reference = named.map(Reference::id);
+            Command::CompleteTask {
+                task,
+                reason,
+                reference,
+                force,
+            }
+        }));
+        let state = task_of(&world, TICKET).state.clone();
+        assert!(state.settled() && rows(&world, TICKET).is_empty());
+        looked(&mut world, TICKET, &["SHOP-1"]);
+        assert_eq!(late(&world), left);
+        assert_eq!(
+            task_of(&world, TICKET).state,
+            state,
+            "what is found late changes nothing"
+        );
     }
 }
 

@@ -251,7 +251,17 @@ pub(crate) struct Task {
     pub(crate) ended_at: Option<DateTime<Utc>>,
     pub(crate) deadline: Option<DateTime<Utc>>,
     #[serde(default)]
+    pub(crate) surplus: Vec<Surplus>,
+    #[serde(default)]
     pub(crate) effects: Vec<Effect>,
+}
+
+/// Something at a vendor that nobody waits for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Surplus {
+    pub(crate) id: String,
+    #[serde(deserialize_with = "address", default)]
+    pub(crate) url: Option<String>,
 }
 
 /// Why a task failed.

@@ -38,7 +38,10 @@ pub(crate) fn words(word: &str) -> String {
 pub(crate) fn known(outcome: &str) -> String {
     match outcome {
         "NOT_DONE" => "Nothing was made.".to_owned(),
-        "UNKNOWN" => "It may have been made: it is looked for before anything is sent again.".to_owned(),
+        "UNKNOWN" => {
+            "It may have been made: it is looked for before it is sent again, left out or said to be done."
+                .to_owned()
+        }
         "SPENT" => "It was made, and is of no more use.".to_owned(),
         other => format!("{}.", words(other)),
     }

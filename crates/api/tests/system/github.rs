@@ -76,7 +76,7 @@ async fn a_build_that_failed_is_run_anew_on_what_was_pushed_since() {
     assert_eq!(stage.performed("github", "dispatch"), 1);
     assert!(text(&failed, "/cause/detail").contains("what the release branch has then"));
     // A person mends the branch.
-    let branch = text(&release.read(&stage).await, "/branch");
+    let branch = text(&release.read(&stage).await, "/branchRelease");
     let pushed = stage.advance(&json!({ "vendor": "github", "action": "push", "branch": branch }));
     let mended = text(&pushed, "/sha");
     let path = release.path(&format!("/tasks/{}", text(&failed, "/id")));

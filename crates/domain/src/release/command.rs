@@ -12,7 +12,7 @@ use super::remind;
 use super::settle;
 use super::state::{Approval, CycleState, Decision, Draft, Release, Slot, Stage, Verdict};
 use super::store_notes::{self, Language};
-use crate::board::{self, Task, TaskEvent};
+use crate::board::{self, Output, Task, TaskEvent};
 use crate::effect::Reference;
 use crate::ids::{IntegrationId, SlotId};
 use crate::key::{TargetKey, TaskKey, words};
@@ -31,6 +31,10 @@ words! {
         /// A new object even though the old one's outcome is unknown.
         AcceptDuplicate = "ACCEPT_DUPLICATE",
     }
+}
+
+const fn careful() -> Force {
+    Force::No
 }
 
 /// What a person asks.
@@ -131,6 +135,9 @@ pub enum Command {
         task: TaskKey,
         /// Why.
         reason: String,
+        /// Whether that counts before what was sent is looked for (ADMIN).
+        #[serde(default = "careful")]
+        force: Force,
     },
     /// A person did it outside.
     CompleteTask {
@@ -140,6 +147,9 @@ pub enum Command {
         reason: String,
         /// What exists now, checked at the vendor by the caller.
         reference: Option<Reference>,
+        /// Whether that counts before what was sent is looked for (ADMIN).
+        #[serde(default = "careful")]
+        force: Force,
     },
     /// A person's build.
     UploadBuild {
@@ -397,12 +407,19 @@ pub fn decide_command(
             }])
         }
         Command::RetryTask { task, force } => tasks::retry(release, task, *force),
-        Command::SkipTask { task, reason } => tasks::skip(release, task, reason, cx.now),
+        Command::SkipTask { task, reason, force } => tasks::skip(release, task, reason, *force, cx.now),
         Command::CompleteTask {
             task,
             reason,
             reference,
-        } => tasks::complete(release, task, reason, reference.clone(), cx.now),
+            force,
+        } => {
+            let output = Output::ByHand {
+                reason: reason.clone(),
+                reference: reference.clone(),
+            };
+            tasks::complete(release, task, output, *force, cx.now)
+        }
         Command::UploadBuild { task, product } => tasks::upload(release, task, product, cx.now),
         Command::ChangeBuildMode { target, mode } => tasks::change_build_mode(release, *target, *mode),
         Command::ChangeStoreNotes { target, texts } => store_notes::change(release, *target, texts),

@@ -64,6 +64,7 @@ pub(crate) fn usual_move(seen: &mut Seen, subject: &mut Subject, answers: Answer
                     task,
                     reason,
                     reference,
+                    force: Force::No,
                 },
             );
             return true;
@@ -366,22 +367,26 @@ pub(crate) fn task_commands(task: TaskKey) -> Vec<Command> {
         Command::SkipTask {
             task,
             reason: reason(),
+            force: Force::No,
         },
         Command::CompleteTask {
             task,
             reason: reason(),
             reference: None,
+            force: Force::No,
         },
         Command::CompleteTask {
             task,
             reason: reason(),
             reference,
+            force: Force::No,
         },
         // No name of a branch: what comes after it cannot be formed.
         Command::CompleteTask {
             task,
             reason: reason(),
             reference: Some(Reference::id("release 1.4.0")),
+            force: Force::No,
         },
         Command::UploadBuild { task, product },
     ]

@@ -227,6 +227,7 @@ impl People {
                 task,
                 reason: "made by hand".to_owned(),
                 reference: Some(reference),
+                force: Force::No,
             });
             let request = Request::Command(id, command);
             let said = self.client.ask(tenant, who, &request).await;
@@ -348,6 +349,7 @@ impl People {
                 None if cause.code == "step_not_formed" => say(Command::SkipTask {
                     task: task.key,
                     reason: "cannot be formed".to_owned(),
+                    force: Force::No,
                 }),
                 None => say(Command::RetryTask {
                     task: task.key,
@@ -406,6 +408,7 @@ impl People {
                 task: task.key,
                 reason: "done by hand".to_owned(),
                 reference: None,
+                force: Force::No,
             };
         }
         let cycle = release.cycles.iter().find(|it| Some(it.number) == task.key.cycle);
@@ -635,6 +638,7 @@ impl People {
                 say(Command::SkipTask {
                     task: task.key,
                     reason: "not needed".to_owned(),
+                    force: Force::No,
                 });
             }
             // Somebody does by hand what may have been done already.

@@ -305,7 +305,12 @@ fn task(event: &TaskEvent) -> String {
             then: AfterLookUp::Again,
         } => format!("what was sent for {task} before is looked for; then it is tried again"),
         TaskEvent::Cancelled { task } => format!("{task} cancelled"),
-        TaskEvent::LateResult { reference, .. } => format!("{} came too late", reference.id),
+        TaskEvent::LateResult { key, reference } => {
+            format!(
+                "{}: {} exists, and nobody waits for it any more",
+                key.task, reference.id
+            )
+        }
         TaskEvent::Doubted { doubt } => {
             format!(
                 "{} is looked for once more later, whether it was done twice",

@@ -64,6 +64,16 @@ pub(crate) struct TaskView {
     ended_at: Option<DateTime<Utc>>,
     /// When its wait fails.
     deadline: Option<DateTime<Utc>>,
+    /// What was found to exist beside what it made, and nobody waits for: a person removes it at the vendor.
+    surplus: Vec<SurplusView>,
+}
+
+/// Something at a vendor that nobody waits for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SurplusView {
+    id: String,
+    url: Option<String>,
 }
 
 /// Why a task failed.
@@ -108,6 +118,15 @@ fn detail(task: &Task) -> Option<String> {
     }
 }
 
+fn surplus(release: &Release, task: &Task) -> Vec<SurplusView> {
+    let late = release.board.late.iter().filter(|(key, _)| key.task == task.key);
+    late.map(|(_, reference)| SurplusView {
+        id: reference.id.clone(),
+        url: reference.url.clone(),
+    })
+    .collect()
+}
+
 /// A task.
 pub(crate) fn task(release: &Release, task: &Task) -> TaskView {
     let reference = task.reference();
@@ -139,6 +158,7 @@ pub(crate) fn task(release: &Release, task: &Task) -> TaskView {
         started_at: task.started_at,
         ended_at: task.ended_at,
         deadline: task.deadline(),
+        surplus: surplus(release, task),
     }
 }
 
@@ -317,7 +337,8 @@ pub(crate) struct TaskBody {
     reason: Option<String>,
     /// What exists now, where a person made it.
     reference: Option<ReferenceBody>,
-    /// RETRY while it is unknown whether the object exists: make another one, at the risk of a duplicate (ADMIN).
+    /// While it is unknown whether the object exists, do not look for it first (ADMIN). RETRY makes another one, at the risk
+    /// of a duplicate; SKIP and COMPLETE count at once, and what is found later comes to the clean-up list.
     #[serde(default)]
     accept_duplicate: bool,
 }
@@ -388,26 +409,21 @@ async fn command(
             action == Action::Complete || body.reference.is_none(),
             "only a task completed by hand names what exists",
         )
-        .holds(
-            "/acceptDuplicate",
-            action == Action::Retry || !body.accept_duplicate,
-            "only a retry can make a duplicate",
-        )
         .done()?;
+    let force = if body.accept_duplicate {
+        cx.at_least(Role::Admin)?;
+        Force::AcceptDuplicate
+    } else {
+        Force::No
+    };
     let reason = body.reason.unwrap_or_default();
     match action {
-        Action::Retry if body.accept_duplicate => {
-            cx.at_least(Role::Admin)?;
-            Ok(ReleaseCommand::RetryTask {
-                task: key,
-                force: Force::AcceptDuplicate,
-            })
-        }
-        Action::Retry => Ok(ReleaseCommand::RetryTask {
+        Action::Retry => Ok(ReleaseCommand::RetryTask { task: key, force }),
+        Action::Skip => Ok(ReleaseCommand::SkipTask {
             task: key,
-            force: Force::No,
+            reason,
+            force,
         }),
-        Action::Skip => Ok(ReleaseCommand::SkipTask { task: key, reason }),
         Action::Complete => {
             let reference = body.reference.map(reference).transpose()?;
             if let Some(named) = &reference {
@@ -417,6 +433,7 @@ async fn command(
                 task: key,
                 reason,
                 reference,
+                force,
             })
         }
     }

@@ -91,3 +91,75 @@ async fn whatever_a_vendor_answers_nothing_is_done_twice() {
     release.to_the_end(&stage).await;
     release.assert_right(&stage, 2).await;
 }
+
+/// Made, but the answer is lost; and the look for it is refused once.
+async fn lost_ticket(stage: &Stage) {
+    fault(
+        stage,
+        &json!({ "vendor": "jira", "operation": "create_issue", "fault": "response_lost" }),
+    )
+    .await;
+    fault(
+        stage,
+        &json!({ "vendor": "jira", "operation": "search", "fault": "status_before", "status": 400, "skip": 1 }),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_been_made_is_looked_for_before_a_persons_word_counts() {
+    let stage = Stage::open(Database::Sqlite, Work::Embedded).await.unwrap();
+    let team = set_up(&stage, &nothing()).await;
+    lost_ticket(&stage).await;
+    let release = Followed::create(&stage, &wanted(&team, "1.1.0", ANDROID, &nothing())).await;
+    let failed = release.task_is(&stage, TICKET, "FAILED").await;
+    assert_eq!(failed["cause"]["outcome"], "UNKNOWN", "{failed}");
+    assert_eq!(stage.performed("jira", "create_issue"), 1);
+    let path = release.path(&format!("/tasks/{}", text(&failed, "/id")));
+    let word = json!({ "action": "COMPLETE", "reason": "there is one, I think" });
+    let said = stage.http.put(&path, &word).await;
+    assert_eq!(said["status"], "RUNNING", "{said}");
+    assert!(
+        text(&said, "/detail").starts_with("a person did it by hand"),
+        "{said}"
+    );
+    let done = release.task_is(&stage, TICKET, "COMPLETED").await;
+    assert!(
+        done["externalId"].is_string(),
+        "what is found is the task's own: {done}"
+    );
+    assert_eq!(stage.performed("jira", "create_issue"), 1);
+    assert_eq!(stage.duplicates(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_beside_what_a_person_named_is_told() {
+    let stage = Stage::open(Database::Sqlite, Work::Embedded).await.unwrap();
+    let team = set_up(&stage, &nothing()).await;
+    lost_ticket(&stage).await;
+    let release = Followed::create(&stage, &wanted(&team, "1.1.0", ANDROID, &nothing())).await;
+    let failed = release.task_is(&stage, TICKET, "FAILED").await;
+    let path = release.path(&format!("/tasks/{}", text(&failed, "/id")));
+    let word = json!({ "action": "COMPLETE", "reason": "I made one", "reference": { "id": "MINE-1" } });
+    stage.http.put(&path, &word).await;
+    let done = release.task_is(&stage, TICKET, "COMPLETED").await;
+    assert_eq!(done["externalId"], "MINE-1");
+    let surplus = done["surplus"].as_array().unwrap();
+    assert_eq!(surplus.len(), 1, "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admins_forced_word_counts_before_anybody_looks() {
+    let stage = Stage::open(Database::Sqlite, Work::Embedded).await.unwrap();
+    let team = set_up(&stage, &nothing()).await;
+    lost_ticket(&stage).await;
+    let release = Followed::create(&stage, &wanted(&team, "1.1.0", ANDROID, &nothing())).await;
+    let failed = release.task_is(&stage, TICKET, "FAILED").await;
+    let path = release.path(&format!("/tasks/{}", text(&failed, "/id")));
+    let word = json!({ "action": "SKIP", "reason": "no ticket this time", "acceptDuplicate": true });
+    let member = stage.http.as_other(&stage.token("acme", "MEMBER"));
+    let refused = member.ask("PUT", &path, Some(&word)).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let said = stage.http.put(&path, &word).await;
+    assert_eq!(said["status"], "SKIPPED", "{said}");
+}

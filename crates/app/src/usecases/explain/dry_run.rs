@@ -445,6 +445,7 @@ impl Rehearsal {
                 task: key,
                 reason: "(done by hand)".to_owned(),
                 reference: None,
+                force: Force::No,
             }
         }
     }

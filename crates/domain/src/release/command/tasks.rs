@@ -2,7 +2,6 @@
 
 use super::{Event, Force, Rejection, illegal, rearm};
 use crate::board::{self, AfterLookUp, Output, Owner as _, Task, TaskEvent, TaskState};
-use crate::effect::Reference;
 use crate::key::{TargetKey, TaskKey, TaskKind};
 use crate::plan::{BuildMode, ShaOrigin};
 use crate::release::state::Release;
@@ -115,12 +114,15 @@ pub(super) fn skip(
     release: &Release,
     key: &TaskKey,
     reason: &str,
+    force: Force,
     now: Timestamp,
 ) -> Result<Vec<Event>, Rejection> {
     let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
     let event = match &task.state {
         // Skipped as soon as it is known that what was sent is not there.
-        TaskState::Pending | TaskState::Failed { .. } if may_be_there(release, task) => {
+        TaskState::Pending | TaskState::Failed { .. }
+            if force == Force::No && may_be_there(release, task) =>
+        {
             TaskEvent::SkipRequested {
                 task: *key,
                 reason: reason.to_owned(),
@@ -185,8 +187,8 @@ fn indispensable(release: &Release, key: &TaskKey) -> Option<&'static str> {
 pub(super) fn complete(
     release: &Release,
     key: &TaskKey,
-    reason: &str,
-    reference: Option<Reference>,
+    output: Output,
+    force: Force,
     now: Timestamp,
 ) -> Result<Vec<Event>, Rejection> {
     let task = release.board.find(key).ok_or(Rejection::Missing("task"))?;
@@ -207,7 +209,8 @@ pub(super) fn complete(
             );
         }
     }
-    if indispensable(release, key).is_some() && reference.is_none() {
+    let unnamed = matches!(output, Output::ByHand { reference: None, .. });
+    if indispensable(release, key).is_some() && unnamed {
         return Err(Rejection::Unsuitable {
             pointer: "/reference",
             sentence: "name the branch or tag that exists".to_owned(),
@@ -219,12 +222,8 @@ pub(super) fn complete(
             format!("{key} cannot be completed by hand; try it again or skip it"),
         );
     }
-    let output = Output::ByHand {
-        reason: reason.to_owned(),
-        reference,
-    };
     // What was sent may be the very thing the person speaks of, or a second one beside it.
-    Ok(if may_be_there(release, task) {
+    Ok(if force == Force::No && may_be_there(release, task) {
         vec![look_first(key, AfterLookUp::Done { output })]
     } else {
         given_up(release, task, TaskEvent::Completed { task: *key, output }, now)
