@@ -8,11 +8,11 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::query::Query;
 use actix_web::get;
+use chrono::{DateTime, Utc};
 use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
 use delivr_domain::ports::store::{After, Attention, Due, Page, ReleaseFilter, Sort};
 use delivr_domain::release::{Phase, view::Status};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,12 +99,7 @@ const ME: &str = "me";
 
 impl Narrowing {
     /// Checks what is said, and reads it; mistakes are found below `at`.
-    pub(crate) fn filter(
-        &self,
-        at: &str,
-        actor: &str,
-        now: DateTime<Utc>,
-    ) -> Result<ReleaseFilter, Problem> {
+    pub(crate) fn filter(&self, at: &str, actor: &str, now: DateTime<Utc>) -> Result<ReleaseFilter, Problem> {
         let place = |name: &str| format!("{at}/{name}");
         Checks::new()
             .text_if(&place("q"), self.q.as_deref(), 1, 200)
