@@ -12,8 +12,8 @@ use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
 
 const WHAT: &str = "step of a release";
-/// Most releases that are read at once.
-const MOST: u16 = 200;
+/// Most releases that are read at once: each has some dozens of steps.
+const MOST: u16 = 100;
 
 /// As the index `state_history_items_shipped` says it, word by word: SQLite uses it for nothing else.
 const SHIPPED: &str = "owner_kind = 'RELEASE' and field = 'status' and new_value = 'DEPLOYED'";
@@ -69,17 +69,17 @@ impl ShippingBook for SqlStore {
         most: u16,
     ) -> Result<Vec<Shipped>, StoreError> {
         let most = most.min(MOST);
-        // Limits are said and not given as values: a plan that is kept must know them.
+        // Limits are said and not given as values: a plan that is kept must know them. Each part is found once, where
+        // SQLite would look for the first time of a release again with each of its steps.
         let text = format!(
-            "with newest as (
-                select owner_id from state_history_items
-                where tenant_id = $1 and {SHIPPED} and at >= $2 order by at desc limit {twice}),
-            firsts as (
+            "with firsts as materialized (
                 select n.owner_id, (select min(i.at) from state_history_items i
                     where i.owner_kind = 'RELEASE' and i.owner_id = n.owner_id and i.field = 'status'
                         and i.new_value = 'DEPLOYED') as shipped_at
-                from (select distinct owner_id from newest) n),
-            steps as (
+                from (select distinct owner_id from (
+                    select owner_id from state_history_items
+                    where tenant_id = $1 and {SHIPPED} and at >= $2 order by at desc limit {most}) newest) n),
+            steps as materialized (
                 select f.owner_id, f.shipped_at, i.new_value as word, i.at as came_at,
                     lead(i.at) over (partition by i.owner_id order by i.sequence) as left_at
                 from firsts f join state_history_items i
@@ -91,7 +91,6 @@ impl ShippingBook for SqlStore {
             group by r.number, r.target_date, s.shipped_at
             having count(*) = count(s.came_at)
             order by s.shipped_at desc, r.number desc limit {most}",
-            twice = u32::from(most) * 2,
             stays = stays(),
         );
         let values = values![tenant.uuid(), micros(since)];

@@ -64,7 +64,7 @@ impl ShippingBook for MemoryStore {
             .filter(|it| it.shipped_at >= since)
             .collect();
         found.sort_by_key(|it| std::cmp::Reverse((it.shipped_at, it.number)));
-        found.truncate(usize::from(most.min(200)));
+        found.truncate(usize::from(most.min(100)));
         Ok(found)
     }
 

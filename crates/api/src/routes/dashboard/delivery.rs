@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// Figures of how long things take are of what was shipped in so many days.
 const DAYS: i64 = 90;
 /// And of the newest so many.
-const NEWEST: u16 = 200;
+const NEWEST: u16 = 100;
 /// Weeks that are counted.
 const WEEKS: u64 = 12;
 
@@ -83,8 +83,8 @@ pub(crate) struct DeliveryView {
     last_month: SpanView,
     /// Shipped in each of the last twelve weeks, the oldest first; weeks begin on Monday, and the last one is under way.
     weeks: Vec<SpanView>,
-    /// Shipped in the last 90 days. The figures below are of the newest 200 of those that were shipped in them for the first
-    /// time.
+    /// Shipped in the last 90 days. The figures below are of the newest 100 of those, each of which counts when it was
+    /// shipped for the first time.
     shipped: SpanView,
     /// From kickoff to shipped.
     lead_time: UsualView,

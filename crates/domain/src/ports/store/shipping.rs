@@ -51,8 +51,8 @@ pub enum Step {
 /// What was shipped, and when.
 #[async_trait]
 pub trait ShippingBook: Send + Sync {
-    /// Releases of the tenant that were shipped for the first time at or after an instant: the newest so many, at most
-    /// 200, the newest first. Of what was shipped more than once, and lately, no more than twice as many are looked at.
+    /// Releases of the tenant that were shipped for the first time at or after an instant, the newest first. The newest so
+    /// many shippings are looked at, at most 100: with one that was shipped twice lately, there may be one less.
     async fn shipped(
         &self,
         tenant: TenantId,
