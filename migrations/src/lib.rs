@@ -34,6 +34,7 @@ mod m20261122_000017_health;
 mod m20261122_000018_audit;
 mod m20261122_000019_troubled;
 mod m20261122_000020_lanes;
+mod m20261122_000021_steps;
 mod sql;
 
 pub use sea_orm_migration::prelude::MigratorTrait;
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000018_audit::Migration),
             Box::new(m20261122_000019_troubled::Migration),
             Box::new(m20261122_000020_lanes::Migration),
+            Box::new(m20261122_000021_steps::Migration),
         ]
     }
 }

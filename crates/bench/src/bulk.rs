@@ -31,7 +31,7 @@ pub(crate) const BESIDE: [(&str, &str, &str, Option<&str>); 4] = [
     (
         "state_history_items",
         "owner_id",
-        "tenant_id, owner_kind, sequence, field, old_value, new_value",
+        "tenant_id, owner_kind, sequence, field, old_value, new_value, at",
         None,
     ),
 ];

@@ -167,6 +167,16 @@ async fn word(store: &SqlStore) {
             tracing::warn!(%error, "writing what releases are sorted by did not succeed; trying again later");
         }
     }
+    match store.date_steps().await {
+        Ok(0) => {}
+        Ok(done) => tracing::info!(
+            done,
+            "wrote when releases of an older version came to their stages"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "writing when releases came to their stages did not succeed; trying again later");
+        }
+    }
 }
 
 async fn forget(store: &SqlStore, after: Duration) {

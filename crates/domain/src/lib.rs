@@ -17,6 +17,7 @@ pub mod report;
 pub mod rollout;
 #[cfg(delivr_sim)]
 pub mod sim;
+pub mod spread;
 pub mod submission;
 pub mod time;
 pub mod version;

@@ -3,7 +3,7 @@
 use crate::aggregates::of_owner;
 use crate::batch::{Rule, Write};
 use crate::connect::Dialect;
-use crate::sql::{Row, all, micros, one, rows_of_places, run, stored, values};
+use crate::sql::{Row, all, micros, one, opt_micros, rows_of_places, run, stored, values};
 use delivr_domain::effect::FactKind;
 use delivr_domain::ids::TenantId;
 use delivr_domain::key::AggregateId;
@@ -106,11 +106,14 @@ pub(crate) fn changes(row: &AggregateRow, changes: &[Change<'_>]) -> Option<Writ
         return None;
     }
     let text = format!(
-        "insert into state_history_items (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value)
+        "insert into state_history_items
+            (tenant_id, owner_kind, owner_id, sequence, field, old_value, new_value, at)
         values {}
         on conflict (owner_kind, owner_id, sequence, field) do update set new_value = excluded.new_value",
-        rows_of_places(0, made.len(), 7)
+        rows_of_places(0, made.len(), 8)
     );
+    // That of the event: a release changes with its last one.
+    let at = opt_micros(row.projection.listing.changed_at);
     let mut values = Vec::new();
     for change in made {
         values.extend(values![
@@ -121,6 +124,7 @@ pub(crate) fn changes(row: &AggregateRow, changes: &[Change<'_>]) -> Option<Writ
             change.field,
             change.old,
             change.new,
+            at,
         ]);
     }
     Some(Write {

@@ -38,6 +38,7 @@ mod reach;
 mod schema;
 mod search;
 mod services;
+mod shipping;
 mod sql;
 mod tenants;
 mod unit;

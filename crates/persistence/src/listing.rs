@@ -126,7 +126,11 @@ pub(crate) async fn list<C: ConnectionTrait>(
     };
     let limit = page.limit.clamp(1, MOST);
     let wanted = usize::from(limit) + 1;
-    let parts = parts(filter.sort);
+    let mut parts = parts(filter.sort);
+    if filter.due.is_some() && filter.sort.by == SortBy::Target {
+        // Nothing without a target date is of it, and a database would look through all of that.
+        parts.truncate(1);
+    }
     let first = begins(after.as_ref(), filter.sort, parts.len());
     let mut rows = Vec::new();
     for (at, part) in parts.iter().enumerate().skip(first) {

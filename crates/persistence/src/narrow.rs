@@ -5,10 +5,11 @@
 //! that the databases' planners have no other choice: SQLite would follow the index of the order to its end.
 
 use crate::search;
-use crate::sql::{one, values};
+use crate::sql::{micros, one, values};
 use delivr_domain::ids::TenantId;
 use delivr_domain::ports::error::StoreError;
-use delivr_domain::ports::store::{Attention, ReleaseFilter, SortBy};
+use delivr_domain::ports::store::{Attention, Due, ReleaseFilter, SortBy};
+
 use delivr_domain::release::view::Status;
 use sea_orm::{ConnectionTrait, Value};
 
@@ -109,6 +110,10 @@ fn rare(filter: &ReleaseFilter) -> Vec<Rare> {
             alone: false,
         });
     }
+    // The order of target dates has them beside each other.
+    if let Some((due, now)) = filter.due.filter(|_| filter.sort.by != SortBy::Target) {
+        all.push(Rare::of(&dated(due, "?"), Value::from(micros(now))));
+    }
     // In the order of keys a status, a phase and a service have indexes in that order: nothing is to be found first.
     if matches!(filter.sort.by, SortBy::Key | SortBy::Status) {
         return all;
@@ -135,6 +140,23 @@ fn among(attention: &[Attention]) -> String {
         [one] => format!("attention = {one}"),
         _ => format!("attention in ({})", ranks.join(", ")),
     }
+}
+
+/// What is on its way to users, with a target date before an instant or from it on. Written for the index of target dates.
+fn dated(due: Due, now: &str) -> String {
+    let than = match due {
+        Due::Late => "<",
+        Due::Upcoming => ">=",
+    };
+    let over: Vec<String> = Status::ALL
+        .iter()
+        .filter(|status| status.over())
+        .map(|status| format!("'{status}'"))
+        .collect();
+    format!(
+        "terminal = false and target_date {than} {now} and status not in ({})",
+        over.join(", ")
+    )
 }
 
 /// Columns that lists are sorted and narrowed by, and those that a search needs.
@@ -189,7 +211,7 @@ async fn narrow_to<C: ConnectionTrait>(
         source: "releases".to_owned(),
         conditions: String::from("tenant_id = $1"),
         of_rows: "",
-        open: filter.open || filter.status.as_ref().is_some_and(under_way),
+        open: filter.open || filter.due.is_some() || filter.status.as_ref().is_some_and(under_way),
         values: values![tenant.uuid()],
     };
     let found_first = rare.is_some();
@@ -237,6 +259,10 @@ async fn narrow_to<C: ConnectionTrait>(
     }
     if filter.open {
         it.and("not terminal");
+    }
+    if let Some((due, now)) = filter.due {
+        let place = it.place(Value::from(micros(now)));
+        it.and(&dated(due, &place));
     }
     if !filter.attention.is_empty() {
         it.and(&among(&filter.attention));

@@ -11,7 +11,7 @@
 mod common;
 
 use common::{Fresh, on_postgres, open, sqlite_url};
-use delivr_domain::ports::store::{Directory as _, Queue as _, Store as _};
+use delivr_domain::ports::store::{Directory as _, Queue as _, ShippingBook as _, Store as _, StoredEvent};
 use delivr_migrations::{Migrator, MigratorTrait, WORKS_FROM};
 use delivr_testkit::conformance::store::samples;
 use futures_util::FutureExt as _;
@@ -293,6 +293,72 @@ async fn sqlite_lists_releases_in_distribution_anew() {
 async fn postgres_lists_releases_in_distribution_anew() {
     on_postgres(|server| async move {
         releases_in_distribution_are_listed_anew(open(server.fresh().unwrap(), None).await).await;
+    })
+    .await;
+}
+
+/// What an older version noted without its time is given that of its event, and is missing until then.
+async fn steps_of_before_are_dated(fresh: Fresh) {
+    let tenant = samples::tenant(&fresh, "one").await;
+    let mut row = samples::release(tenant, "app", 1);
+    let at = |hours| samples::instant() + chrono::TimeDelta::hours(hours);
+    let walk = [
+        (1, "PLANNING", "NOT_STARTED"),
+        (2, "IN_DEVELOPMENT", "KICKOFF"),
+        (5, "DEPLOYED", "DISTRIBUTION"),
+    ];
+    for (version, (hours, status, phase)) in (1..).zip(walk) {
+        row.version = version;
+        status.clone_into(&mut row.projection.status);
+        phase.clone_into(&mut row.projection.phase);
+        row.projection.listing.changed_at = Some(at(hours));
+        let event = StoredEvent {
+            at: at(hours),
+            ..samples::event(row.id, version)
+        };
+        let mut unit = fresh.store.begin().await.unwrap();
+        let expected = version.checked_sub(1).filter(|it| *it > 0);
+        unit.save(&row, expected).await.unwrap();
+        unit.append(tenant, &[event]).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+    let expected = fresh.store.shipped(tenant, at(0), 9).await.unwrap();
+    assert_eq!(expected.len(), 1);
+    assert_eq!(expected[0].lead(), Some(chrono::TimeDelta::hours(3)));
+    assert!(!fresh.store.undated(tenant).await.unwrap());
+
+    let all = Migrator::migrations();
+    let steps = all.iter().position(|it| it.name().ends_with("_steps")).unwrap();
+    let database = Database::connect(&fresh.url).await.unwrap();
+    let back = u32::try_from(all.len() - steps).unwrap();
+    Migrator::down(&database, Some(back)).await.unwrap();
+    Migrator::up(&database, None).await.unwrap();
+    database.close().await.unwrap();
+    assert!(fresh.store.undated(tenant).await.unwrap());
+    assert_eq!(fresh.store.shipped(tenant, at(0), 9).await.unwrap(), []);
+    assert_eq!(
+        fresh.store.date_steps().await.unwrap(),
+        6,
+        "a status and a phase each"
+    );
+    assert_eq!(
+        fresh.store.date_steps().await.unwrap(),
+        0,
+        "nothing is left to be dated"
+    );
+    assert!(!fresh.store.undated(tenant).await.unwrap());
+    assert_eq!(fresh.store.shipped(tenant, at(0), 9).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn sqlite_dates_the_steps_of_before() {
+    steps_of_before_are_dated(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_dates_the_steps_of_before() {
+    on_postgres(|server| async move {
+        steps_of_before_are_dated(open(server.fresh().unwrap(), None).await).await;
     })
     .await;
 }

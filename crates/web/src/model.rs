@@ -101,6 +101,9 @@ pub(crate) struct Release {
     pub(crate) revision: u64,
     pub(crate) status: String,
     pub(crate) phase: String,
+    /// When it came to its stage.
+    #[serde(default)]
+    pub(crate) stage_since: Option<DateTime<Utc>>,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) title: String,

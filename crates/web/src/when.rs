@@ -114,6 +114,17 @@ pub(crate) fn distance(delta: TimeDelta) -> String {
     }
 }
 
+/// How long something takes or has lasted, in the unit that says enough.
+pub(crate) fn lasting(delta: TimeDelta) -> String {
+    let seconds = delta.num_seconds().max(0).unsigned_abs();
+    match seconds {
+        0..=59 => "less than a minute".to_owned(),
+        60..=5_399 => format!("{} min", (seconds + 30) / 60),
+        5_400..=129_599 => format!("{} h", (seconds + 1_800) / 3_600),
+        _ => format!("{} d", (seconds + 43_200) / 86_400),
+    }
+}
+
 /// How long something took, in its two largest units.
 pub(crate) fn span(delta: TimeDelta) -> String {
     let seconds = delta.num_seconds().max(0);
@@ -145,6 +156,21 @@ mod tests {
             (129_600, "in 2 d"),
         ] {
             assert_eq!(distance(TimeDelta::seconds(seconds)), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_lasts_is_told_in_one_unit() {
+        for (seconds, text) in [
+            (-1, "less than a minute"),
+            (59, "less than a minute"),
+            (60, "1 min"),
+            (5_399, "90 min"),
+            (5_400, "2 h"),
+            (129_600, "2 d"),
+            (259_200, "3 d"),
+        ] {
+            assert_eq!(lasting(TimeDelta::seconds(seconds)), text, "{seconds}");
         }
     }
 

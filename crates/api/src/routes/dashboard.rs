@@ -1,4 +1,6 @@
-//! Statistics: how many releases stand where, and how many wait for whom.
+//! Statistics: how many releases stand where, and how many wait for whom. What was shipped is `delivery`'s.
+
+mod delivery;
 
 use crate::answer::{Answer, Answered};
 use crate::context::Context;
@@ -16,7 +18,7 @@ const MOST: u32 = 1_000;
 
 /// Registers the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(stats);
+    config.service(stats).service(delivery::delivery);
 }
 
 /// So many; or more than so many.

@@ -181,7 +181,7 @@ async fn checked(
         }
     }
     checks.done()?;
-    let narrowed = filter.filter("/filter", cx.who.actor())?;
+    let narrowed = filter.filter("/filter", cx.who.actor(), cx.app.clock.now())?;
     if let Some(service) = narrowed.service {
         let found = cx.app.store.service(cx.tenant(), service).await?;
         found.ok_or_else(|| unknown("/filter/serviceId", "service"))?;

@@ -18,6 +18,7 @@ mod acting;
 mod amending;
 mod browser;
 mod changes;
+mod dashboard;
 mod headers;
 mod hostile;
 mod integrations;

@@ -16,6 +16,7 @@ mod builds;
 mod calendar;
 mod create;
 mod defects;
+mod delivery;
 mod exchanges;
 mod explain;
 mod feed;

@@ -8,6 +8,7 @@
 )]
 
 pub mod described;
+pub mod shipping;
 
 use delivr_api::{RateLimits, Shared};
 use delivr_app::App;

@@ -14,6 +14,7 @@ mod links;
 pub mod listing;
 mod rows;
 pub mod search;
+mod shipping;
 mod views;
 mod work;
 mod workload;
@@ -25,10 +26,11 @@ pub use health::{HealthBook, HealthOf};
 pub use kept::{StoredAnswer, StoredDelivery};
 pub use line::{LineRow, Sought, Standing};
 pub use links::{StatusLink, StatusLinks, StatusOf};
-pub use listing::{After, Attention, Listing, ReleaseFilter, Sort, SortBy};
+pub use listing::{After, Attention, Due, Listing, ReleaseFilter, Sort, SortBy};
 pub use rows::{
     AggregateRow, BuildRow, CycleRow, Fact, Finished, Projection, StoredEvent, TargetRow, TaskRow,
 };
+pub use shipping::{ON_THE_WAY, Shipped, ShippingBook, Step};
 pub use views::{View, Views};
 pub use work::{
     AttemptRecord, Claim, ClaimRequest, Claimed, EffectRow, Heard, PutBack, Rooms, RowEnd, RowState, Stop,
@@ -184,7 +186,9 @@ pub trait Queue: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Queue + Directory + Families + StatusLinks + Views + HealthBook + SetUp {
+pub trait Store:
+    Queue + Directory + Families + StatusLinks + Views + HealthBook + SetUp + ShippingBook
+{
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork + '_>, StoreError>;
     /// Whether the database answers and its schema is the one this build needs.

@@ -14,6 +14,7 @@ mod links;
 mod log;
 mod queue;
 mod rows;
+mod shipping;
 mod state;
 mod unit;
 mod views;

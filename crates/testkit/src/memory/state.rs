@@ -13,8 +13,8 @@ use delivr_domain::ports::health::Health;
 use delivr_domain::ports::kept::Kept;
 use delivr_domain::ports::store::{
     AggregateRow, AttemptRecord, AuditLine, EffectRow, Fact, Finished, Integration, Pipeline, Profile,
-    RowEnd, RowState, Service, StatusLink, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token,
-    View,
+    RowEnd, RowState, Service, StatusLink, Step, Stop, StoredAnswer, StoredDelivery, StoredEvent, Tenant,
+    Token, View,
 };
 use delivr_domain::time::Timestamp;
 use serde::Deserialize as _;
@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) services: Kept<BTreeMap<ServiceId, Service>>,
     pub(super) profiles: Kept<BTreeMap<(ProfileId, u32), Profile>>,
     pub(super) aggregates: BTreeMap<AggregateId, Kept<AggregateRow>>,
+    /// Statuses and phases that releases came to, in their order.
+    pub(super) steps: BTreeMap<AggregateId, Kept<Vec<(Step, Timestamp)>>>,
     /// In order of position; the first has position 1.
     pub(super) events: Log<(TenantId, Kept<StoredEvent>)>,
     pub(super) facts: Kept<BTreeMap<AggregateId, BTreeMap<FactKind, Fact>>>,
@@ -169,6 +171,7 @@ impl State {
                 return Err(StoreError::Reference("integration of the release"));
             }
         }
+        self.note_steps(row);
         self.aggregates.insert(row.id, row.clone().into());
         Ok(())
     }

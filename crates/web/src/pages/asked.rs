@@ -13,6 +13,7 @@ const FILTERS: &[(&str, &str)] = &[
     ("pilot", "pilot"),
     ("attention", "attention"),
     ("open", "open"),
+    ("due", "due"),
 ];
 
 /// A column that may be shown: its name as the API has it, its head, and what it is sorted by, as it is sorted first.

@@ -1,5 +1,6 @@
 //! The board: releases on their way, in columns by status.
 
+use super::delivery::{Ages, Delivery};
 use crate::form::Form;
 use crate::frame::{Frame, page};
 use crate::model::{List, Release, Service};
@@ -28,6 +29,7 @@ pub(crate) struct Column {
 struct Board {
     frame: Frame,
     columns: Vec<Column>,
+    ages: Ages,
     empty: bool,
     filtered: bool,
     /// What narrows it, for the list behind a column.
@@ -149,12 +151,14 @@ pub(super) async fn show(visit: Visit) -> Paged {
     let narrowed = Narrowed::read(&query);
     let mut of: Vec<_> = OPEN.iter().map(|status| (*status, CARDS)).collect();
     of.push(("DEPLOYED", 10));
-    let shown = future::try_join(
+    let shown = future::try_join3(
         columns(&visit, &of, &narrowed),
         visit.look::<List<Service>>("/services?limit=200"),
+        visit.look::<Delivery>("/dashboard/delivery"),
     );
-    let (frame, (columns, services)) = visit.with_frame("board", shown).await?;
+    let (frame, (columns, services, delivery)) = visit.with_frame("board", shown).await?;
     let template = Board {
+        ages: Ages::of(&delivery, frame.now),
         frame,
         empty: columns.iter().all(|it| it.releases.is_empty()),
         filtered: !narrowed.query.is_empty(),

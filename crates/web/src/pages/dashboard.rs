@@ -1,12 +1,14 @@
 //! The first page: what waits for somebody, what is on its way, what happened.
 
 use super::board::{CARDS, Narrowed, under_way};
+use super::delivery::{Ages, Delivery};
 use super::stats::{Count, Stats};
 use crate::frame::{Frame, page};
 use crate::model::{Activity, Hold, List, Release};
 use crate::visit::{Paged, Stop, Visit};
 use actix_web::http::StatusCode;
 use askama::Template;
+use chrono::{DateTime, Utc};
 use futures_util::future;
 use std::collections::BTreeSet;
 
@@ -14,6 +16,19 @@ use std::collections::BTreeSet;
 const WAITING: usize = 20;
 /// Releases that wait for the visitor, for a decision, or are stopped: so many of each are looked at, in the order of turns.
 const EACH: usize = 20;
+
+/// Releases of the visitor that are shown.
+const MINE: usize = 10;
+/// Dates to come that are shown, and as many that have passed.
+const DATES: usize = 5;
+
+/// The next date of a release.
+pub(crate) struct Upcoming {
+    pub(crate) release: Release,
+    pub(crate) at: DateTime<Utc>,
+    /// It is the kickoff, and not the target date.
+    pub(crate) kickoff: bool,
+}
 
 /// Something that waits for a person.
 pub(crate) struct Waiting {
@@ -44,6 +59,11 @@ struct Dashboard {
     stages: Vec<Stage>,
     stats: Stats,
     shipping: Count,
+    mine: Vec<Release>,
+    late: Vec<Release>,
+    upcoming: Vec<Upcoming>,
+    delivery: Delivery,
+    ages: Ages,
     recent: Vec<Activity>,
 }
 
@@ -127,6 +147,44 @@ async fn needing(visit: &Visit) -> Result<Vec<Release>, Stop> {
     Ok(found.into_iter().flat_map(|page| page.items).collect())
 }
 
+/// The next dates: the kickoff of what is planned, the target date of what is on its way.
+fn dates(planned: Vec<Release>, targeted: Vec<Release>) -> Vec<Upcoming> {
+    let kickoffs = planned.into_iter().map(|release| Upcoming {
+        at: release.kickoff_at,
+        kickoff: true,
+        release,
+    });
+    // What is planned kicks off before it ships.
+    let begun = targeted
+        .into_iter()
+        .filter(|release| release.phase != "NOT_STARTED");
+    let targets = begun.filter_map(|release| {
+        Some(Upcoming {
+            at: release.target_date?,
+            kickoff: false,
+            release,
+        })
+    });
+    let mut all: Vec<Upcoming> = kickoffs.chain(targets).collect();
+    all.sort_by_key(|it| it.at);
+    all.truncate(DATES);
+    all
+}
+
+/// The visitor's own releases, those that are late, those that kick off next, and those that shall be out next.
+async fn lists(visit: &Visit) -> Result<[Vec<Release>; 4], Stop> {
+    let paths = [
+        format!("/releases?pilot=me&open=true&sort=priority&limit={MINE}"),
+        format!("/releases?due=LATE&sort=targetDate&limit={DATES}"),
+        format!("/releases?status=PLANNING&sort=kickoffAt&limit={DATES}"),
+        format!("/releases?due=UPCOMING&sort=targetDate&limit={DATES}"),
+    ];
+    let found: Vec<List<Release>> = visit.look_each(paths).await?;
+    let mut found = found.into_iter().map(|page| page.items);
+    let mut next = || found.next().unwrap_or_default();
+    Ok([next(), next(), next(), next()])
+}
+
 /// The stages with their numbers, and the releases that are shown of each.
 fn stages(stats: &Stats, releases: Vec<Release>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = STAGES
@@ -149,23 +207,33 @@ fn stages(stats: &Stats, releases: Vec<Release>) -> Vec<Stage> {
 /// The first page.
 pub(super) async fn show(visit: Visit) -> Paged {
     let narrowed = Narrowed::default();
-    let shown = future::try_join4(
-        visit.look::<Stats>("/dashboard/stats"),
-        under_way(&visit, CARDS, &narrowed),
-        visit.look::<List<Activity>>("/activities?limit=15"),
-        needing(&visit),
+    let shown = future::try_join(
+        future::try_join4(
+            visit.look::<Stats>("/dashboard/stats"),
+            under_way(&visit, CARDS, &narrowed),
+            visit.look::<List<Activity>>("/activities?limit=15"),
+            needing(&visit),
+        ),
+        future::try_join(visit.look::<Delivery>("/dashboard/delivery"), lists(&visit)),
     );
-    let (frame, (stats, columns, recent, needing)) = visit.with_frame("dashboard", shown).await?;
+    let (frame, (first, second)) = visit.with_frame("dashboard", shown).await?;
+    let (stats, columns, recent, needing) = first;
+    let (delivery, [mine, late, planned, targeted]) = second;
     let waiting = waiting(needing, visit.who.actor());
     let releases = columns.into_iter().flat_map(|column| column.releases).collect();
     let template = Dashboard {
-        frame,
         waiting,
         needed: stats.waiting.plus(stats.stopped),
         stages: stages(&stats, releases),
         shipping: stats.of("DISTRIBUTION"),
+        mine,
+        late,
+        upcoming: dates(planned, targeted),
+        ages: Ages::of(&delivery, frame.now),
+        delivery,
         stats,
         recent: recent.items,
+        frame,
     };
     Ok(page(StatusCode::OK, &template))
 }

@@ -44,6 +44,7 @@ struct Releases {
     phases: Vec<Choice>,
     services: Vec<Choice>,
     needs: Vec<Choice>,
+    dues: Vec<Choice>,
     sorts: Vec<Choice>,
     columns: Vec<Choice>,
     asked: Asked,
@@ -82,6 +83,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("WAITING,STOPPED", "Either"),
     ("NONE", "Nobody is needed"),
 ];
+
+const DUES: &[(&str, &str)] = &[("LATE", "Has passed"), ("UPCOMING", "Is to come")];
 
 fn head(asked: &Asked, key: &'static str, label: &'static str, sort: Option<&str>) -> Head {
     let sorted = sort.map(|first| asked.sorted(first));
@@ -134,6 +137,7 @@ pub(super) async fn show(visit: Visit) -> Paged {
             asked.get("service"),
         ),
         needs: fixed(NEEDS, asked.get("attention")),
+        dues: fixed(DUES, asked.get("due")),
         sorts: fixed(SORTS, Some(&asked.sort)),
         columns: COLUMNS
             .iter()

@@ -10,6 +10,7 @@ mod changes;
 mod controls;
 mod cycles;
 mod dashboard;
+mod delivery;
 mod links;
 mod list;
 mod made_by;

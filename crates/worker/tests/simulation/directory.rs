@@ -13,8 +13,9 @@ use delivr_domain::ports::health::Health;
 use delivr_domain::ports::provider::Port;
 use delivr_domain::ports::store::{
     AggregateRow, AuditFilter, AuditLine, By, Change, Directory, EffectRow, Fact, Families, HealthBook,
-    HealthOf, Integration, Listed, Named, Page, Pipeline, Profile, ReleaseFilter, Service, SetUp, StatusLink,
-    StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View, Views,
+    HealthOf, Integration, Listed, Named, Page, Pipeline, Profile, ReleaseFilter, Service, SetUp, Shipped,
+    ShippingBook, StatusLink, StatusLinks, StoredAnswer, StoredDelivery, StoredEvent, Tenant, Token, View,
+    Views,
 };
 use delivr_domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -191,6 +192,28 @@ impl HealthBook for FaultStore {
     async fn health(&self, tenant: TenantId) -> Result<BTreeMap<IntegrationId, Health>, StoreError> {
         self.reach().await?;
         self.inner.health(tenant).await
+    }
+}
+
+#[async_trait]
+impl ShippingBook for FaultStore {
+    async fn shipped(
+        &self,
+        tenant: TenantId,
+        since: Timestamp,
+        most: u16,
+    ) -> Result<Vec<Shipped>, StoreError> {
+        self.reach().await?;
+        self.inner.shipped(tenant, since, most).await
+    }
+    async fn count_shipped(
+        &self,
+        tenant: TenantId,
+        spans: &[(Timestamp, Timestamp)],
+        most: u32,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.reach().await?;
+        self.inner.count_shipped(tenant, spans, most).await
     }
 }
 

@@ -8,9 +8,10 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::query::Query;
 use actix_web::get;
+use chrono::{DateTime, Utc};
 use delivr_app::stored::show_state;
 use delivr_domain::aggregate::Aggregate;
-use delivr_domain::ports::store::{After, Attention, Page, ReleaseFilter, Sort};
+use delivr_domain::ports::store::{After, Attention, Due, Page, ReleaseFilter, Sort};
 use delivr_domain::release::{Phase, view::Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -50,6 +51,9 @@ pub(crate) struct Narrowing {
     /// `true`: only those that are not over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) open: Option<bool>,
+    /// Of those that are on their way to users: LATE (the target date has passed) or UPCOMING (it is to come).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<String>,
     /// `key` (the order in which they were made), `serviceSlug`, `status`, `kickoffAt`, `targetDate`, `updatedAt` or
     /// `priority` (the critical first, then what has not changed for the longest time); with a hyphen before it the other
     /// way round. `-key` unless said. What has no such value stands at the end either way.
@@ -78,6 +82,8 @@ pub(crate) struct ListQuery {
     attention: Option<String>,
     /// `true`: only those that are not over.
     open: Option<bool>,
+    /// Of those that are on their way to users: LATE (the target date has passed) or UPCOMING (it is to come).
+    due: Option<String>,
     /// `key` (the order in which they were made), `serviceSlug`, `status`, `kickoffAt`, `targetDate`, `updatedAt` or
     /// `priority` (the critical first, then what has not changed for the longest time); with a hyphen before it the other
     /// way round. `-key` unless said. What has no such value stands at the end either way.
@@ -93,7 +99,7 @@ const ME: &str = "me";
 
 impl Narrowing {
     /// Checks what is said, and reads it; mistakes are found below `at`.
-    pub(crate) fn filter(&self, at: &str, actor: &str) -> Result<ReleaseFilter, Problem> {
+    pub(crate) fn filter(&self, at: &str, actor: &str, now: DateTime<Utc>) -> Result<ReleaseFilter, Problem> {
         let place = |name: &str| format!("{at}/{name}");
         Checks::new()
             .text_if(&place("q"), self.q.as_deref(), 1, 200)
@@ -128,6 +134,11 @@ impl Narrowing {
             }),
             attention,
             open: self.open == Some(true),
+            due: self
+                .due
+                .as_ref()
+                .map(|text| syntax::<Due>(&place("due"), text).map(|due| (due, now)))
+                .transpose()?,
             sort: self
                 .sort
                 .as_ref()
@@ -159,9 +170,10 @@ pub(crate) async fn list(cx: Context, asked: Query<ListQuery>) -> Answered {
         pilot: asked.pilot,
         attention: asked.attention,
         open: asked.open,
+        due: asked.due,
         sort: asked.sort,
     };
-    let filter = narrowing.filter("", cx.who.actor())?;
+    let filter = narrowing.filter("", cx.who.actor(), cx.app.clock.now())?;
     let page = Page {
         limit: limit(asked.limit)?,
         cursor: asked.cursor,

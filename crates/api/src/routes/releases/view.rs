@@ -77,6 +77,9 @@ pub(crate) struct ReleaseView {
     status: &'static str,
     /// Orchestration view.
     phase: &'static str,
+    /// When it came to its stage: to its phase, where REGRESSION and REGRESSION_AWAITING_NEXT_CYCLE are one. Unknown of
+    /// releases that have not moved since this is noted.
+    stage_since: Option<DateTime<Utc>>,
     /// MAJOR, MINOR or HOTFIX.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -244,6 +247,7 @@ pub(crate) fn release(
         revision: release.version,
         status: release.status().word(),
         phase: release.phase().word(),
+        stage_since: release.stage_since,
         kind: draft.bump.word(),
         title: draft.title.clone(),
         description: draft.description.clone(),

@@ -45,6 +45,16 @@ words! {
     }
 }
 
+words! {
+    /// How the target date of a release that is not shipped stands.
+    Due ("due") {
+        /// It has passed.
+        Late = "LATE",
+        /// It is to come.
+        Upcoming = "UPCOMING",
+    }
+}
+
 impl Attention {
     /// The number it is stored as; more of them means more trouble.
     #[must_use]
@@ -166,6 +176,8 @@ pub struct ReleaseFilter {
     pub attention: Vec<Attention>,
     /// Only those that are not over.
     pub open: bool,
+    /// Only those that are on their way to users, with a target date so, seen from an instant.
+    pub due: Option<(Due, Timestamp)>,
     /// The order.
     pub sort: Sort,
 }
@@ -189,7 +201,9 @@ impl ReleaseFilter {
             self.open.to_string(),
             self.sort.to_string(),
         ];
-        let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+        let mut parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+        // The instant is the moment of asking: a list goes on while time does.
+        parts.extend(self.due.map(|(due, _)| due.word().as_bytes()));
         let whole = derive_uuid(&parts);
         whole.as_fields().0
     }
@@ -208,6 +222,14 @@ impl ReleaseFilter {
                 .is_none_or(|pilot| it.listing.pilot.as_ref() == Some(pilot))
             && (self.attention.is_empty() || self.attention.contains(&it.listing.attention))
             && !(self.open && it.terminal)
+            && self.due.is_none_or(|(due, now)| {
+                let shipped = it.status.parse().is_ok_and(Status::over);
+                let fits = |target: Timestamp| match due {
+                    Due::Late => target < now,
+                    Due::Upcoming => target >= now,
+                };
+                !it.terminal && !shipped && it.target_date.is_some_and(fits)
+            })
     }
 }
 

@@ -5,7 +5,7 @@ use super::samples::{id, insert, instant, release, service, tenant};
 use chrono::TimeDelta;
 use delivr_domain::ids::{ServiceId, TenantId};
 use delivr_domain::ports::store::{
-    AggregateRow, Attention, Listing, Page, ReleaseFilter, Sort, SortBy, listing,
+    AggregateRow, Attention, Due, Listing, Page, ReleaseFilter, Sort, SortBy, listing,
 };
 use delivr_domain::release::view::Status;
 
@@ -65,6 +65,8 @@ async fn furnished(subject: &dyn Subject, tenant: TenantId, name: &str) -> Vec<A
 fn filters(tenant: TenantId) -> Vec<ReleaseFilter> {
     let any = ReleaseFilter::default;
     let text = |word: &str| Some(word.to_owned());
+    // Some target dates lie before it, one is the very moment, and some lie after it.
+    let middle = instant() + TimeDelta::hours(2) - TimeDelta::days(40);
     vec![
         any(),
         ReleaseFilter {
@@ -101,6 +103,16 @@ fn filters(tenant: TenantId) -> Vec<ReleaseFilter> {
         ReleaseFilter {
             text: text("summ"),
             status: text("PLANNING"),
+            ..any()
+        },
+        ReleaseFilter {
+            due: Some((Due::Late, middle)),
+            ..any()
+        },
+        ReleaseFilter {
+            due: Some((Due::Upcoming, middle)),
+            phase: text("REGRESSION"),
+            open: true,
             ..any()
         },
     ]

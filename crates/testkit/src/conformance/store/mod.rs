@@ -14,6 +14,7 @@ pub mod links;
 pub mod listing;
 pub mod queue;
 pub mod samples;
+pub mod shipping;
 pub mod units;
 pub mod views;
 pub mod workload;
@@ -97,6 +98,9 @@ pub async fn all(fixture: &dyn StoreFixture) {
         health::{ health_is_merged_by_time_and_goes_with_its_integration }
         links::{ status_links_are_found_listed_and_revoked }
         listing::{ releases_stand_in_every_order, a_page_goes_on_while_releases_move }
+        shipping::{
+            what_was_shipped_stays_shipped, shipped_releases_are_counted_in_spans,
+        }
         workload::{ live_effects_are_counted_by_what_they_are, effects_in_trouble_are_told_with_their_releases }
         views::{ views_belong_to_accounts_and_may_be_shared, an_account_begins_with_a_view }
     }
