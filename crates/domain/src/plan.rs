@@ -173,7 +173,7 @@ pub struct TargetPlan {
     pub builds: BuildMode,
     /// What users read in the store where nobody writes notes for the release, by language. Plans that were made before
     /// there were such texts have none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Texts::is_empty")]
     pub notes: Texts,
 }
 

@@ -178,7 +178,13 @@ impl Organisation {
         let minutes = 60_000;
         house.auto("*", 9 * minutes);
         let two = json!({"quorum": {"PRE_RELEASE": 1, "DISTRIBUTION": 2}});
-        let (shop, shop_code) = house.team(&desk, ("shop", "Shop"), BOTH, &settings(&two)).await;
+        // One team has default notes for its stores, and the others have none.
+        let mut spoken = settings(&two);
+        spoken["storeNotes"] = json!({
+            "default": "Bug fixes and performance improvements.",
+            "de-DE": "Fehler behoben, alles etwas schneller.",
+        });
+        let (shop, shop_code) = house.team(&desk, ("shop", "Shop"), BOTH, &spoken).await;
         let (rider, _) = house
             .team(&desk, ("rider", "Rider"), ANDROID, &settings(&two))
             .await;
@@ -495,6 +501,10 @@ impl Organisation {
             ("token-revoke", format!("/profile/tokens/{}/revoke", self.token)),
             ("changes", format!("/releases/{}/changes", self.shipping)),
             ("store-notes", format!("/releases/{}/store-notes", self.testing)),
+            (
+                "store-notes-take",
+                format!("/releases/{}/store-notes?take=ANDROID_PLAY_STORE", self.testing),
+            ),
             (
                 "store-notes-closed",
                 format!("/releases/{}/store-notes", self.shipping),

@@ -87,6 +87,17 @@ fn bare_plan() -> Plan {
     bare
 }
 
+/// With what users read where nobody writes notes.
+fn spoken_plan() -> Plan {
+    let mut spoken = bare_plan();
+    for target in spoken.targets.values_mut() {
+        let words = [("default", "Bug fixes."), ("de-DE", "Fehler behoben.")];
+        let known = words.map(|(language, said)| (language.parse().expect("a tag"), text(said)));
+        target.notes = known.into();
+    }
+    spoken
+}
+
 fn release_id() -> AggregateId {
     AggregateId {
         kind: AggregateKind::Release,
@@ -768,6 +779,13 @@ pub(crate) fn of_release() -> Vec<Case> {
             E::Replanned {
                 plan: Box::new(bare_plan()),
                 changed: vec![text("/deadlines/poll_seconds")],
+            },
+        ),
+        (
+            "replanned with default notes",
+            E::Replanned {
+                plan: Box::new(spoken_plan()),
+                changed: vec![text("/targets/WEB_ENVIRONMENT/notes")],
             },
         ),
         (

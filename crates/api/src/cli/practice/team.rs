@@ -54,6 +54,7 @@ pub(super) fn settings(step_minutes: Option<u32>) -> Value {
         "autoStart": ["REGRESSION"],
         "quorum": {"DISTRIBUTION": 1},
         "deadlines": {"pollSeconds": 5},
+        "storeNotes": {"default": "Bug fixes and performance improvements."},
         "stores": {
             "IOS_APP_STORE": {"submit": "AUTO", "timing": "MANUAL", "phased": true, "pollSeconds": 15},
             "ANDROID_PLAY_STORE": play,
