@@ -144,12 +144,12 @@ async fn the_dashboard_says_how_releases_go_out() {
     let page = browser.page("/").await;
     for said in [
         "<dt>Shipped in November</dt><dd>1 <span class=\"beside\">2 in October</span></dd>",
-        "<dt>Median</dt><dd><strong>30 h</strong>",
-        "<dt>9 of 10</dt><dd><strong>2 d</strong>",
-        "Of the 3 releases shipped lately",
+        "<dt>Median: half took no longer</dt><dd><strong>30 h</strong>",
+        "<dt>9 of 10 took no longer</dt><dd><strong>2 d</strong>",
+        "Told from the 3 releases shipped in the last 90 days",
         "2 from 26 Oct",
         "1 from 16 Nov",
-        "UTC; the last one is under way",
+        "time zone UTC; weeks begin on Monday",
     ] {
         assert!(page.contains(said), "{said} in {page}");
     }

@@ -171,6 +171,11 @@ impl Delivery {
         self.stages.iter().map(pace).collect()
     }
 
+    /// More were shipped lately than figures are told from.
+    pub(crate) fn more(&self) -> bool {
+        self.shipped.count.exceeds(self.lead_time.releases)
+    }
+
     /// Nothing was shipped as far as is told here.
     pub(crate) fn nothing(&self) -> bool {
         self.shipped.count.none() && self.last_month.count.none()

@@ -22,7 +22,7 @@ const WEEKS: u64 = 12;
 
 /// How many were shipped in a span.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct SpanView {
+pub(crate) struct ShippedInView {
     /// Its first instant.
     from: DateTime<Utc>,
     /// The first instant after it.
@@ -78,14 +78,14 @@ pub(crate) struct DeliveryView {
     /// The time zone that months and weeks are of.
     zone: &'static str,
     /// Shipped since this month began.
-    this_month: SpanView,
+    this_month: ShippedInView,
     /// Shipped in the month before.
-    last_month: SpanView,
+    last_month: ShippedInView,
     /// Shipped in each of the last twelve weeks, the oldest first; weeks begin on Monday, and the last one is under way.
-    weeks: Vec<SpanView>,
+    weeks: Vec<ShippedInView>,
     /// Shipped in the last 90 days. The figures below are of the newest 100 of those, each of which counts when it was
     /// shipped for the first time.
-    shipped: SpanView,
+    shipped: ShippedInView,
     /// From kickoff to shipped.
     lead_time: UsualView,
     /// In each stage.
@@ -213,13 +213,16 @@ pub(crate) async fn delivery(cx: Context) -> Answered {
     )
     .await?;
     // As many as were asked for, in their order.
-    let mut counted = spans.into_iter().zip(counts).map(|((from, to), count)| SpanView {
-        from,
-        to,
-        count: capped(count),
-    });
+    let mut counted = spans
+        .into_iter()
+        .zip(counts)
+        .map(|((from, to), count)| ShippedInView {
+            from,
+            to,
+            count: capped(count),
+        });
     let mut next = || {
-        counted.next().unwrap_or(SpanView {
+        counted.next().unwrap_or(ShippedInView {
             from: now,
             to: now,
             count: capped(0),
