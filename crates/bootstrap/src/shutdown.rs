@@ -1,21 +1,30 @@
 //! When the process is asked to end.
 
-/// Ready when the process gets SIGTERM or SIGINT (Ctrl-C).
+/// Ready when the process gets SIGTERM or SIGINT (Ctrl-C). It is listened for from the call on, not from the first look at
+/// what is returned: whoever has told others where it can be reached may be asked to end at once.
 ///
 /// # Errors
 /// When the operating system refuses to listen for signals.
-pub async fn asked() -> std::io::Result<()> {
+///
+/// # Panics
+/// Outside an async runtime.
+pub fn asked() -> impl Future<Output = std::io::Result<()>> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        signal(SignalKind::terminate()).and_then(|it| Ok((it, signal(SignalKind::interrupt())?)))
+    };
+    async move {
+        #[cfg(unix)]
+        {
+            let (mut terminate, mut interrupt) = signals?;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
         }
-        Ok(())
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

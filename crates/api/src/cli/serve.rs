@@ -56,9 +56,11 @@ pub(super) async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
     let server = server.context("serving the API")?;
     let worker = Embedded::start(settings, app, store);
+    // Listened for before anybody is told that it is there, so that whoever hears of it can end it well.
+    let asked = shutdown::asked();
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the API is served");
     say(&format!("listening on {scheme}://{address}"));
-    run(server, &shared, worker, shutdown::asked()).await
+    run(server, &shared, worker, asked).await
 }
 
 /// What the server hands to every request.

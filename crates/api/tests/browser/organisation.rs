@@ -488,6 +488,7 @@ impl Organisation {
                 format!("/integrations/{}/remove", self.integration),
             ),
             ("integration-new", "/integrations/scm/new".to_owned()),
+            ("release-form", format!("/releases/new?service={}", self.service)),
             ("service", format!("/services/{}", self.service)),
             ("service-edit", format!("/services/{}/edit", self.service)),
             ("service-remove", format!("/services/{}/remove", self.service)),
