@@ -139,7 +139,10 @@ fn fill(path: &str, body: &mut Value) {
             "cause".to_owned(),
             json!({"detail": "x", "class": "VENDOR", "outcome": "UNKNOWN", "vendor": "x"}),
         );
-        members.insert("surplus".to_owned(), json!([{"id": "x", "url": "x"}, {"id": "x", "url": null}]));
+        members.insert(
+            "surplus".to_owned(),
+            json!([{"id": "x", "url": "x"}, {"id": "x", "url": null}]),
+        );
         members.insert("effects".to_owned(), json!([{
             "id": "x", "effect": "x", "does": "x", "correlation": "x", "status": "READY", "dueAt": at, "trouble": "x",
             "attempts": [{"attempt": 1, "outcome": "x", "reference": "x", "detail": "x", "at": at,

@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn figures(counts: [usize; 12], stages: Value) -> Delivery {
+    fn figures(counts: [usize; 12], stages: &Value) -> Delivery {
         let span = |from: DateTime<Utc>, count: usize| json!({"from": from, "to": from + TimeDelta::days(7), "count": count, "more": false});
         let first: DateTime<Utc> = "2026-08-31T00:00:00Z".parse().unwrap();
         let weeks: Vec<Value> = (0..)
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn weeks_are_drawn_as_high_as_their_numbers() {
-        let drawn = figures([0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1_000], json!([])).drawn();
+        let drawn = figures([0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1_000], &json!([])).drawn();
         let heights: Vec<i64> = drawn.iter().map(|it| it.height).collect();
         assert_eq!(heights[..4], [0, 2, 2, 0], "what is there is seen");
         assert_eq!((heights[11], drawn[11].top), (HIGH, ABOVE));
@@ -265,7 +265,7 @@ mod tests {
                 .iter()
                 .all(|it| it.x.0 + it.width.0 <= WHOLE && it.top + it.height == ABOVE + HIGH)
         );
-        let nothing = figures([0; 12], json!([]));
+        let nothing = figures([0; 12], &json!([]));
         assert!(nothing.drawn().iter().all(|it| it.height == 0) && nothing.nothing());
         assert!(nothing.told().ends_with("0 from 9 Nov, 0 from 16 Nov"));
     }
@@ -277,7 +277,7 @@ mod tests {
             {"stage": "PRE_RELEASE", "releases": 4, "medianSeconds": 14_400, "ninetiethSeconds": 172_800},
             {"stage": "DISTRIBUTION", "releases": 2, "medianSeconds": null, "ninetiethSeconds": null},
         ]);
-        let paces = figures([0; 12], stages).paces();
+        let paces = figures([0; 12], &stages).paces();
         let widths: Vec<i64> = paces.iter().map(|it| it.width.0).collect();
         assert_eq!(widths, [WHOLE / 4, WHOLE, 0]);
         assert_eq!(paces[1].name, "Pre-release");
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn an_age_beyond_what_is_usual_says_so() {
         let now: DateTime<Utc> = "2026-11-18T12:00:00Z".parse().unwrap();
-        let ages = Ages::of(&figures([0; 12], json!([])), now);
+        let ages = Ages::of(&figures([0; 12], &json!([])), now);
         let age = |phase: &str, status: &str, hours: Option<i64>| {
             let release: Release = serde_json::from_value(json!({
                 "key": "REL-1", "version": "1.0.0", "status": status, "phase": phase, "type": "MINOR",
