@@ -87,9 +87,9 @@ async fn the_dashboard_says_what_comes_next_and_what_is_late() {
         "{upcoming}"
     );
     for said in [
-        "Late</span> It should have been out <time datetime=\"2026-11-20T12:00:00Z\"",
+        "Late</span> Due <time datetime=\"2026-11-20T12:00:00Z\"",
         "Kickoff <time datetime=\"2026-11-23T12:00:00Z\"",
-        "It shall be out <time datetime=\"2026-11-24T12:00:00Z\"",
+        "Due <time datetime=\"2026-11-24T12:00:00Z\"",
     ] {
         assert!(upcoming.contains(said), "{said} in {upcoming}");
     }

@@ -39,7 +39,7 @@ fn sheet(release: &Release, zone: &str) -> Sheet {
         );
     }
     dates.push(
-        Field::new("/targetDate", "It shall be out by", Kind::Moment)
+        Field::new("/targetDate", "Target date", Kind::Moment)
             .about("Leave it empty for no date.")
             .with(moment(release.target_date, zone)),
     );

@@ -127,7 +127,7 @@ pub(super) fn sheet(offer: &Offer, service: &Service) -> Sheet {
             .about("As clocks there show them on that day, summer time included."),
         Field::new("/kickoffAt", "Kickoff", Kind::Moment).about("Left empty: now."),
         Field::new("/kickoffReminderAt", "Reminder of it", Kind::Moment),
-        Field::new("/targetDate", "It shall be out by", Kind::Moment),
+        Field::new("/targetDate", "Target date", Kind::Moment),
     ];
     let cycles = ["Regression cycle", "A second cycle", "A third cycle"];
     for (at, label) in cycles.into_iter().enumerate() {
