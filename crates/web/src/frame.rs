@@ -97,10 +97,6 @@ impl Frame {
     pub(crate) fn both(&self, at: impl Instant) -> When {
         When::short(at.instant(), self.now)
     }
-    /// How far away an instant is.
-    pub(crate) fn ago(&self, at: impl Instant) -> When {
-        When::relative(at.instant(), self.now)
-    }
     /// A word of the API as people write it.
     pub(crate) fn words(&self, word: impl AsRef<str>) -> String {
         words(word.as_ref())

@@ -35,7 +35,6 @@ enum How {
     Both,
     /// Both, for where there is little room: how far away it is stands first, and this year's days have no year.
     Short,
-    Relative,
 }
 
 impl When {
@@ -52,14 +51,6 @@ impl When {
             at,
             now,
             how: How::Short,
-        }
-    }
-    /// Without the day and hour, which stay in the element's title.
-    pub(crate) const fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self {
-            at,
-            now,
-            how: How::Relative,
         }
     }
 }
@@ -89,10 +80,6 @@ impl fmt::Display for When {
                     "<time datetime=\"{iso}\"><span class=\"ago\">{far}</span> <span class=\"day\">({day})</span></time>"
                 )
             }
-            How::Relative => write!(
-                f,
-                "<time datetime=\"{iso}\" title=\"{text}\"><span class=\"ago\">{far}</span></time>"
-            ),
         }
     }
 }
