@@ -203,7 +203,7 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
     let browser = Browser::signed_in(&api, "OWNER").await;
     let page = browser.page("/doctor").await;
     assert!(
-        page.contains("Not ready yet") && page.contains("connect a repository"),
+        page.contains("Not ready yet") && page.contains("Connect a repository"),
         "{page}"
     );
     let known = jenkins(&api, &sandbox).await;
@@ -221,7 +221,7 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
     sandbox.advance(&declared).unwrap();
     let page = browser.page("/doctor").await;
     assert!(
-        page.contains("it was not tried since it was made or changed"),
+        page.contains("It was not tried since it was made or changed"),
         "{page}"
     );
     let reply = browser.submit(&form_to(&page, "/doctor")).await;
@@ -242,7 +242,7 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
     ] {
         assert!(kept.contains(said), "{said}: {kept}");
     }
-    assert!(!kept.contains("it was not tried since"), "{kept}");
+    assert!(!kept.contains("It was not tried since"), "{kept}");
     let stored = api.app.store.health(api.tenant.id).await.unwrap();
     assert_eq!(
         stored.values().map(|it| it.jobs.len()).sum::<usize>(),
@@ -261,7 +261,7 @@ async fn the_doctor_says_what_is_missing_and_tries_it() {
         browser
             .page("/doctor")
             .await
-            .contains("it was not tried since it was made or changed")
+            .contains("It was not tried since it was made or changed")
     );
     let verified = api
         .get(&format!("/integrations/ci-cd/{}", made["id"].as_str().unwrap()))
