@@ -92,9 +92,9 @@ impl Run {
 pub struct World {
     /// Branches and tags; a name exists once or not at all.
     pub refs: BTreeMap<String, Sha>,
-    /// Branches that were deleted on request.
-    pub deleted: BTreeSet<String>,
-    /// Those of them whose release a restored database may take for one that goes on.
+    /// Branches that were deleted on request, and when.
+    pub deleted: BTreeMap<String, Duration>,
+    /// Those of them that were deleted after the moment to which the database was put back: it does not know of it.
     pub swept: BTreeSet<String>,
     parents: BTreeMap<Sha, Sha>,
     pub published: BTreeMap<String, String>,
@@ -227,7 +227,8 @@ impl World {
                 run.replaced = None;
             }
         }
-        self.swept.extend(self.deleted.iter().cloned());
+        let since = self.deleted.iter().filter(|(_, at)| **at > then);
+        self.swept.extend(since.map(|(branch, _)| branch.clone()));
         self.stores.restored(now);
     }
     /// A look-up has found the object again.
@@ -399,7 +400,7 @@ impl World {
                 Ok(Reference::id(id))
             }
             Sent::Write { key, mark, operation } => match operation {
-                Operation::Scm(write) => self.make_in_scm(write),
+                Operation::Scm(write) => self.make_in_scm(write, at),
                 Operation::Tracker(TrackerWrite::CreateTicket { ticket }) => {
                     let shown = at + dice.millis(0, TICKETS_LAG * 1_000);
                     let made = self.mark("ticket", mark, format!("ticket {}", ticket.title), shown, false);
@@ -466,7 +467,7 @@ impl World {
         }
     }
 
-    fn make_in_scm(&mut self, write: &ScmWrite) -> Made {
+    fn make_in_scm(&mut self, write: &ScmWrite, at: Duration) -> Made {
         let taken = |what: String| (ProviderErrorKind::Conflict, format!("{what} exists already"));
         match write {
             ScmWrite::CreateBranch { name, sha } => self.make_ref(branch(name), name, sha),
@@ -492,7 +493,7 @@ impl World {
             }
             ScmWrite::DeleteBranch { name } => {
                 self.refs.remove(&branch(name));
-                self.deleted.insert(branch(name));
+                self.deleted.insert(branch(name), at);
                 Ok(Reference::id(name.as_str()))
             }
         }
